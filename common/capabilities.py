@@ -1,0 +1,77 @@
+"""What this service honours: each request field is true, or one sentence why not."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.engine import Engine
+from common.errors import UnsupportedParameter
+
+logger = logging.getLogger("bentoml.llm.capabilities")
+
+NEUTRAL: Mapping[str, Any] = {
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "seed": None,
+    "min_tokens": 0,
+    "ignore_eos": False,
+    "stop_token_ids": [],
+    "logprobs": None,
+    "top_logprobs": 0,
+    "logit_bias": {},
+    "response_format": None,
+    "tools": [],
+    "tool_choice": None,
+}
+"""The value of each field that leaves the output as it is: always accepted."""
+
+SHARED = ("max_tokens", "stop", "n", "stream", "echo", "chat_template_kwargs", "system_prompt")
+"""Honoured by shared code on every backend."""
+
+FROM_MODEL = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+"""Fields whose default a model may set in generation_config.json."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """The engine's gaps together with the model's (a template without tools, no template)."""
+
+    backend: str
+    unsupported: Mapping[str, str]
+
+    def as_map(self) -> dict[str, bool | str]:
+        return {name: self.unsupported.get(name, True) for name in (*NEUTRAL, *SHARED)}
+
+    def check(self, field: str, value: Any) -> None:
+        """Raises UnsupportedParameter when `value` would be ignored."""
+        reason = self.unsupported.get(field)
+        if reason is not None and value != NEUTRAL.get(field):
+            raise UnsupportedParameter(
+                f"{field} is not supported by the {self.backend} backend: {reason}", param=field
+            )
+
+
+def default_values(engine: Engine) -> dict[str, Any]:
+    """Sampling defaults: the model's own where it sets them and the engine can honour them."""
+    defaults = {name: NEUTRAL[name] for name in FROM_MODEL}
+    for name in FROM_MODEL:
+        value = engine.model.generation_config.get(name)
+        if value is None or value == defaults[name]:
+            continue
+        if name in engine.unsupported:
+            logger.warning(
+                "the model asks for %s %s by default; %s does not support it: %s",
+                name,
+                value,
+                engine.name,
+                engine.unsupported[name],
+            )
+        else:
+            defaults[name] = value
+    return defaults

@@ -1,0 +1,170 @@
+"""Every error a client can be told about, with its HTTP status and code.
+
+ServiceError
+├── RequestError            the client's doing, 4xx
+│   ├── InvalidJSON, InvalidValue, UnknownParameter, UnsupportedParameter, ContextLengthExceeded
+│   ├── InvalidAPIKey, NotFound, ModelNotFound, MethodNotAllowed
+│   ├── RequestTooLarge, UnsupportedMediaType, Overloaded, Cancelled
+└── ServerError             ours, 5xx
+    ├── InternalError, NotReady, Draining, EngineDead, QueueTimeout, FirstTokenTimeout
+StartError                  the service cannot start; told on the terminal, never over HTTP
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class StartError(Exception):
+    """A setting, a file or a package is missing or wrong: one line that says what is allowed."""
+
+
+class ServiceError(Exception):
+    """Base of all errors that reach a client. `message` never holds prompt text."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    type: ClassVar[str] = "server_error"
+    retry_after: ClassVar[int | None] = None
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Extra response headers; `Retry-After` in seconds where trying again can help."""
+        return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+
+    def body(self, request_id: str) -> dict[str, dict[str, str | None]]:
+        """The one error body of every route."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+                "request_id": request_id,
+            }
+        }
+
+
+class RequestError(ServiceError):
+    status = 400
+    code = "invalid_value"
+    type = "invalid_request_error"
+
+
+class InvalidJSON(RequestError):
+    code = "invalid_json"
+
+
+class InvalidValue(RequestError):
+    code = "invalid_value"
+
+
+class UnknownParameter(RequestError):
+    code = "unknown_parameter"
+
+
+class UnsupportedParameter(RequestError):
+    code = "unsupported_parameter"
+
+
+class ContextLengthExceeded(RequestError):
+    code = "context_length_exceeded"
+
+
+class InvalidAPIKey(RequestError):
+    status = 401
+    code = "invalid_api_key"
+    type = "authentication_error"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"www-authenticate": "Bearer"}
+
+
+class NotFound(RequestError):
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"allow": self.allow}
+
+
+class RequestTooLarge(RequestError):
+    status = 413
+    code = "request_too_large"
+
+
+class UnsupportedMediaType(RequestError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class Overloaded(RequestError):
+    status = 429
+    code = "overloaded"
+    type = "rate_limit_error"
+    retry_after = 1
+
+
+class Cancelled(RequestError):
+    """Stopped by `DELETE /v1/requests/{id}` or because its client left."""
+
+    status = 499
+    code = "cancelled"
+
+
+class ServerError(ServiceError):
+    pass
+
+
+class InternalError(ServerError):
+    pass
+
+
+class NotReady(ServerError):
+    status = 503
+    code = "not_ready"
+    retry_after = 5
+
+
+class Draining(ServerError):
+    status = 503
+    code = "draining"
+    retry_after = 5
+
+
+class EngineDead(ServerError):
+    status = 503
+    code = "engine_dead"
+    retry_after = 30
+
+
+class QueueTimeout(ServerError):
+    """Waited longer than `queue_timeout` for a place in the engine."""
+
+    status = 503
+    code = "overloaded"
+    retry_after = 2
+
+
+class FirstTokenTimeout(ServerError):
+    status = 504
+    code = "timeout"

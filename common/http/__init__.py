@@ -1,0 +1,1 @@
+"""The HTTP contract: bytes in, validated request; deltas out, framed bytes."""

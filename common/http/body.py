@@ -1,0 +1,95 @@
+"""A request body: bounded while it streams in, JSON only, validated with clear errors."""
+
+import difflib
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from common.errors import (
+    Cancelled,
+    InvalidJSON,
+    InvalidValue,
+    RequestError,
+    RequestTooLarge,
+    UnknownParameter,
+    UnsupportedMediaType,
+)
+from common.http.exchange import Exchange
+
+Body = TypeVar("Body", bound=BaseModel)
+TAGS = ("str", "list", "constrained", "function-", "lax-or-strict", "nullable")
+
+
+async def read_body(exchange: Exchange, model: type[Body], limit: int) -> Body:
+    """Raises RequestTooLarge, UnsupportedMediaType, InvalidJSON, InvalidValue, UnknownParameter."""
+    media_type = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        given = media_type or "none"
+        raise UnsupportedMediaType(f"content-type must be application/json, not {given[:100]!r}")
+    data = await _read(exchange, limit)
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        raise _describe(error, model) from None
+
+
+async def _read(exchange: Exchange, limit: int) -> bytes:
+    declared = exchange.header(b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise Cancelled("the client left before its request was complete")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"the request body is too large; allowed are at most {limit} bytes")
+
+
+def _describe(error: ValidationError, model: type[BaseModel]) -> RequestError:
+    """The first problem as one sentence, without the value that was sent."""
+    problem = error.errors(include_url=False, include_input=False, include_context=True)[0]
+    if problem["type"] == "json_invalid":
+        return InvalidJSON(f"the body is not valid JSON: {problem['ctx']['error']}")
+    if not problem["loc"]:
+        return InvalidValue("the body must be a JSON object")
+    name = _name(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return _unknown(name, problem["loc"], model)
+    if problem["type"] == "missing":
+        return InvalidValue(f"{name!r} is required", param=name)
+    message = problem["msg"].removeprefix("Value error, ")
+    return InvalidValue(f"{name!r} is not valid: {message[:1].lower()}{message[1:]}", param=name)
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    """`messages.0.content` from pydantic's location, which also names union members."""
+    name = ""
+    for part in location:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        elif not name or not _is_tag(part):
+            name += f".{part}" if name else part
+    return name[:200]
+
+
+def _is_tag(part: str) -> bool:
+    return part.startswith(TAGS) or not part.islower() or "[" in part
+
+
+def _unknown(name: str, location: tuple[int | str, ...], model: type[BaseModel]) -> RequestError:
+    if len(location) > 1:
+        return UnknownParameter(f"unknown field {name!r}", param=name)
+    near: list[Any] = difflib.get_close_matches(name, model.model_fields, 1, 0.6)
+    hint = f"; the nearest known one is {near[0]!r}" if near else ""
+    return UnknownParameter(f"unknown parameter {name!r}{hint}", param=name)

@@ -1,0 +1,178 @@
+"""POST /v1/chat/completions and /v1/completions."""
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import orjson
+
+from common.answer import Delta
+from common.errors import InvalidValue, ServiceError, UnsupportedParameter
+from common.http.body import read_body
+from common.http.cancellation import while_connected
+from common.http.chat_frames import ChatFrames
+from common.http.completion_frames import CompletionFrames
+from common.http.events import DONE, fail_events, start_events
+from common.http.exchange import Exchange
+from common.http.messages import NamedTool, for_template, tools_for_template
+from common.http.schemas import ChatBody, CompletionBody, OpenAIFields
+from common.pipeline import Job
+from common.runtime import Runtime
+
+
+class Frames(Protocol):
+    def first(self) -> bytes: ...
+    def delta(self, delta: Delta) -> bytes: ...
+    def last(self) -> bytes: ...
+    def whole(self, deltas: list[Delta]) -> dict[str, Any]: ...
+
+
+async def chat_completions(exchange: Exchange, runtime: Runtime) -> str:
+    """Returns the finish reason of the first answer."""
+    body = await read_body(exchange, ChatBody, runtime.settings.max_body_bytes)
+    runtime.check_model(body.model)
+    tools, schema = _tools(body, runtime)
+    ids = await runtime.prompts.from_messages(
+        for_template(body.messages), tools=tools, arguments=body.chat_template_kwargs
+    )
+    if body.top_logprobs and not body.logprobs:
+        raise InvalidValue("top_logprobs needs logprobs to be true", param="top_logprobs")
+    runtime.capabilities.check("logprobs", True if body.logprobs else None)
+    runtime.capabilities.check("top_logprobs", body.top_logprobs or 0)
+    sampling = runtime.parameters.sampling(
+        body,
+        [ids],
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        json_schema=schema,
+    )
+    job = Job(exchange.request_id, [ids], sampling, body.n or 1, body.stop or ())
+    form = None if not tools else "llama3_json" if schema is not None else runtime.tool_format
+    frames = ChatFrames(runtime.model.served_name, job, runtime.tokenizer, form)
+    return await _respond(exchange, runtime, job, frames, body)
+
+
+async def completions(exchange: Exchange, runtime: Runtime) -> str:
+    """Returns the finish reason of the first answer."""
+    body = await read_body(exchange, CompletionBody, runtime.settings.max_body_bytes)
+    runtime.check_model(body.model)
+    prompts = await _prompts(body, runtime)
+    if body.echo and body.logprobs is not None:
+        raise UnsupportedParameter(
+            "echo together with logprobs is not supported: no log-probabilities of the prompt's "
+            "tokens are computed",
+            param="echo",
+        )
+    runtime.capabilities.check("logprobs", body.logprobs)
+    runtime.capabilities.check("top_logprobs", body.logprobs or 0)
+    sampling = runtime.parameters.sampling(
+        body, prompts, max_tokens=body.max_tokens, logprobs=body.logprobs
+    )
+    job = Job(exchange.request_id, prompts, sampling, body.n or 1, body.stop or ())
+    echoes = None
+    if body.echo:
+        decode = runtime.tokenizer.decode
+        echoes = [decode(ids, skip_special_tokens=True) for ids in prompts]
+    frames = CompletionFrames(runtime.model.served_name, job, runtime.tokenizer, echoes)
+    return await _respond(exchange, runtime, job, frames, body)
+
+
+async def _respond(
+    exchange: Exchange, runtime: Runtime, job: Job, frames: Frames, body: OpenAIFields
+) -> str:
+    if body.stream_options is not None and not body.stream:
+        raise InvalidValue("stream_options needs stream to be true", param="stream_options")
+    if body.stream:
+        include_usage = body.stream_options is not None and body.stream_options.include_usage
+        work = _stream(exchange, runtime, job, frames, include_usage)
+    else:
+        work = _whole(exchange, runtime, job, frames)
+    try:
+        await while_connected(exchange, runtime.running, work)
+    except ServiceError as error:
+        if exchange.started:
+            await fail_events(exchange, error)
+        raise
+    return job.answers[0].finish_reason or "stop"
+
+
+async def _stream(
+    exchange: Exchange, runtime: Runtime, job: Job, frames: Frames, include_usage: bool
+) -> None:
+    async with aclosing(runtime.pipeline.stream(job)) as deltas:
+        first = await anext(deltas)
+        await start_events(exchange)
+        frame, send = frames.delta, exchange.send
+        await exchange.write(frames.first() + frame(first))
+        async for delta in deltas:
+            data = frame(delta)
+            if data:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+    await exchange.write(frames.last() + DONE if include_usage else DONE)
+    await exchange.end()
+
+
+async def _whole(exchange: Exchange, runtime: Runtime, job: Job, frames: Frames) -> None:
+    async with aclosing(runtime.pipeline.stream(job)) as deltas:
+        collected = [delta async for delta in deltas]
+    await exchange.respond(200, orjson.dumps(frames.whole(collected)))
+
+
+async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
+    """Text is tokenized, ids are checked; a single prompt becomes a list of one."""
+    prompt: Any = body.prompt
+    if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
+        prompt = [prompt]
+    if not prompt:
+        raise InvalidValue("prompt must not be empty", param="prompt")
+    if len(prompt) > runtime.settings.max_concurrency:
+        raise InvalidValue(
+            f"prompt has {len(prompt)} entries; "
+            f"allowed are at most {runtime.settings.max_concurrency}",
+            param="prompt",
+        )
+    prompts = []
+    for entry in prompt:
+        if isinstance(entry, str):
+            prompts.append(await runtime.prompts.from_text(entry))
+        else:
+            runtime.tokenizer.check(entry)
+            prompts.append(entry)
+    return prompts
+
+
+def _tools(
+    body: ChatBody, runtime: Runtime
+) -> tuple[list[dict[str, Any]], Mapping[str, Any] | None]:
+    """The tools to show to the model, and a schema when it is made to call one of them."""
+    choice = body.tool_choice
+    if not body.tools:
+        if choice is not None and choice != "none":
+            raise InvalidValue("tool_choice needs tools", param="tool_choice")
+        return [], None
+    if choice == "none":
+        return [], None
+    runtime.capabilities.check("tools", body.tools)
+    tools = tools_for_template(body.tools)
+    if choice is None or choice == "auto":
+        return tools, None
+    runtime.capabilities.check("tool_choice", choice)
+    wanted = tools
+    if isinstance(choice, NamedTool):
+        name = choice.function.name
+        wanted = [tool for tool in tools if tool["function"]["name"] == name]
+        if not wanted:
+            raise InvalidValue(f"tool_choice names {name!r}, no tool", param="tool_choice")
+    return tools, {"anyOf": [_call_schema(tool["function"]) for tool in wanted]}
+
+
+def _call_schema(function: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"const": function["name"]},
+            "arguments": function.get("parameters") or {"type": "object"},
+        },
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }

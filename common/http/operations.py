@@ -1,0 +1,96 @@
+"""Health, metrics, models, tokens and cancelling."""
+
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from common.errors import Cancelled, InvalidValue, ModelNotFound, NotFound
+from common.http.body import read_body
+from common.http.exchange import Exchange
+from common.http.messages import for_template, tools_for_template
+from common.http.schemas import DetokenizeBody, TokenizeBody
+from common.lifecycle import Lifecycle
+from common.runtime import Runtime
+
+
+async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:
+    """GET /livez: 200 while the process can still recover by itself."""
+    await lifecycle.check_alive()
+    await exchange.respond_json({"status": "alive"})
+
+
+async def ready(exchange: Exchange, lifecycle: Lifecycle) -> None:
+    """GET /readyz and /healthz: 200 only when a forward pass has worked lately."""
+    await lifecycle.check_ready()
+    await exchange.respond_json({"status": "ready"})
+
+
+async def metrics(exchange: Exchange, runtime: Runtime, lifecycle: Lifecycle) -> None:
+    """GET /metrics: our series, then the engine's own, unchanged."""
+    lifecycle.kv_cache_usage = (await runtime.engine.health()).kv_cache_usage
+    own = generate_latest(runtime.metrics.registry)
+    engine = (await runtime.engine.metrics()).encode()
+    await exchange.respond(200, own + engine, CONTENT_TYPE_LATEST.encode())
+
+
+async def models(exchange: Exchange, runtime: Runtime) -> None:
+    await exchange.respond_json({"object": "list", "data": [_model_card(runtime)]})
+
+
+async def model(exchange: Exchange, runtime: Runtime, name: str) -> None:
+    if name != runtime.model.served_name:
+        raise ModelNotFound(
+            f"no model of that name is served here; allowed is {runtime.model.served_name!r}",
+            param="model",
+        )
+    await exchange.respond_json(_model_card(runtime))
+
+
+async def tokenize(exchange: Exchange, runtime: Runtime) -> None:
+    body = await read_body(exchange, TokenizeBody, runtime.settings.max_body_bytes)
+    runtime.check_model(body.model)
+    if (body.prompt is None) == (body.messages is None):
+        raise InvalidValue("exactly one of prompt and messages is needed", param="prompt")
+    if body.messages is not None:
+        ids = await runtime.prompts.from_messages(
+            for_template(body.messages),
+            tools=tools_for_template(body.tools or []),
+            arguments=body.chat_template_kwargs,
+        )
+    else:
+        ids = await runtime.tokenizer.encode(
+            body.prompt or "", add_special_tokens=body.add_special_tokens
+        )
+    await exchange.respond_json(
+        {"tokens": ids, "count": len(ids), "max_model_len": runtime.model.max_model_len}
+    )
+
+
+async def detokenize(exchange: Exchange, runtime: Runtime) -> None:
+    body = await read_body(exchange, DetokenizeBody, runtime.settings.max_body_bytes)
+    runtime.check_model(body.model)
+    text = runtime.tokenizer.decode(body.tokens, skip_special_tokens=body.skip_special_tokens)
+    await exchange.respond_json({"prompt": text})
+
+
+async def cancel(exchange: Exchange, runtime: Runtime, request_id: str) -> None:
+    """DELETE /v1/requests/{id}: its own client is told `cancelled`."""
+    if not runtime.running.end(request_id, Cancelled("cancelled by DELETE /v1/requests")):
+        raise NotFound("no running request has that id")
+    await exchange.respond_json({"id": request_id, "object": "request", "cancelled": True})
+
+
+def _model_card(runtime: Runtime) -> dict[str, Any]:
+    settings, model = runtime.settings, runtime.model
+    return {
+        "id": model.served_name,
+        "object": "model",
+        "created": int((model.path / "config.json").stat().st_mtime),
+        "owned_by": "self-hosted",
+        "backend": runtime.engine.name,
+        "backend_version": runtime.engine.version,
+        "quantization": settings.quantization or model.quantization,
+        "dtype": model.dtype if settings.dtype == "auto" else settings.dtype,
+        "max_model_len": model.max_model_len,
+        "capabilities": runtime.capabilities.as_map(),
+    }

@@ -1,0 +1,131 @@
+"""A validated body to complete sampling values: defaults filled in, limits checked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from common.capabilities import NEUTRAL, Capabilities
+from common.errors import ContextLengthExceeded, InvalidValue
+from common.http.schemas import ResponseFormat, SamplingFields
+from common.sampling import Sampling
+
+DEFAULT_MAX_TOKENS = 1024
+ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+CHECKED = [name for name in NEUTRAL if name in SamplingFields.model_fields]
+
+
+class Parameters:
+    """Knows the model's limits and defaults and the backend's gaps."""
+
+    def __init__(
+        self,
+        capabilities: Capabilities,
+        defaults: Mapping[str, Any],
+        end_token_ids: frozenset[int],
+        max_model_len: int,
+        vocab_size: int,
+    ) -> None:
+        self.capabilities = capabilities
+        self._defaults = defaults
+        self._end_token_ids = end_token_ids
+        self._max_model_len = max_model_len
+        self._vocab_size = vocab_size
+
+    def sampling(
+        self,
+        body: SamplingFields,
+        prompts: Sequence[Sequence[int]],
+        *,
+        max_tokens: int | None,
+        logprobs: int | None = None,
+        json_schema: Mapping[str, Any] | None = None,
+    ) -> Sampling:
+        """Raises InvalidValue, UnsupportedParameter, ContextLengthExceeded."""
+        self._check_supported(body)
+        limit = self._max_tokens(prompts, max_tokens)
+        min_tokens = body.min_tokens or 0
+        if min_tokens > limit:
+            raise InvalidValue(
+                f"min_tokens is {min_tokens}; allowed is at most max_tokens, {limit}",
+                param="min_tokens",
+            )
+        ends = frozenset() if body.ignore_eos else self._end_token_ids
+        return Sampling(
+            max_tokens=limit,
+            temperature=self._value(body, "temperature"),
+            top_p=self._value(body, "top_p"),
+            top_k=max(self._value(body, "top_k"), 0),
+            min_p=self._value(body, "min_p"),
+            repetition_penalty=self._value(body, "repetition_penalty"),
+            presence_penalty=body.presence_penalty or 0.0,
+            frequency_penalty=body.frequency_penalty or 0.0,
+            seed=None if body.seed is None else body.seed % 2**63,
+            min_tokens=min_tokens,
+            ignore_eos=bool(body.ignore_eos),
+            end_token_ids=ends | self._stop_token_ids(body),
+            logprobs=logprobs,
+            logit_bias=self._logit_bias(body),
+            json_schema=json_schema or self._json_schema(body.response_format),
+        )
+
+    def _check_supported(self, body: SamplingFields) -> None:
+        for name in CHECKED:
+            value = getattr(body, name)
+            if value is None or (name == "top_k" and value == -1):
+                continue
+            if name == "response_format" and value.type == "text":
+                continue
+            self.capabilities.check(name, value)
+
+    def _max_tokens(self, prompts: Sequence[Sequence[int]], wanted: int | None) -> int:
+        longest = max(map(len, prompts))
+        left = self._max_model_len - longest
+        if longest == 0:
+            raise InvalidValue("the prompt is empty; at least one token is needed", param="prompt")
+        if left < 1 or (wanted is not None and wanted > left):
+            asked = "" if wanted is None else f" and max_tokens is {wanted}"
+            raise ContextLengthExceeded(
+                f"the prompt has {longest} tokens{asked}; "
+                f"both together may be at most {self._max_model_len} tokens",
+                param="messages" if wanted is None else "max_tokens",
+            )
+        return min(left, DEFAULT_MAX_TOKENS) if wanted is None else wanted
+
+    def _value(self, body: SamplingFields, name: str) -> Any:
+        value = getattr(body, name)
+        return self._defaults[name] if value is None else value
+
+    def _stop_token_ids(self, body: SamplingFields) -> frozenset[int]:
+        ids = frozenset(body.stop_token_ids or ())
+        self._check_ids(ids, "stop_token_ids")
+        return ids
+
+    def _logit_bias(self, body: SamplingFields) -> dict[int, float]:
+        try:
+            bias = {int(key): float(value) for key, value in (body.logit_bias or {}).items()}
+        except ValueError:
+            raise InvalidValue(
+                "the keys of logit_bias must be token ids, such as '15'", param="logit_bias"
+            ) from None
+        self._check_ids(bias, "logit_bias")
+        return bias
+
+    def _check_ids(self, ids: Mapping[int, float] | frozenset[int], name: str) -> None:
+        for token_id in ids:
+            if not 0 <= token_id < self._vocab_size:
+                raise InvalidValue(
+                    f"{name} has {token_id}; allowed are token ids 0 to {self._vocab_size - 1}",
+                    param=name,
+                )
+
+    @staticmethod
+    def _json_schema(wanted: ResponseFormat | None) -> Mapping[str, Any] | None:
+        if wanted is None or wanted.type == "text":
+            return None
+        if wanted.type == "json_object":
+            return ANY_OBJECT
+        if wanted.json_schema is None:
+            raise InvalidValue(
+                "response_format of type json_schema needs the field json_schema",
+                param="response_format",
+            )
+        return wanted.json_schema.json_schema

@@ -1,0 +1,109 @@
+"""The state of the service: loading, ready, draining, dead; and the proof that it works."""
+
+import asyncio
+import logging
+import time
+
+from common.engine import Engine, GenerateRequest, Phase
+from common.errors import Draining, EngineDead, NotReady, ServiceError
+from common.sampling import Sampling
+
+logger = logging.getLogger("bentoml.llm.lifecycle")
+
+PROBE_TIMEOUT = 30.0
+"""Seconds in which one token has to come; a busy engine is proved by its own traffic."""
+
+
+class Lifecycle:
+    """Asked before each request, and by the health routes."""
+
+    def __init__(self, probe_interval: float) -> None:
+        self._engine: Engine | None = None
+        self._probe_interval = probe_interval
+        self._phase: str = "start"
+        self._begun = self._phase_since = time.monotonic()
+        self._ready = False
+        self._dead: str | None = None
+        self._last_token = 0.0
+        self._probe: asyncio.Task[None] | None = None
+        self.draining = False
+        self.kv_cache_usage: float | None = None
+
+    async def start(self, engine: Engine) -> None:
+        """Start the engine; ready when a forward pass has worked."""
+        await engine.start(self.enter)
+        self._engine = engine
+        await self._generate_one_token(engine)
+        self._ready = True
+        logger.info("ready after %.1f s", time.monotonic() - self._begun)
+
+    def enter(self, phase: Phase) -> None:
+        """Name the phase that begins now."""
+        now = time.monotonic()
+        logger.info("phase %s (%s took %.1f s)", phase, self._phase, now - self._phase_since)
+        self._phase, self._phase_since = phase, now
+
+    def token_seen(self, now: float) -> None:
+        """An answer came, at monotonic time `now`: no probe is needed for a while."""
+        self._last_token = now
+
+    def mark_dead(self, reason: str) -> None:
+        if self._dead is None:
+            logger.error("the engine is dead: %s", reason)
+            self._dead = reason
+
+    def check(self) -> None:
+        """Raises NotReady, Draining or EngineDead when no request can be taken."""
+        self._check_dead()
+        if self.draining:
+            raise Draining("the service is shutting down; send this request elsewhere")
+        if not self._ready:
+            seconds = time.monotonic() - self._phase_since
+            raise NotReady(f"the service is starting: phase {self._phase!r} for {seconds:.0f} s")
+
+    async def check_alive(self) -> None:
+        """Raises EngineDead once only a restart can help."""
+        if self._engine is not None and self._dead is None:
+            health = await self._engine.health()
+            self.kv_cache_usage = health.kv_cache_usage
+            if not health.alive:
+                self.mark_dead(health.reason)
+        self._check_dead()
+
+    async def check_ready(self) -> None:
+        """Raises when a request sent now would not be served; proves it by a token when idle."""
+        await self.check_alive()
+        self.check()
+        assert self._engine is not None
+        if time.monotonic() - self._last_token > self._probe_interval:
+            await self._probe_once(self._engine)
+
+    def _check_dead(self) -> None:
+        if self._dead is not None:
+            raise EngineDead("the engine has died; the service has to be restarted")
+
+    async def _probe_once(self, engine: Engine) -> None:
+        """Many callers, one forward pass."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._generate_one_token(engine))
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                await asyncio.shield(self._probe)
+        except TimeoutError:
+            raise NotReady(f"no token came within {PROBE_TIMEOUT:g} s of asking for one") from None
+
+    async def _generate_one_token(self, engine: Engine) -> None:
+        end_ids = engine.model.end_token_ids
+        prompt = (min(end_ids, default=0),)
+        request = GenerateRequest(
+            f"probe-{time.monotonic_ns()}", prompt, Sampling(1, temperature=0.0)
+        )
+        try:
+            async for _ in engine.generate(request):
+                pass
+        except EngineDead as error:
+            self.mark_dead(error.message)
+            raise
+        except ServiceError as error:
+            raise NotReady(f"a forward pass failed: {error.message}") from error
+        self._last_token = time.monotonic()

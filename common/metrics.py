@@ -1,0 +1,128 @@
+"""Prometheus series measured in the HTTP layer, so that they mean the same on every backend.
+
+Names and buckets follow the OpenTelemetry GenAI semantic conventions (gen_ai.server.*).
+"""
+
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+
+# BentoML sets it for several workers. We have one, whose series live in its memory: the shared
+# directory would lose custom collectors, and a second service on this machine empties it.
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+)
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+TTFT_BUCKETS = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+)  # fmt: skip
+TPOT_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+ITL_BUCKETS = (0.001, 0.0025, 0.005, *TPOT_BUCKETS)
+DURATION_BUCKETS = tuple(0.01 * 2**n for n in range(14))
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+LABELS = ("backend", "model", "quantization")
+OUTCOMES = ("stop", "length", "tool_calls", "cancelled", "rejected", "error")
+
+
+class TokenLatencies(Collector):
+    """Inter-token latency: counted without a lock, because every chunk passes here.
+
+    Only the event loop's thread writes; a scrape on that thread reads a consistent state.
+    """
+
+    name = "gen_ai_server_inter_token_latency_seconds"
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self._labels = labels
+        self._counts = [0] * (len(ITL_BUCKETS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(ITL_BUCKETS, seconds)] += 1
+        self._sum += seconds
+
+    def collect(self) -> Iterable[Metric]:
+        family = HistogramMetricFamily(
+            self.name, "Time between successive pieces of one answer.", labels=LABELS
+        )
+        buckets: list[tuple[str, float]] = []
+        total = 0
+        for edge, count in zip((*map(str, ITL_BUCKETS), "+Inf"), self._counts, strict=True):
+            total += count
+            buckets.append((edge, total))
+        family.add_metric(self._labels, buckets, self._sum)
+        yield family
+
+
+class Gauges(Collector):
+    """Values asked for at scrape time; a None is left out."""
+
+    def __init__(
+        self, labels: tuple[str, ...], readings: dict[str, tuple[str, Callable[[], float | None]]]
+    ) -> None:
+        self._labels = labels
+        self._readings = readings
+
+    def collect(self) -> Iterable[Metric]:
+        for name, (documentation, read) in self._readings.items():
+            value = read()
+            if value is not None:
+                family = GaugeMetricFamily(name, documentation, labels=LABELS)
+                family.add_metric(self._labels, value)
+                yield family
+
+
+class Metrics:
+    """The series of one service, registered once per process."""
+
+    def __init__(
+        self, labels: tuple[str, str, str], registry: CollectorRegistry = REGISTRY
+    ) -> None:
+        self.registry = registry
+        self._labels = labels
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            family = Histogram(name, text, LABELS, buckets=buckets, registry=registry)
+            return family.labels(*labels)
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(name, text, LABELS, registry=registry).labels(*labels)
+
+        self.time_to_first_token = histogram(
+            "gen_ai_server_time_to_first_token_seconds", "Arrival to first token.", TTFT_BUCKETS
+        )
+        self.time_per_output_token = histogram(
+            "gen_ai_server_time_per_output_token_seconds",
+            "Time from first to last token over the tokens after the first.",
+            TPOT_BUCKETS,
+        )
+        self.request_duration = histogram(
+            "gen_ai_server_request_duration_seconds", "Arrival to end.", DURATION_BUCKETS
+        )
+        self.prompt_tokens = counter("gen_ai_server_prompt_tokens", "Prompt tokens.")
+        self.generated_tokens = counter("gen_ai_server_generated_tokens", "Generated tokens.")
+        outcomes = Counter(
+            "gen_ai_server_requests",
+            "Requests that wanted a generation, by how they ended.",
+            (*LABELS, "outcome"),
+            registry=registry,
+        )
+        self._requests = {name: outcomes.labels(*labels, name) for name in OUTCOMES}
+        self.inter_token_latency = TokenLatencies(labels)
+        registry.register(self.inter_token_latency)
+
+    def count_request(self, outcome: str, seconds: float) -> None:
+        self._requests[outcome].inc()
+        self.request_duration.observe(seconds)
+
+    def add_gauges(self, readings: dict[str, tuple[str, Callable[[], float | None]]]) -> None:
+        self.registry.register(Gauges(self._labels, readings))

@@ -1,0 +1,157 @@
+"""The way of a request through admission, the engine and the answer, measured."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from common.admission import Admission
+from common.answer import Answer, Delta
+from common.detokenizer import Detokenizer
+from common.engine import Engine, GenerateRequest
+from common.errors import (
+    EngineDead,
+    FirstTokenTimeout,
+    InternalError,
+    ServiceError,
+)
+from common.lifecycle import Lifecycle
+from common.merge import merge
+from common.metrics import Metrics
+from common.sampling import Sampling
+from common.tokenizer import Tokenizer
+
+logger = logging.getLogger("bentoml.llm.pipeline")
+
+
+@dataclass(slots=True)
+class Job:
+    """What one HTTP request wants: `n` answers to each prompt, numbered prompt by prompt."""
+
+    request_id: str
+    prompts: Sequence[Sequence[int]]
+    sampling: Sampling
+    n: int = 1
+    stops: Sequence[str] = ()
+    arrived: float = field(default_factory=time.perf_counter)
+    answers: list[Answer] = field(default_factory=list)
+    cached_tokens: int | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(map(len, self.prompts))
+
+    @property
+    def completion_tokens(self) -> int:
+        return sum(answer.tokens for answer in self.answers)
+
+
+class Pipeline:
+    """Shared by all routes; holds what lives as long as the service."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        admission: Admission,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        first_token_timeout: float,
+    ) -> None:
+        self.engine = engine
+        self.tokenizer = tokenizer
+        self.admission = admission
+        self.lifecycle = lifecycle
+        self.metrics = metrics
+        self._first_token_timeout = first_token_timeout
+        self._serial = itertools.count()
+
+    async def stream(self, job: Job) -> AsyncGenerator[Delta, None]:
+        """Deltas of all answers as they come.
+
+        Raises ServiceError; one before the first delta can still become an HTTP status.
+        """
+        self.lifecycle.check()
+        observe, clock = self.metrics.inter_token_latency.observe, time.perf_counter
+        async with (
+            self.admission.places(len(job.prompts) * job.n),
+            aclosing(self._answers(job)) as deltas,
+        ):
+            first = await self._first(deltas)
+            begun = last = clock()
+            self.metrics.time_to_first_token.observe(begun - job.arrived)
+            try:
+                yield first
+                async for delta in deltas:
+                    now = clock()
+                    observe(now - last)
+                    last = now
+                    yield delta
+            finally:
+                self._count(job, last - begun)
+
+    async def _first(self, deltas: AsyncIterator[Delta]) -> Delta:
+        try:
+            async with asyncio.timeout(self._first_token_timeout):
+                return await anext(deltas)
+        except TimeoutError:
+            raise FirstTokenTimeout(
+                f"no first token within {self._first_token_timeout:g} seconds"
+            ) from None
+
+    def _count(self, job: Job, seconds: float) -> None:
+        self.lifecycle.token_seen(time.monotonic())
+        tokens = job.completion_tokens
+        self.metrics.prompt_tokens.inc(job.prompt_tokens)
+        self.metrics.generated_tokens.inc(tokens)
+        if tokens > 1:
+            self.metrics.time_per_output_token.observe(seconds / (tokens - 1))
+
+    def _answers(self, job: Job) -> AsyncGenerator[Delta, None]:
+        streams: list[AsyncGenerator[Delta, None]] = []
+        for index in range(len(job.prompts) * job.n):
+            prompt = job.prompts[index // job.n]
+            answer = Answer(
+                index,
+                Detokenizer(self.tokenizer, prompt),
+                job.sampling.end_token_ids,
+                job.stops,
+            )
+            job.answers.append(answer)
+            streams.append(self._one(job, answer, self._request(job, prompt, index)))
+        return streams[0] if len(streams) == 1 else merge(streams)
+
+    def _request(self, job: Job, prompt: Sequence[int], index: int) -> GenerateRequest:
+        """Answers of one prompt differ by seed; ids differ even when a client repeats its own."""
+        sampling = job.sampling
+        if sampling.seed is not None and index % job.n:
+            sampling = replace(sampling, seed=(sampling.seed + index % job.n) % 2**63)
+        return GenerateRequest(f"{job.request_id}-{next(self._serial):08x}", prompt, sampling)
+
+    async def _one(
+        self, job: Job, answer: Answer, request: GenerateRequest
+    ) -> AsyncGenerator[Delta, None]:
+        chunks = self.engine.generate(request)
+        try:
+            async for chunk in chunks:
+                if chunk.cached_tokens is not None:
+                    job.cached_tokens = (job.cached_tokens or 0) + chunk.cached_tokens
+                delta = answer.feed(chunk)
+                if delta is not None:
+                    yield delta
+                if answer.finish_reason is not None:
+                    return
+        except EngineDead as error:
+            self.lifecycle.mark_dead(error.message)
+            raise
+        except ServiceError:
+            raise
+        except Exception as error:
+            logger.exception("request %s: the engine failed", job.request_id)
+            raise InternalError("the engine failed; the log has the details") from error
+        finally:
+            await chunks.aclose()
+        raise InternalError("the engine ended without a finish reason")

@@ -1,0 +1,33 @@
+"""How tokens are to be chosen: one engine-neutral set of values, already checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Values are in range and complete: an adapter translates names and never guesses defaults.
+
+    `temperature` 0 is greedy. `top_k` 0 is off. `end_token_ids` is everything that ends the
+    generation: the model's own end tokens (empty of them under `ignore_eos`) and the request's
+    `stop_token_ids`. `logprobs` counts the alternatives wanted per token: None for no
+    log-probabilities at all, 0 for the chosen token's only. `json_schema` constrains the text to
+    a JSON document: None is free text, `{"type": "object"}` any object.
+    """
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    end_token_ids: frozenset[int] = frozenset()
+    logprobs: int | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    json_schema: Mapping[str, Any] | None = None

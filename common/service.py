@@ -1,0 +1,142 @@
+"""A BentoML service class from an engine class."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import bentoml
+from bentoml import Service
+from bentoml._internal.configuration.containers import BentoMLContainer
+from opentelemetry import trace
+
+from common import start_failure
+from common.engine import Engine
+from common.errors import NotReady, StartError
+from common.http.exchange import Receive, Scope, Send
+from common.http.schemas import GenerateBody
+from common.model import local_directory, open_model
+from common.server import Server
+from common.settings import Settings, load_settings
+
+NO_LIMIT = 86400
+"""Seconds: BentoML's own timeout cannot be off; ours apply (queue, first token, drain)."""
+
+
+class LLMService(Service[Any]):
+    """BentoML's service with our application in front: each request goes straight to it.
+
+    BentoML's middlewares (a tracing span per token, metrics per unknown path, no body limit) are
+    passed only by its own pages. Its lifespan, schema, packaging and supervisor stay.
+    """
+
+    engine: type[Engine]
+    server: Server
+
+    def to_asgi(self, is_main: bool = True) -> Any:
+        self.server = Server(self.engine, read_settings())
+        pages = super().to_asgi(is_main)
+        trace.set_tracer_provider(BentoMLContainer.tracer_provider.get())
+        return with_cors(_Entry(self.server, pages), self.server)
+
+
+class _Entry:
+    def __init__(self, server: Server, pages: Any) -> None:
+        self._app = server.app
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not await self._app(scope, receive, send):
+            await self._pages(scope, receive, send)
+
+
+def with_cors(app: Any, server: Server) -> Any:
+    """Cross-origin access for the configured origins; off by default."""
+    origins = server.app.settings.cors_origins
+    if not origins:
+        return app
+    from starlette.middleware.cors import CORSMiddleware
+
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["x-request-id", "retry-after"],
+    )
+
+
+def read_settings() -> Settings:
+    """Bento arguments, then the environment. Raises StartError."""
+    return load_settings(BentoMLContainer.bento_arguments.get(), os.environ)
+
+
+def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
+    """The service that `bentoml serve services.<module>:<name>` finds.
+
+    Called at the end of an adapter's module; imports no engine.
+    """
+
+    class Served:
+        @bentoml.on_deployment
+        @staticmethod
+        def check() -> None:
+            """In the supervisor, before anything starts."""
+            try:
+                check_start(engine, read_settings())
+            except StartError as error:
+                print(f"error: {error}", file=sys.stderr, flush=True)
+                sys.exit(1)
+            start_failure.watch()
+
+        @bentoml.on_startup
+        async def begin(self) -> None:
+            await served.server.begin()
+
+        @bentoml.on_shutdown
+        async def end(self) -> None:
+            await served.server.end()
+
+        @bentoml.api(route="/generate", input_spec=GenerateBody)
+        async def generate(self, **fields: Any) -> AsyncGenerator[str, None]:
+            """The answer to one prompt as a stream of text.
+
+            Over HTTP the same request is served by common/http/generate.py; this is the way for
+            code in the same process, and what the schema is made of.
+            """
+            runtime = served.server.app.runtime
+            if runtime is None:
+                raise NotReady("the service is starting")
+            job = await runtime.generate_job("in-process", GenerateBody(**fields))
+            async with aclosing(runtime.pipeline.stream(job)) as deltas:
+                async for delta in deltas:
+                    yield delta.text
+
+    Served.__doc__ = engine.__doc__
+    decorate = bentoml.service(
+        name=name,
+        service_class=LLMService,
+        workers=1,
+        traffic={"timeout": NO_LIMIT},
+        metrics={"enabled": False},
+        logging={"access": {"enabled": False}},
+        tracing={"excluded_urls": ".*"},
+    )
+    served: LLMService = decorate(Served)
+    served.engine = engine
+    served._caller_module = engine.__module__
+    return served
+
+
+def check_start(engine: type[Engine], settings: Settings) -> None:
+    """What can be known without loading anything. Raises StartError."""
+    if engine.package is not None and importlib.util.find_spec(engine.package) is None:
+        raise StartError(
+            f"{engine.package} is not installed; install the extra {engine.name!r}: "
+            f"pip install '.[{engine.name}]', or run scripts/serve {engine.name}"
+        )
+    path = local_directory(settings)
+    if path is not None:
+        open_model(settings, path)

@@ -1,0 +1,100 @@
+"""One typed set of settings for every backend, from `--arg name=value` and the environment."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from common.errors import StartError
+
+
+def _json_object(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value or "{}")
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+
+
+def _comma_list(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+JSONObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]
+CommaList = Annotated[list[str], BeforeValidator(_comma_list)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+class Settings(BaseModel):
+    """Set by `--arg max_model_len=4096` (baked into a bento) or by `MAX_MODEL_LEN` (wins)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    model: str | None = Field(None, description="directory or hub id; none is the demo model")
+    served_model_name: str | None = Field(None, description="name clients use; default: model")
+    revision: str | None = Field(None, description="branch, tag or commit on the hub")
+    trust_remote_code: bool = Field(False, description="run code that the model brings")
+    quantization: str | None = Field(None, description="the engine's own name; default: detected")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    max_model_len: int | None = Field(None, ge=16, description="tokens of prompt plus answer")
+    tensor_parallel_size: int = Field(1, ge=1, le=64)
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    kv_cache_gib: float | None = Field(None, gt=0, description="size of the KV cache on a CPU")
+    prefix_caching: bool = True
+    chunked_prefill: bool = True
+    seed: int = Field(0, ge=0, lt=2**31)
+    engine_args: JSONObject = Field(default_factory=dict, description="passed to the engine")
+
+    system_prompt: str | None = Field(None, description="for /generate when it names none")
+    chat_template: str | None = Field(None, description="a Jinja file that replaces the model's")
+    tool_format: Literal["auto", "hermes", "llama3_json", "none"] = "auto"
+
+    max_concurrency: int = Field(256, ge=1, description="sequences in the engine at once")
+    max_queue: int = Field(1024, ge=0, description="sequences waiting before 429")
+    queue_timeout: Seconds = 60
+    first_token_timeout: Seconds = 120
+    drain_timeout: float = Field(60, ge=0, le=86400)
+    probe_interval: Seconds = 60
+    max_body_bytes: int = Field(8 * 2**20, ge=1024)
+
+    api_keys: CommaList = Field(default_factory=list, repr=False)
+    cors_origins: CommaList = Field(default_factory=list)
+    docs: bool = Field(True, description="serve /, /docs.json and /schema.json")
+    metrics_public: bool = Field(True, description="serve /metrics without an API key")
+    log_content: bool = Field(False, description="write prompts and answers to the log")
+
+
+def load_settings(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """The settings of this process; the environment wins over the arguments.
+
+    Raises StartError, one line, for an unknown argument or a bad value.
+    """
+    names = Settings.model_fields
+    for name in arguments:
+        if name not in names:
+            raise StartError(_unknown(name, list(names)))
+    values = dict(arguments)
+    values.update({n: environment[n.upper()] for n in names if environment.get(n.upper())})
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise StartError(_describe(error)) from None
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown setting {name!r}{hint}; allowed are: {', '.join(known)}"
+
+
+def _describe(error: ValidationError) -> str:
+    """One line for the first problem; never the value of a secret."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    given = "" if name == "api_keys" else f", not {first['input']!r}"
+    return f"setting {name!r}: {first['msg'][0].lower()}{first['msg'][1:]}{given}"

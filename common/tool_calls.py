@@ -1,0 +1,107 @@
+"""Tool calls in generated text: found while it streams, in the two common formats.
+
+hermes       <tool_call>{"name": …, "arguments": {…}}</tool_call>   (Hermes, Qwen, the demo model)
+llama3_json  the whole answer is {"name": …, "parameters": {…}}     (Llama 3.1 and later)
+"""
+
+import json
+import uuid
+from typing import Any, NamedTuple
+
+HERMES_START, HERMES_END = "<tool_call>", "</tool_call>"
+
+
+class ToolCallText(NamedTuple):
+    """One complete call; `arguments` is JSON text, as OpenAI's clients want it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+def detect_format(template: str) -> str | None:
+    """The format that a chat template teaches, None when it knows no tools."""
+    if "tools" not in template:
+        return None
+    if HERMES_START in template:
+        return "hermes"
+    return "llama3_json" if '"parameters"' in template else None
+
+
+class ToolCallParser:
+    """Splits text into content, safe to show at once, and complete tool calls."""
+
+    def __init__(self, form: str) -> None:
+        self._hermes = form == "hermes"
+        self._text = ""
+        self._inside = False
+        self.calls = 0
+
+    def feed(self, piece: str) -> tuple[str, list[ToolCallText]]:
+        self._text += piece
+        return self._feed_hermes() if self._hermes else self._feed_llama()
+
+    def finish(self) -> tuple[str, list[ToolCallText]]:
+        """What is left at the end: a call if it is one, else text. Nothing is dropped."""
+        rest, self._text = self._text, ""
+        if self._inside or (not self._hermes and rest.lstrip().startswith("{")):
+            call = _parse(rest.partition(HERMES_END)[0])
+            if call is not None:
+                self.calls += 1
+                return "", [call]
+            rest = (HERMES_START if self._inside else "") + rest
+        self._inside = False
+        return rest, []
+
+    def _feed_hermes(self) -> tuple[str, list[ToolCallText]]:
+        content = ""
+        calls: list[ToolCallText] = []
+        while True:
+            marker = HERMES_END if self._inside else HERMES_START
+            before, found, after = self._text.partition(marker)
+            if not found:
+                break
+            self._text = after
+            if self._inside:
+                call = _parse(before)
+                if call is None:
+                    content += HERMES_START + before + HERMES_END
+                else:
+                    calls.append(call)
+            else:
+                content += before
+            self._inside = not self._inside
+        if not self._inside:
+            keep = _possible_start(self._text, HERMES_START)
+            content += self._text[: len(self._text) - keep]
+            self._text = self._text[len(self._text) - keep :]
+        self.calls += len(calls)
+        if self.calls and not content.strip():
+            content = ""
+        return content, calls
+
+    def _feed_llama(self) -> tuple[str, list[ToolCallText]]:
+        start = self._text.lstrip()
+        if not start or start.startswith("{"):
+            return "", []
+        text, self._text = self._text, ""
+        return text, []
+
+
+def _possible_start(text: str, marker: str) -> int:
+    for length in range(min(len(marker) - 1, len(text)), 0, -1):
+        if marker.startswith(text[len(text) - length :]):
+            return length
+    return 0
+
+
+def _parse(text: str) -> ToolCallText | None:
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return None
+    arguments = value.get("arguments", value.get("parameters", {}))
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return ToolCallText(f"call_{uuid.uuid4().hex[:24]}", value["name"], written)
