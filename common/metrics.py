@@ -7,16 +7,13 @@ import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
-# BentoML sets it for several workers. We have one, whose series live in its memory: the shared
-# directory would lose custom collectors, and a second service on this machine empties it.
-os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
     Histogram,
     disable_created_metrics,
+    values,
 )
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -27,10 +24,14 @@ TTFT_BUCKETS = (
 TPOT_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 ITL_BUCKETS = (0.001, 0.0025, 0.005, *TPOT_BUCKETS)
 DURATION_BUCKETS = tuple(0.01 * 2**n for n in range(14))
+# BentoML prepares for several workers. We have one, whose series live in its memory: the shared
+# directory would lose custom collectors, and a second service on this machine empties it.
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LABELS = ("backend", "model", "quantization")
-OUTCOMES = ("stop", "length", "tool_calls", "cancelled", "rejected", "error")
+OUTCOMES = ("stop", "length", "cancelled", "rejected", "error")
 
 
 class TokenLatencies(Collector):

@@ -42,6 +42,7 @@ class Server:
         self._loading: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._previous: dict[int, SignalHandler] = {}
+        self._interrupts = 0
         self.app = App(settings, self._lifecycle)
 
     async def begin(self) -> None:
@@ -95,16 +96,15 @@ class Server:
             loop.add_signal_handler(number, self._on_signal, number)
 
     def _on_signal(self, number: int) -> None:
+        """Drain at the first signal; a second Ctrl-C ends what still runs."""
+        self._interrupts += number == signal.SIGINT
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain(number))
-        elif number == signal.SIGINT and self._signal != signal.SIGINT:
-            return
-        elif number == signal.SIGINT:
+        elif self._interrupts > 1:
             self._running.end_all(Draining("the service was stopped"))
 
     async def _drain(self, number: int) -> None:
         """Finish what is under way, refuse what is new, then hand over to uvicorn."""
-        self._signal = number
         self._lifecycle.draining = True
         try:
             async with asyncio.timeout(self._settings.drain_timeout):

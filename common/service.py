@@ -15,11 +15,11 @@ from opentelemetry import trace
 from common import start_failure
 from common.engine import Engine
 from common.errors import NotReady, StartError
-from common.http.exchange import Receive, Scope, Send
+from common.http.exchange import ASGIApp, Receive, Scope, Send
 from common.http.schemas import GenerateBody
 from common.model import local_directory, open_model
 from common.server import Server
-from common.settings import Settings, load_settings
+from common.settings import Settings, load_settings, misspelt
 
 NO_LIMIT = 86400
 """Seconds: BentoML's own timeout cannot be off; ours apply (queue, first token, drain)."""
@@ -37,24 +37,18 @@ class LLMService(Service[Any]):
 
     def to_asgi(self, is_main: bool = True) -> Any:
         self.server = Server(self.engine, read_settings())
-        pages = super().to_asgi(is_main)
+        self.server.app.pages = pages = super().to_asgi(is_main)
         trace.set_tracer_provider(BentoMLContainer.tracer_provider.get())
-        return with_cors(_Entry(self.server, pages), self.server)
+        app = with_cors(self.server.app, self.server.app.settings.cors_origins)
+
+        async def entry(scope: Scope, receive: Receive, send: Send) -> None:
+            await (app if scope["type"] == "http" else pages)(scope, receive, send)
+
+        return entry
 
 
-class _Entry:
-    def __init__(self, server: Server, pages: Any) -> None:
-        self._app = server.app
-        self._pages = pages
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not await self._app(scope, receive, send):
-            await self._pages(scope, receive, send)
-
-
-def with_cors(app: Any, server: Server) -> Any:
+def with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
     """Cross-origin access for the configured origins; off by default."""
-    origins = server.app.settings.cors_origins
     if not origins:
         return app
     from starlette.middleware.cors import CORSMiddleware
@@ -86,6 +80,8 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
             """In the supervisor, before anything starts."""
             try:
                 check_start(engine, read_settings())
+                for warning in misspelt(os.environ):
+                    print(f"warning: {warning}", file=sys.stderr, flush=True)
             except StartError as error:
                 print(f"error: {error}", file=sys.stderr, flush=True)
                 sys.exit(1)

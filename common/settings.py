@@ -66,7 +66,6 @@ class Settings(BaseModel):
     cors_origins: CommaList = Field(default_factory=list)
     docs: bool = Field(True, description="serve /, /docs.json and /schema.json")
     metrics_public: bool = Field(True, description="serve /metrics without an API key")
-    log_content: bool = Field(False, description="write prompts and answers to the log")
 
 
 def load_settings(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -84,6 +83,20 @@ def load_settings(arguments: Mapping[str, Any], environment: Mapping[str, str]) 
         return Settings(**values)
     except ValidationError as error:
         raise StartError(_describe(error)) from None
+
+
+def misspelt(environment: Mapping[str, str]) -> list[str]:
+    """Variables that are nearly, but not quite, a setting: they have no effect.
+
+    The environment is shared with other programs, so this cannot be an error.
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    near = ((name, difflib.get_close_matches(name, known, 1, 0.88)) for name in environment)
+    return [
+        f"the variable {name} is no setting (did you mean {found[0]}?)"
+        for name, found in near
+        if found and name not in known
+    ]
 
 
 def _unknown(name: str, known: list[str]) -> str:

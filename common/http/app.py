@@ -10,14 +10,14 @@ import orjson
 
 from common.errors import (
     Cancelled,
+    EngineDead,
     InternalError,
     InvalidAPIKey,
     RequestError,
-    ServerError,
     ServiceError,
 )
 from common.http import operations
-from common.http.exchange import Exchange, Receive, Scope, Send
+from common.http.exchange import ASGIApp, Exchange, Message, Receive, Scope, Send
 from common.http.routes import GENERATIONS, NAMED, OPERATIONS, Route, find
 from common.http.tracing import generation_span
 from common.lifecycle import Lifecycle
@@ -30,16 +30,20 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class App:
-    """`runtime` is set when the model is loaded; until then only health routes answer 200."""
+    """`runtime` is set when the model is loaded; until then only `pages` and /livez answer 200.
+
+    `pages` is BentoML's own application, for its documentation.
+    """
 
     def __init__(self, settings: Settings, lifecycle: Lifecycle) -> None:
         self.settings = settings
         self.lifecycle = lifecycle
         self.runtime: Runtime | None = None
+        self.pages: ASGIApp | None = None
         self._keys = [key.encode() for key in settings.api_keys]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Answer one HTTP request; False when it is for one of BentoML's own pages."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
         exchange = Exchange(scope, receive, send, "")
         wanted = exchange.header(b"x-request-id")
         sane = wanted is not None and SANE_REQUEST_ID.fullmatch(wanted)
@@ -47,15 +51,12 @@ class App:
         try:
             route = find(scope["method"], scope["path"], pages=self.settings.docs)
             self._authorize(exchange, route)
-            if route.kind == "page":
-                return False
             await self._dispatch(exchange, route)
         except ServiceError as error:
             await self._fail(exchange, error)
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             await self._fail(exchange, InternalError("internal error; the log has the details"))
-        return True
 
     async def _dispatch(self, exchange: Exchange, route: Route) -> None:
         if route.kind == "health":
@@ -65,6 +66,8 @@ class App:
             await self._generation(exchange, route)
         elif route.kind == "metrics":
             await operations.metrics(exchange, self._loaded(), self.lifecycle)
+        elif route.kind == "page":
+            await self._page(exchange)
         elif route.kind == "operation":
             await OPERATIONS[route.path][1](exchange, self._loaded())
         else:
@@ -72,11 +75,11 @@ class App:
 
     async def _generation(self, exchange: Exchange, route: Route) -> None:
         """A generation, counted by its outcome, with one span and one log line."""
-        self.lifecycle.check()
         runtime = self._loaded()
         begun = time.perf_counter()
         outcome = "error"
         try:
+            self.lifecycle.check()
             with generation_span(exchange, route.path, runtime):
                 outcome = await GENERATIONS[route.path](exchange, runtime)
         except ServiceError as error:
@@ -88,6 +91,18 @@ class App:
             logger.info(
                 "request %s %s %s in %.3f s", exchange.request_id, route.path, outcome, seconds
             )
+
+    async def _page(self, exchange: Exchange) -> None:
+        """One of BentoML's own pages, with our request id."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.started = True
+                message["headers"].append((b"x-request-id", exchange.request_id.encode()))
+            await exchange.send(message)
+
+        assert self.pages is not None
+        await self.pages(exchange.scope, exchange.receive, send)
 
     def _loaded(self) -> Runtime:
         if self.runtime is None:
@@ -110,7 +125,7 @@ class App:
 
     async def _fail(self, exchange: Exchange, error: ServiceError) -> None:
         """The error body; once a stream has begun its framing has told the error already."""
-        if isinstance(error, ServerError) or exchange.started:
+        if error.status == 500 or isinstance(error, EngineDead) or exchange.started:
             logger.warning("request %s: %s: %s", exchange.request_id, error.code, error.message)
         if exchange.started:
             return

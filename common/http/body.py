@@ -1,7 +1,7 @@
 """A request body: bounded while it streams in, JSON only, validated with clear errors."""
 
 import difflib
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -63,9 +63,9 @@ def _describe(error: ValidationError, model: type[BaseModel]) -> RequestError:
         return InvalidJSON(f"the body is not valid JSON: {problem['ctx']['error']}")
     if not problem["loc"]:
         return InvalidValue("the body must be a JSON object")
-    name = _name(problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return _unknown(name, problem["loc"], model)
+        return _unknown(problem["loc"], model)
+    name = _name(problem["loc"])
     if problem["type"] == "missing":
         return InvalidValue(f"{name!r} is required", param=name)
     message = problem["msg"].removeprefix("Value error, ")
@@ -87,9 +87,17 @@ def _is_tag(part: str) -> bool:
     return part.startswith(TAGS) or not part.islower() or "[" in part
 
 
-def _unknown(name: str, location: tuple[int | str, ...], model: type[BaseModel]) -> RequestError:
-    if len(location) > 1:
-        return UnknownParameter(f"unknown field {name!r}", param=name)
-    near: list[Any] = difflib.get_close_matches(name, model.model_fields, 1, 0.6)
+def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> RequestError:
+    last = str(location[-1])[:100]
+    parent = _name(location[:-1])
+    name = f"{parent}.{last}" if parent else last
+    known = _fields(model) if parent else set(model.model_fields)
+    near = difflib.get_close_matches(last, sorted(known), 1, 0.6)
     hint = f"; the nearest known one is {near[0]!r}" if near else ""
     return UnknownParameter(f"unknown parameter {name!r}{hint}", param=name)
+
+
+def _fields(model: type[BaseModel]) -> set[str]:
+    """The names of all fields at any depth, from the JSON schema."""
+    definitions = model.model_json_schema().get("$defs", {}).values()
+    return {name for part in definitions for name in part.get("properties", ())}

@@ -47,11 +47,11 @@ class TextEvents:
     __slots__ = ("_heads", "_tail")
 
     def __init__(self, frame: Mapping[str, Any], choice: Mapping[str, Any], answers: int) -> None:
-        """`choice` holds the placeholder "@" where the text goes; it is copied per answer."""
+        """`choice`, copied per answer, holds the placeholder "@" where the text goes."""
         self._heads = []
         for index in range(answers):
             value = {**frame, "choices": [{"index": index, **choice}]}
-            head, _, self._tail = event(value).partition(b'"@"')
+            head, _, self._tail = event(value).rpartition(b'"@"')
             self._heads.append(head)
 
     def __call__(self, index: int, text: str) -> bytes:

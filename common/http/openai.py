@@ -45,6 +45,7 @@ async def chat_completions(exchange: Exchange, runtime: Runtime) -> str:
         max_tokens=body.max_completion_tokens or body.max_tokens,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         json_schema=schema,
+        prompt_field="messages",
     )
     job = Job(exchange.request_id, [ids], sampling, body.n or 1, body.stop or ())
     form = None if not tools else "llama3_json" if schema is not None else runtime.tool_format

@@ -38,10 +38,11 @@ class Parameters:
         max_tokens: int | None,
         logprobs: int | None = None,
         json_schema: Mapping[str, Any] | None = None,
+        prompt_field: str = "prompt",
     ) -> Sampling:
         """Raises InvalidValue, UnsupportedParameter, ContextLengthExceeded."""
         self._check_supported(body)
-        limit = self._max_tokens(prompts, max_tokens)
+        limit = self._max_tokens(prompts, max_tokens, prompt_field)
         min_tokens = body.min_tokens or 0
         if min_tokens > limit:
             raise InvalidValue(
@@ -76,17 +77,21 @@ class Parameters:
                 continue
             self.capabilities.check(name, value)
 
-    def _max_tokens(self, prompts: Sequence[Sequence[int]], wanted: int | None) -> int:
+    def _max_tokens(
+        self, prompts: Sequence[Sequence[int]], wanted: int | None, prompt_field: str
+    ) -> int:
         longest = max(map(len, prompts))
         left = self._max_model_len - longest
         if longest == 0:
-            raise InvalidValue("the prompt is empty; at least one token is needed", param="prompt")
+            raise InvalidValue(
+                "the prompt is empty; at least one token is needed", param=prompt_field
+            )
         if left < 1 or (wanted is not None and wanted > left):
             asked = "" if wanted is None else f" and max_tokens is {wanted}"
             raise ContextLengthExceeded(
                 f"the prompt has {longest} tokens{asked}; "
                 f"both together may be at most {self._max_model_len} tokens",
-                param="messages" if wanted is None else "max_tokens",
+                param=prompt_field if wanted is None else "max_tokens",
             )
         return min(left, DEFAULT_MAX_TOKENS) if wanted is None else wanted
 
