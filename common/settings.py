@@ -36,36 +36,42 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     model: str | None = Field(None, description="directory or hub id; none is the demo model")
-    served_model_name: str | None = Field(None, description="name clients use; default: model")
+    served_model_name: str | None = Field(None, description="name that clients use")
     revision: str | None = Field(None, description="branch, tag or commit on the hub")
     trust_remote_code: bool = Field(False, description="run code that the model brings")
-    quantization: str | None = Field(None, description="the engine's own name; default: detected")
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    quantization: str | None = Field(None, description="the engine's own name; none is detected")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="`auto`, `bfloat16`, `float16`, `float32`"
+    )
     max_model_len: int | None = Field(None, ge=16, description="tokens of prompt plus answer")
-    tensor_parallel_size: int = Field(1, ge=1, le=64)
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    tensor_parallel_size: int = Field(1, ge=1, le=64, description="GPUs that share the model")
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="fraction of GPU memory")
     kv_cache_gib: float | None = Field(None, gt=0, description="size of the KV cache on a CPU")
-    prefix_caching: bool = True
-    chunked_prefill: bool = True
-    seed: int = Field(0, ge=0, lt=2**31)
-    engine_args: JSONObject = Field(default_factory=dict, description="passed to the engine")
+    prefix_caching: bool = Field(True, description="reuse the KV cache of equal beginnings")
+    chunked_prefill: bool = Field(True, description="mix prefill with decoding")
+    seed: int = Field(0, ge=0, lt=2**31, description="of the engine; requests have their own")
+    engine_args: JSONObject = Field(default_factory=dict, description="JSON, to the engine")
 
     system_prompt: str | None = Field(None, description="for /generate when it names none")
     chat_template: str | None = Field(None, description="a Jinja file that replaces the model's")
-    tool_format: Literal["auto", "hermes", "llama3_json", "none"] = "auto"
+    tool_format: Literal["auto", "hermes", "llama3_json", "none"] = Field(
+        "auto", description="of tool calls: `auto`, `hermes`, `llama3_json`, `none`"
+    )
 
     max_concurrency: int = Field(256, ge=1, description="sequences in the engine at once")
     max_queue: int = Field(1024, ge=0, description="sequences waiting before 429")
-    queue_timeout: Seconds = 60
-    first_token_timeout: Seconds = 120
-    drain_timeout: float = Field(60, ge=0, le=86400)
-    probe_interval: Seconds = 60
-    max_body_bytes: int = Field(8 * 2**20, ge=1024)
+    queue_timeout: Seconds = Field(60, description="seconds a request may wait before 503")
+    first_token_timeout: Seconds = Field(120, description="seconds before 504")
+    drain_timeout: float = Field(60, ge=0, le=86400, description="seconds after SIGTERM")
+    probe_interval: Seconds = Field(60, description="idle seconds after which /readyz generates")
+    max_body_bytes: int = Field(8 * 2**20, ge=1024, description="of a request, before 413")
 
-    api_keys: CommaList = Field(default_factory=list, repr=False)
-    cors_origins: CommaList = Field(default_factory=list)
-    docs: bool = Field(True, description="serve /, /docs.json and /schema.json")
-    metrics_public: bool = Field(True, description="serve /metrics without an API key")
+    api_keys: CommaList = Field(
+        default_factory=list, repr=False, description="comma-separated; none means open"
+    )
+    cors_origins: CommaList = Field(default_factory=list, description="comma-separated")
+    docs: bool = Field(True, description="serve `/`, `/docs.json` and `/schema.json`")
+    metrics_public: bool = Field(True, description="serve `/metrics` without an API key")
 
 
 def load_settings(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:

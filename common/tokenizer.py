@@ -41,17 +41,17 @@ class Tokenizer:
         return self.fast.encode(text, add_special_tokens=add_special_tokens).ids
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-        """Text of `ids`. Raises InvalidValue for an id outside the vocabulary."""
-        self.check(ids)
+        """Text of `ids`, which have been checked."""
         return self.fast.decode(list(ids), skip_special_tokens=skip_special_tokens)
 
-    def check(self, ids: Sequence[int]) -> None:
+    def check(self, ids: Sequence[int], param: str) -> None:
         """Raises InvalidValue naming the first id that is not in the vocabulary."""
         for token_id in ids:
             if not 0 <= token_id < self.vocab_size:
                 raise InvalidValue(
                     f"token id {token_id} is not in the vocabulary; "
-                    f"allowed are 0 to {self.vocab_size - 1}"
+                    f"allowed are 0 to {self.vocab_size - 1}",
+                    param=param,
                 )
 
     def token_bytes(self, token_id: int) -> tuple[str, list[int]]:

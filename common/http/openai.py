@@ -137,7 +137,7 @@ async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
         if isinstance(entry, str):
             prompts.append(await runtime.prompts.from_text(entry))
         else:
-            runtime.tokenizer.check(entry)
+            runtime.tokenizer.check(entry, "prompt")
             prompts.append(entry)
     return prompts
 

@@ -69,6 +69,7 @@ async def tokenize(exchange: Exchange, runtime: Runtime) -> None:
 async def detokenize(exchange: Exchange, runtime: Runtime) -> None:
     body = await read_body(exchange, DetokenizeBody, runtime.settings.max_body_bytes)
     runtime.check_model(body.model)
+    runtime.tokenizer.check(body.tokens, "tokens")
     text = runtime.tokenizer.decode(body.tokens, skip_special_tokens=body.skip_special_tokens)
     await exchange.respond_json({"prompt": text})
 
