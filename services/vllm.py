@@ -1,0 +1,189 @@
+"""vLLM in process: AsyncLLM on the service's event loop, its EngineCore in child processes."""
+
+import asyncio
+import contextlib
+import dataclasses
+import difflib
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from multiprocessing import resource_tracker
+from typing import Any
+
+import psutil
+from prometheus_client import REGISTRY
+
+from common.engine import Chunk, Engine, GenerateRequest, Health, Phase
+from common.errors import ServiceError, StartError
+from common.service import llm_service
+from common.signals import stop_signals_blocked
+from services._vllm_request import chunk, one_line, sampling_params, service_error
+
+DEFAULT_ENVIRONMENT = {
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    # A forked child would inherit this process's held locks and the service's listening socket.
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    # It would tell of what the killed children left, while it cleans that up.
+    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+}
+MAX_LOGPROBS = 20
+CPU_MAX_SEQUENCES = 256
+CPU_KV_CACHE_GIB = 1.0
+STOP_TIMEOUT = 3.0
+KV_CACHE_USAGE = REGISTRY.restricted_registry(["vllm:kv_cache_usage_perc"])
+
+
+class VLLMEngine(Engine):
+    """Token ids in and out; vLLM's own tokenizer serves structured output only."""
+
+    name = "vllm"
+    package = "vllm"
+
+    _llm: Any = None
+    _loading: asyncio.Future[None] | None = None
+    _stopped = False
+    _not_ours: frozenset[psutil.Process] = frozenset()
+    _started: frozenset[psutil.Process] = frozenset()
+
+    @property
+    def version(self) -> str:
+        import vllm
+
+        return str(vllm.__version__)
+
+    async def start(self, report: Callable[[Phase], None]) -> None:
+        report("load")
+        for name, value in DEFAULT_ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        # Otherwise started by the first spawn, which would unblock the signals blocked below.
+        resource_tracker.ensure_running()
+        self._not_ours = _descendants()
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
+        await asyncio.shield(self._loading)
+
+    def _load(self) -> None:
+        """Import vLLM and construct the engine: it blocks for many seconds, so in a thread."""
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        values = self._engine_args({field.name for field in dataclasses.fields(AsyncEngineArgs)})
+        try:
+            config = AsyncEngineArgs(**values).create_engine_config()
+        except Exception as error:
+            raise StartError(f"vLLM refuses its arguments: {one_line(error)}") from error
+        if self._stopped:
+            raise StartError("stopped while loading")
+        try:
+            with stop_signals_blocked():
+                self._llm = AsyncLLM.from_vllm_config(config)
+        except Exception as error:
+            raise StartError(f"vLLM cannot load the model: {one_line(error)}") from error
+        self._started = _descendants() - self._not_ours
+
+    def _engine_args(self, allowed: set[str]) -> dict[str, Any]:
+        """Raises StartError for an engine argument that vLLM does not have."""
+        from vllm.platforms import current_platform
+
+        settings = self.settings
+        for name in settings.engine_args:
+            if name not in allowed:
+                near = difflib.get_close_matches(name, allowed, 1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise StartError(
+                    f"setting 'engine_args': vLLM has no argument {name!r}; {hint}"
+                    "allowed are the fields of vllm.AsyncEngineArgs"
+                )
+        values: dict[str, Any] = {
+            "model": str(self.model.path),
+            "served_model_name": self.model.served_name,
+            "dtype": settings.dtype,
+            "quantization": None if settings.quantization == "none" else settings.quantization,
+            "tensor_parallel_size": settings.tensor_parallel_size,
+            "max_model_len": self.model.max_model_len,
+            "max_num_seqs": settings.max_concurrency,
+            "gpu_memory_utilization": settings.gpu_memory_utilization,
+            # None is on wherever the model allows it; True would insist.
+            "enable_prefix_caching": None if settings.prefix_caching else False,
+            "enable_chunked_prefill": None if settings.chunked_prefill else False,
+            "seed": settings.seed,
+            "trust_remote_code": settings.trust_remote_code,
+            "max_logprobs": MAX_LOGPROBS,
+            "generation_config": "vllm",
+            "disable_log_stats": False,
+            "enable_log_requests": False,
+        }
+        if current_platform.is_cpu():
+            kv_cache_gib = settings.kv_cache_gib or CPU_KV_CACHE_GIB
+            values["max_num_seqs"] = min(settings.max_concurrency, CPU_MAX_SEQUENCES)
+            values["kv_cache_memory_bytes"] = int(kv_cache_gib * 2**30)
+            values["enforce_eager"] = True
+        return values | settings.engine_args
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        from vllm.inputs import tokens_input
+
+        wanted_logprobs = request.sampling.logprobs
+        try:
+            outputs = self._llm.generate(
+                tokens_input(list(request.prompt_ids)),
+                sampling_params(request.sampling),
+                request.request_id,
+            )
+            async with contextlib.aclosing(outputs):
+                async for output in outputs:
+                    yield chunk(output, wanted_logprobs)
+        except ServiceError:
+            raise
+        except Exception as error:
+            raise service_error(error) from error
+
+    async def health(self) -> Health:
+        if self._llm is None or self._llm.errored:
+            return Health(False, "vLLM's EngineCore process has died")
+        samples = [sample.value for gauge in KV_CACHE_USAGE.collect() for sample in gauge.samples]
+        return Health(True, kv_cache_usage=max(samples, default=None))
+
+    async def stop(self) -> None:
+        """Kill the children: they have SIGTERM blocked, and nothing in them needs saving."""
+        self._stopped = True
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while self._loading and not self._loading.done() and time.monotonic() < deadline:
+            _kill(_descendants() - self._not_ours)
+            await asyncio.wait([self._loading], timeout=0.1)
+        ours = self._started | (_descendants() - self._not_ours)
+        if self._llm is not None:
+            # It would warn of every child that it kills.
+            logging.getLogger("vllm").setLevel(logging.ERROR)
+            self._llm.shutdown(timeout=0)
+            self._llm = None
+        _kill(ours)
+        await asyncio.to_thread(_wait_until_gone, ours, deadline)
+
+
+def _descendants() -> frozenset[psutil.Process]:
+    return frozenset(psutil.Process().children(recursive=True))
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait_until_gone(processes: Iterable[psutil.Process], deadline: float) -> None:
+    """A zombie is gone: an orphan's new parent may be slow to reap it."""
+    while any(map(_alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+VLLM = llm_service(VLLMEngine, name="VLLM")
