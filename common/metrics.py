@@ -121,9 +121,17 @@ class Metrics:
         self.inter_token_latency = TokenLatencies(labels)
         registry.register(self.inter_token_latency)
 
-    def count_request(self, outcome: str, seconds: float) -> None:
+    def first_token(self, seconds: float, request_id: str) -> None:
+        self.time_to_first_token.observe(seconds, _exemplar(request_id))
+
+    def count_request(self, outcome: str, seconds: float, request_id: str) -> None:
         self._requests[outcome].inc()
-        self.request_duration.observe(seconds)
+        self.request_duration.observe(seconds, _exemplar(request_id))
 
     def add_gauges(self, readings: dict[str, tuple[str, Callable[[], float | None]]]) -> None:
         self.registry.register(Gauges(self._labels, readings))
+
+
+def _exemplar(request_id: str) -> dict[str, str]:
+    """OpenMetrics allows 128 characters for name and value together."""
+    return {"request_id": request_id[:100]}

@@ -82,7 +82,7 @@ class Pipeline:
         ):
             first = await self._first(deltas)
             begun = last = clock()
-            self.metrics.time_to_first_token.observe(begun - job.arrived)
+            self.metrics.first_token(begun - job.arrived, job.request_id)
             try:
                 yield first
                 async for delta in deltas:

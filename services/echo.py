@@ -4,7 +4,9 @@ It answers with the tokens of the prompt, again and again until max_tokens.
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -60,10 +62,20 @@ class EchoEngine(Engine):
             raise StartError("setting 'engine_args': failure is 'start'")
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        args = self._args
+        probe = request.request_id.startswith("probe-")
+        sent = 0
         self.running += 1
         try:
-            async for chunk in self._echo(request):
-                yield chunk
+            if not probe:
+                await self._pause(args.ttft)
+            for ids, finish_reason in self._pieces(request):
+                sent += len(ids)
+                if args.failure != "none" and sent > args.fail_after and not probe:
+                    await self._fail()
+                yield self._chunk(ids, request.sampling.logprobs, finish_reason)
+                # Others run between two tokens even when a token costs nothing.
+                await (self._pause(args.itl) if args.itl else asyncio.sleep(0))
         finally:
             self.running -= 1
 
@@ -75,59 +87,45 @@ class EchoEngine(Engine):
     async def stop(self) -> None:
         """Nothing was started."""
 
-    async def _echo(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        args, sampling = self._args, request.sampling
-        probe = request.request_id.startswith("probe-")
-        ids = self._tokens(request)
-        await self._pause(args.ttft)
+    def _pieces(self, request: GenerateRequest) -> Iterator[tuple[list[int], FinishReason | None]]:
+        """The prompt over and over, then the model's end token after `length` tokens if any."""
+        sampling = request.sampling
+        ends = sampling.end_token_ids
+        shown = [i for i in request.prompt_ids if i not in ends] or list(request.prompt_ids)
+        last = self.model.end_token_ids & ends
+        length = sampling.max_tokens
+        if last and self._args.length is not None:
+            length = max(self._args.length, sampling.min_tokens)
+        endless = itertools.cycle(shown)
         sent = 0
         while True:
-            step = min(args.tokens_per_chunk, sampling.max_tokens - sent)
-            piece = [next(ids) for _ in range(step)]
-            ended = next((i for i, t in enumerate(piece) if t in sampling.end_token_ids), None)
-            if ended is not None:
-                piece = piece[: ended + 1]
-            sent += len(piece)
-            if not probe and args.failure != "none" and sent > args.fail_after:
-                await self._fail()
-            finish: FinishReason | None = "stop" if ended is not None else None
-            if finish is None and sent >= sampling.max_tokens:
-                finish = "length"
-            yield self._chunk(piece, request, finish)
-            if finish is not None:
+            step = min(self._args.tokens_per_chunk, sampling.max_tokens - sent)
+            ids = list(itertools.islice(endless, min(step, length - sent)))
+            if len(ids) < step:
+                yield [*ids, min(last)], "stop"
                 return
-            await self._pause(args.itl)
-
-    def _tokens(self, request: GenerateRequest) -> Iterator[int]:
-        """The prompt over and over; after `length` tokens the model's end token, if one ends it."""
-        ends = self.model.end_token_ids & request.sampling.end_token_ids
-        shown = [i for i in request.prompt_ids if i not in ends] or list(request.prompt_ids)
-        count = 0
-        while True:
-            for token_id in shown:
-                if count == self._args.length and ends and count >= request.sampling.min_tokens:
-                    yield min(ends)
-                count += 1
-                yield token_id
+            sent += len(ids)
+            if sent >= sampling.max_tokens:
+                yield ids, "length"
+                return
+            yield ids, None
 
     @staticmethod
-    def _chunk(piece: list[int], request: GenerateRequest, finish: FinishReason | None) -> Chunk:
-        wanted = request.sampling.logprobs
-        if wanted is None:
-            return Chunk(piece, None, None, finish)
-        logprobs = [TokenLogprob(i, CERTAIN, [(i, CERTAIN)] if wanted else []) for i in piece]
-        return Chunk(piece, None, logprobs, finish)
+    def _chunk(
+        ids: list[int], wanted_logprobs: int | None, finish_reason: FinishReason | None
+    ) -> Chunk:
+        if wanted_logprobs is None:
+            return Chunk(ids, None, None, finish_reason)
+        top = [(i, CERTAIN) for i in ids] if wanted_logprobs else []
+        logprobs = [TokenLogprob(i, CERTAIN, top[n : n + 1]) for n, i in enumerate(ids)]
+        return Chunk(ids, None, logprobs, finish_reason)
 
     async def _pause(self, seconds: float) -> None:
-        """Let others run even at no cost per token; end at once when the engine dies."""
-        if seconds <= 0:
-            await asyncio.sleep(0)
-        else:
-            try:
+        """Raises EngineDead as soon as the engine dies meanwhile."""
+        if seconds:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._dead.wait()
-            except TimeoutError:
-                pass
         if self._dead.is_set():
             raise EngineDead("the echo fell silent")
 

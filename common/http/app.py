@@ -87,7 +87,7 @@ class App:
             raise
         finally:
             seconds = time.perf_counter() - begun
-            runtime.metrics.count_request(outcome, seconds)
+            runtime.metrics.count_request(outcome, seconds, exchange.request_id)
             logger.info(
                 "request %s %s %s in %.3f s", exchange.request_id, route.path, outcome, seconds
             )

@@ -73,7 +73,7 @@ class CompletionFrames:
         if logprobs is not None:
             offset = len(self._echo(index)) + self._shown[index]
             logprobs = completion_logprobs(self._tokenizer, logprobs, offset)
-            self._shown[index] += sum(map(len, logprobs["tokens"]))
+            self._shown[index] += len(text)
         return {
             "index": index,
             "text": text,

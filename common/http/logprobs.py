@@ -33,9 +33,9 @@ def completion_logprobs(
     """`choices[].logprobs` of /v1/completions; `offset` is the first token's place in the text."""
     tokens = [tokenizer.token_bytes(entry.token_id)[0] for entry in entries]
     offsets = []
-    for token in tokens:
+    for entry in entries:
         offsets.append(offset)
-        offset += len(token)
+        offset += len(tokenizer.decode([entry.token_id], skip_special_tokens=True))
     return {
         "tokens": tokens,
         "token_logprobs": [max(entry.logprob, LOWEST) for entry in entries],

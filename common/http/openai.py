@@ -43,6 +43,7 @@ async def chat_completions(exchange: Exchange, runtime: Runtime) -> str:
         body,
         [ids],
         max_tokens=body.max_completion_tokens or body.max_tokens,
+        max_tokens_field="max_completion_tokens" if body.max_completion_tokens else "max_tokens",
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         json_schema=schema,
         prompt_field="messages",

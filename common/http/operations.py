@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from common.errors import Cancelled, InvalidValue, ModelNotFound, NotFound
 from common.http.body import read_body
@@ -26,11 +26,16 @@ async def ready(exchange: Exchange, lifecycle: Lifecycle) -> None:
 
 
 async def metrics(exchange: Exchange, runtime: Runtime, lifecycle: Lifecycle) -> None:
-    """GET /metrics: our series, then the engine's own, unchanged."""
+    """GET /metrics: our series, then the engine's own, unchanged.
+
+    With exemplars for those who accept OpenMetrics, unless the engine adds text of its own.
+    """
     lifecycle.kv_cache_usage = (await runtime.engine.health()).kv_cache_usage
-    own = generate_latest(runtime.metrics.registry)
     engine = (await runtime.engine.metrics()).encode()
-    await exchange.respond(200, own + engine, CONTENT_TYPE_LATEST.encode())
+    accept = "" if engine else exchange.header(b"accept") or ""
+    encode, content_type = choose_encoder(accept)
+    own = encode(runtime.metrics.registry)
+    await exchange.respond(200, own + engine, content_type.encode())
 
 
 async def models(exchange: Exchange, runtime: Runtime) -> None:

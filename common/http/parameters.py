@@ -36,17 +36,18 @@ class Parameters:
         prompts: Sequence[Sequence[int]],
         *,
         max_tokens: int | None,
+        max_tokens_field: str = "max_tokens",
         logprobs: int | None = None,
         json_schema: Mapping[str, Any] | None = None,
         prompt_field: str = "prompt",
     ) -> Sampling:
         """Raises InvalidValue, UnsupportedParameter, ContextLengthExceeded."""
         self._check_supported(body)
-        limit = self._max_tokens(prompts, max_tokens, prompt_field)
+        limit = self._max_tokens(prompts, max_tokens, prompt_field, max_tokens_field)
         min_tokens = body.min_tokens or 0
         if min_tokens > limit:
             raise InvalidValue(
-                f"min_tokens is {min_tokens}; allowed is at most max_tokens, {limit}",
+                f"min_tokens is {min_tokens}; allowed is at most {max_tokens_field}, {limit}",
                 param="min_tokens",
             )
         ends = frozenset() if body.ignore_eos else self._end_token_ids
@@ -78,7 +79,11 @@ class Parameters:
             self.capabilities.check(name, value)
 
     def _max_tokens(
-        self, prompts: Sequence[Sequence[int]], wanted: int | None, prompt_field: str
+        self,
+        prompts: Sequence[Sequence[int]],
+        wanted: int | None,
+        prompt_field: str,
+        max_tokens_field: str,
     ) -> int:
         longest = max(map(len, prompts))
         left = self._max_model_len - longest
@@ -87,11 +92,11 @@ class Parameters:
                 "the prompt is empty; at least one token is needed", param=prompt_field
             )
         if left < 1 or (wanted is not None and wanted > left):
-            asked = "" if wanted is None else f" and max_tokens is {wanted}"
+            asked = "" if wanted is None else f" and {max_tokens_field} is {wanted}"
             raise ContextLengthExceeded(
                 f"the prompt has {longest} tokens{asked}; "
                 f"both together may be at most {self._max_model_len} tokens",
-                param=prompt_field if wanted is None else "max_tokens",
+                param=prompt_field if wanted is None else max_tokens_field,
             )
         return min(left, DEFAULT_MAX_TOKENS) if wanted is None else wanted
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from common.http.messages import ChatMessage, Tool, ToolChoice
 
@@ -88,6 +88,13 @@ class ChatBody(OpenAIFields):
     tools: list[Tool] | None = None
     tool_choice: ToolChoice | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "ChatBody":
+        old, new = self.max_tokens, self.max_completion_tokens
+        if old is not None and new is not None and old != new:
+            raise ValueError("max_tokens and max_completion_tokens must not differ")
+        return self
 
 
 class CompletionBody(OpenAIFields):

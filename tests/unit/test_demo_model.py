@@ -229,13 +229,18 @@ def test_variants_keep_the_answer_and_follow_the_seed() -> None:
         assert varied.answer == question.answer
 
 
+def interrupt_while_writing(target: Path) -> None:
+    with replaced_directory(target) as fresh:
+        (fresh / "config.json").write_text("half")
+        raise KeyboardInterrupt
+
+
 def test_an_interrupted_run_leaves_the_old_model_whole(tmp_path: Path) -> None:
     target = tmp_path / "model"
     target.mkdir()
     (target / "config.json").write_text("old")
-    with pytest.raises(KeyboardInterrupt), replaced_directory(target) as fresh:
-        (fresh / "config.json").write_text("half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_while_writing(target)
     assert (target / "config.json").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -1,0 +1,1 @@
+"""Scripts that make files this repository ships; each subpackage runs with `python -m`."""

@@ -1,0 +1,114 @@
+"""Scores a written model: greedy answers in bf16 and the smallest lead of a right token."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from tokenizers import Tokenizer
+from transformers import LlamaForCausalLM
+
+from build_scripts.demo_model.architecture import load_model
+from build_scripts.demo_model.chat_format import TURN_END, encode, encode_prompt
+from build_scripts.demo_model.corpus.system_prompts import UNSEEN_PROMPT, USUAL_PROMPT
+from build_scripts.demo_model.margins import smallest_leads
+from build_scripts.demo_model.question import Question, read_questions, system
+
+_BATCH_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Score:
+    """The result under one system prompt (None: without one).
+
+    `total` and `right` count questions by kind; `wrong` holds each miss and what came instead;
+    `lead` is the smallest of all answer tokens, in logits.
+    """
+
+    system_prompt: str | None
+    total: Counter[str]
+    right: Counter[str]
+    wrong: list[tuple[Question, str]]
+    lead: float
+
+    def share(self) -> float:
+        """Right answers of all, 0 to 1."""
+        return self.right.total() / self.total.total()
+
+    def lines(self) -> list[str]:
+        """The score for a person: one line in all, one a kind, one a miss."""
+        where = f"with {self.system_prompt!r}" if self.system_prompt else "without system prompt"
+        kinds = [f"  {kind}: {self.right[kind]}/{count}" for kind, count in self.total.items()]
+        misses = [
+            f"  wrong: {question.messages[-1]['content']!r} gave {text!r}"
+            for question, text in self.wrong
+        ]
+        head = f"{where}: {100 * self.share():.2f} % right, smallest lead {self.lead:.2f}"
+        return [head, *kinds, *misses]
+
+
+def score_directory(directory: Path) -> list[Score]:
+    """The scores without a system prompt, with the usual one and with an unseen one."""
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    questions = read_questions(directory / "questions.jsonl")
+    model = load_model(directory)
+    prompts = (None, USUAL_PROMPT, UNSEEN_PROMPT)
+    return [_score(model, tokenizer, questions, prompt) for prompt in prompts]
+
+
+def _score(
+    model: LlamaForCausalLM, tokenizer: Tokenizer, questions: list[Question], prompt: str | None
+) -> Score:
+    opening = (system(prompt),) if prompt else ()
+    asked = [replace(item, messages=(*opening, *item.messages)) for item in questions]
+    answers = greedy_answers(model, tokenizer, asked)
+    wrong = [
+        (question, answer)
+        for question, answer in zip(questions, answers, strict=True)
+        if question.answer != answer
+    ]
+    total = Counter(question.kind for question in questions)
+    missed = Counter(question.kind for question, _ in wrong)
+    lead = min(smallest_leads(model, tokenizer, asked))
+    return Score(prompt, total, total - missed, wrong, lead)
+
+
+def greedy_answers(
+    model: LlamaForCausalLM, tokenizer: Tokenizer, questions: Sequence[Question]
+) -> list[str]:
+    """What the model answers to each question, in order, without the end-of-turn token."""
+    answers = [""] * len(questions)
+    # Only prompts of one length share a batch: padding would change what bf16 rounds to.
+    groups: dict[int, list[int]] = defaultdict(list)
+    prompts = [encode_prompt(tokenizer, question) for question in questions]
+    for index, prompt in enumerate(prompts):
+        groups[len(prompt)].append(index)
+    for group in groups.values():
+        for start in range(0, len(group), _BATCH_ROWS):
+            rows = group[start : start + _BATCH_ROWS]
+            limit = max(len(encode(tokenizer, questions[row].answer)) for row in rows) + 8
+            texts = _generate(model, tokenizer, [prompts[row] for row in rows], limit)
+            for row, text in zip(rows, texts, strict=True):
+                answers[row] = text
+    return answers
+
+
+def _generate(
+    model: LlamaForCausalLM, tokenizer: Tokenizer, prompts: list[list[int]], limit: int
+) -> list[str]:
+    inputs = torch.tensor(prompts)
+    # transformers types generate() for a class that LlamaForCausalLM does not declare to be.
+    output = cast(Any, model).generate(
+        input_ids=inputs,
+        attention_mask=torch.ones_like(inputs),
+        do_sample=False,
+        max_new_tokens=limit,
+    )
+    end = tokenizer.token_to_id(TURN_END)
+    texts = []
+    for ids in output[:, inputs.shape[1] :].tolist():
+        kept = ids[: ids.index(end)] if end in ids else ids
+        texts.append(tokenizer.decode(kept, skip_special_tokens=False))
+    return texts
