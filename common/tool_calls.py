@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 HERMES_START, HERMES_END = "<tool_call>", "</tool_call>"
 
+FORCED_START = {"hermes": f"{HERMES_START}\n", "llama3_json": ""}
+"""What the model has just said, when it is made to call a tool: its next token is the JSON."""
+
 
 class ToolCallText(NamedTuple):
     """One complete call; `arguments` is JSON text, as OpenAI's clients want it."""

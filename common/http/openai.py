@@ -18,6 +18,7 @@ from common.http.messages import NamedTool, for_template, tools_for_template
 from common.http.schemas import ChatBody, CompletionBody, OpenAIFields
 from common.pipeline import Job
 from common.runtime import Runtime
+from common.tool_calls import FORCED_START
 
 
 class Frames(Protocol):
@@ -35,6 +36,9 @@ async def chat_completions(exchange: Exchange, runtime: Runtime) -> str:
     ids = await runtime.prompts.from_messages(
         for_template(body.messages), tools=tools, arguments=body.chat_template_kwargs
     )
+    if schema is not None and runtime.tool_format is not None:
+        start = FORCED_START[runtime.tool_format]
+        ids += await runtime.tokenizer.encode(start, add_special_tokens=False)
     if body.top_logprobs and not body.logprobs:
         raise InvalidValue("top_logprobs needs logprobs to be true", param="top_logprobs")
     runtime.capabilities.check("logprobs", True if body.logprobs else None)
