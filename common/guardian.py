@@ -1,11 +1,13 @@
 """A small process that outlives its worker by seconds and ends whatever the worker left behind.
 
-An engine's child processes survive a worker that is killed, and hold the GPU. The worker marks
-its environment, which every descendant inherits; when the worker is gone the guardian ends all
-processes that carry the mark.
+An engine's child processes survive a worker that is killed, and hold the GPU. The worker leads a
+session of its own and marks its environment; descendants inherit both. When the worker is gone the
+guardian ends all processes of that session or with that mark: a descendant can leave the one with
+setsid, and lose the other by changing its title.
 """
 
 import os
+import select
 import subprocess
 import sys
 import uuid
@@ -25,6 +27,8 @@ GRACE = 2.0
 def watch_this_process() -> None:
     """Mark this process and start its guardian, out of reach of a stop signal to our children."""
     os.environ[MARK] = uuid.uuid4().hex
+    if os.getsid(0) != os.getpid():  # BentoML's supervisor has seen to it already
+        os.setsid()
     with stop_signals_blocked():
         subprocess.Popen(
             [sys.executable, "-m", "common.guardian", str(os.getpid()), os.environ[MARK]],
@@ -34,19 +38,21 @@ def watch_this_process() -> None:
         )
 
 
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """Every other process that inherited `mark`."""
+def inherited(session: int, mark: str) -> Iterator[psutil.Process]:
+    """Every other living process of `session` or with `mark`."""
     for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
-                yield process
-        except psutil.Error:
+        if process.pid == os.getpid():
             continue
+        with suppress(psutil.Error, OSError):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if os.getsid(process.pid) == session or process.environ().get(MARK) == mark:
+                yield process
 
 
-def end_all(mark: str) -> None:
+def end_all(session: int, mark: str) -> None:
     """Ask, wait, kill, until none is left; a process may start another one meanwhile."""
-    while left := list(marked(mark)):
+    while left := list(inherited(session, mark)):
         for process in left:
             process.terminate()
         for process in psutil.wait_procs(left, timeout=GRACE)[1]:
@@ -54,10 +60,19 @@ def end_all(mark: str) -> None:
         psutil.wait_procs(left, timeout=GRACE)
 
 
+def wait_for_end(pid: int) -> None:
+    """Return when the process has ended, even while its parent has not reaped it."""
+    if sys.platform == "linux":
+        with suppress(ProcessLookupError):
+            select.select([os.pidfd_open(pid)], [], [])
+    else:
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).wait()
+
+
 def main(worker: int, mark: str) -> None:
-    with suppress(psutil.NoSuchProcess):
-        psutil.Process(worker).wait()
-    end_all(mark)
+    wait_for_end(worker)
+    end_all(worker, mark)
 
 
 if __name__ == "__main__":
