@@ -32,12 +32,17 @@ def detect_format(template: str) -> str | None:
 
 
 class ToolCallParser:
-    """Splits text into content, safe to show at once, and complete tool calls."""
+    """Splits text into content, safe to show at once, and complete tool calls.
+
+    The result is the same however the text is cut into pieces. Blank text between and after calls
+    is not content.
+    """
 
     def __init__(self, form: str) -> None:
         self._hermes = form == "hermes"
         self._text = ""
         self._inside = False
+        self._blank: str | None = ""
         self.calls = 0
 
     def feed(self, piece: str) -> tuple[str, list[ToolCallText]]:
@@ -54,7 +59,9 @@ class ToolCallParser:
                 return "", [call]
             rest = (HERMES_START if self._inside else "") + rest
         self._inside = False
-        return rest, []
+        shown = self._show(rest)
+        blank, self._blank = self._blank or "", None
+        return shown + ("" if self.calls else blank), []
 
     def _feed_hermes(self) -> tuple[str, list[ToolCallText]]:
         content = ""
@@ -65,22 +72,19 @@ class ToolCallParser:
             if not found:
                 break
             self._text = after
-            if self._inside:
-                call = _parse(before)
-                if call is None:
-                    content += HERMES_START + before + HERMES_END
-                else:
-                    calls.append(call)
+            if not self._inside:
+                content += self._show(before)
+            elif (call := _parse(before)) is not None:
+                calls.append(call)
+                self._blank = ""
             else:
-                content += before
+                content += self._show(HERMES_START + before + HERMES_END)
             self._inside = not self._inside
         if not self._inside:
             keep = _possible_start(self._text, HERMES_START)
-            content += self._text[: len(self._text) - keep]
+            content += self._show(self._text[: len(self._text) - keep])
             self._text = self._text[len(self._text) - keep :]
         self.calls += len(calls)
-        if self.calls and not content.strip():
-            content = ""
         return content, calls
 
     def _feed_llama(self) -> tuple[str, list[ToolCallText]]:
@@ -88,7 +92,17 @@ class ToolCallParser:
         if not start or start.startswith("{"):
             return "", []
         text, self._text = self._text, ""
-        return text, []
+        return self._show(text), []
+
+    def _show(self, text: str) -> str:
+        """Hold back blank text at the start and after a call: another call may follow."""
+        if self._blank is None:
+            return text
+        self._blank += text
+        if not self._blank.strip():
+            return ""
+        text, self._blank = self._blank, None
+        return text
 
 
 def _possible_start(text: str, marker: str) -> int:

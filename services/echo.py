@@ -50,9 +50,10 @@ class EchoEngine(Engine):
     async def start(self, report: Callable[[Phase], None]) -> None:
         try:
             self._args = EchoArgs(**self.settings.engine_args)
-        except (ValidationError, TypeError) as error:
+        except ValidationError as error:
             allowed = ", ".join(EchoArgs.model_fields)
-            reason = str(error).splitlines()[-2].strip() if "\n" in str(error) else str(error)
+            first = error.errors()[0]
+            reason = f"{first['loc'][0]!r}: {first['msg']}"
             raise StartError(f"setting 'engine_args': {reason}; allowed are {allowed}") from None
         self._dead: asyncio.Event = asyncio.Event()
         self.running = 0

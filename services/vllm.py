@@ -6,9 +6,11 @@ import dataclasses
 import difflib
 import logging
 import os
+import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -62,7 +64,10 @@ class VLLMEngine(Engine):
         resource_tracker.ensure_running()
         self._not_ours = _descendants()
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
-        await asyncio.shield(self._loading)
+        while not (await asyncio.wait([self._loading], timeout=0.5))[0]:
+            # An EngineCore that fails asks its workers to end and waits for them without limit.
+            _kill(filter(_asked_to_end, _descendants() - self._not_ours))
+        self._loading.result()
 
     def _load(self) -> None:
         """Import vLLM and construct the engine: it blocks for many seconds, so in a thread."""
@@ -165,6 +170,16 @@ class VLLMEngine(Engine):
 
 def _descendants() -> frozenset[psutil.Process]:
     return frozenset(psutil.Process().children(recursive=True))
+
+
+def _asked_to_end(process: psutil.Process) -> bool:
+    """A SIGTERM waits behind the block. Known on Linux only."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return False
+    pending = int(status.partition("ShdPnd:")[2].split()[0], 16)
+    return bool(pending >> (signal.SIGTERM - 1) & 1)
 
 
 def _alive(process: psutil.Process) -> bool:

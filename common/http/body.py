@@ -61,7 +61,7 @@ def _describe(error: ValidationError, model: type[BaseModel]) -> RequestError:
     problem = error.errors(include_url=False, include_input=False, include_context=True)[0]
     if problem["type"] == "json_invalid":
         return InvalidJSON(f"the body is not valid JSON: {problem['ctx']['error']}")
-    if not problem["loc"] and problem["type"] != "value_error":
+    if not problem["loc"]:
         return InvalidValue("the body must be a JSON object")
     if problem["type"] == "extra_forbidden":
         return _unknown(problem["loc"], model)
@@ -69,8 +69,6 @@ def _describe(error: ValidationError, model: type[BaseModel]) -> RequestError:
     if problem["type"] == "missing":
         return InvalidValue(f"{name!r} is required", param=name)
     message = problem["msg"].removeprefix("Value error, ")
-    if not name:
-        return InvalidValue(message)
     return InvalidValue(f"{name!r} is not valid: {message[:1].lower()}{message[1:]}", param=name)
 
 

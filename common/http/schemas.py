@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from common.http.messages import ChatMessage, Tool, ToolChoice
 
@@ -89,12 +96,13 @@ class ChatBody(OpenAIFields):
     tool_choice: ToolChoice | None = None
     chat_template_kwargs: dict[str, Any] | None = None
 
-    @model_validator(mode="after")
-    def _one_limit(self) -> "ChatBody":
-        old, new = self.max_tokens, self.max_completion_tokens
-        if old is not None and new is not None and old != new:
-            raise ValueError("max_tokens and max_completion_tokens must not differ")
-        return self
+    @field_validator("max_completion_tokens")
+    @classmethod
+    def _one_limit(cls, value: int | None, info: ValidationInfo) -> int | None:
+        old = info.data.get("max_tokens")
+        if old is not None and value is not None and old != value:
+            raise ValueError("must not differ from max_tokens")
+        return value
 
 
 class CompletionBody(OpenAIFields):
