@@ -38,10 +38,12 @@ class Answer:
 
     def feed(self, chunk: Chunk) -> Delta | None:
         """What a client may see of `chunk`; None when it changes nothing visible."""
-        ids = chunk.token_ids
-        finish = chunk.finish_reason
-        logprobs = chunk.logprobs
+        ids, _, logprobs, finish, _ = chunk
         if self._stops is None:
+            if finish is None and logprobs is None and ids:
+                self.tokens += len(ids)
+                text = self._detokenizer.feed(ids)
+                return Delta(self.index, text) if text else None
             self.tokens += len(ids)
             if finish == "stop" and ids and ids[-1] in self._end_ids:
                 ids = ids[:-1]

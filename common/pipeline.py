@@ -5,7 +5,7 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from common.admission import Admission
@@ -39,6 +39,7 @@ class Job:
     arrived: float = field(default_factory=time.perf_counter)
     answers: list[Answer] = field(default_factory=list)
     cached_tokens: int | None = None
+    last_token: float = 0.0
 
     @property
     def prompt_tokens(self) -> int:
@@ -69,29 +70,24 @@ class Pipeline:
         self._first_token_timeout = first_token_timeout
         self._serial = itertools.count()
 
-    async def stream(self, job: Job) -> AsyncGenerator[Delta, None]:
-        """Deltas of all answers as they come.
+    @asynccontextmanager
+    async def stream(self, job: Job) -> AsyncIterator[tuple[Delta, AsyncIterator[Delta]]]:
+        """The first delta and those that follow, of all answers, as they come.
 
         Raises ServiceError; one before the first delta can still become an HTTP status.
         """
         self.lifecycle.check()
-        observe, clock = self.metrics.inter_token_latency.observe, time.perf_counter
         async with (
             self.admission.places(len(job.prompts) * job.n),
             aclosing(self._answers(job)) as deltas,
         ):
             first = await self._first(deltas)
-            begun = last = clock()
+            begun = time.perf_counter()
             self.metrics.first_token(begun - job.arrived, job.request_id)
             try:
-                yield first
-                async for delta in deltas:
-                    now = clock()
-                    observe(now - last)
-                    last = now
-                    yield delta
+                yield first, deltas
             finally:
-                self._count(job, last - begun)
+                self._count(job, max(job.last_token - begun, 0.0))
 
     async def _first(self, deltas: AsyncIterator[Delta]) -> Delta:
         try:
@@ -135,14 +131,22 @@ class Pipeline:
         self, job: Job, answer: Answer, request: GenerateRequest
     ) -> AsyncGenerator[Delta, None]:
         chunks = self.engine.generate(request)
+        feed, clock = answer.feed, time.perf_counter
+        observe = self.metrics.inter_token_latency.observe
+        last: float | None = None
         try:
             async for chunk in chunks:
                 if chunk.cached_tokens is not None:
                     job.cached_tokens = (job.cached_tokens or 0) + chunk.cached_tokens
-                delta = answer.feed(chunk)
-                if delta is not None:
-                    yield delta
-                if answer.finish_reason is not None:
+                delta = feed(chunk)
+                if delta is None:
+                    continue
+                job.last_token = now = clock()
+                if last is not None:
+                    observe(now - last)
+                last = now
+                yield delta
+                if delta.finish_reason is not None:
                     return
         except EngineDead as error:
             self.lifecycle.mark_dead(error.message)

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import bentoml
@@ -106,7 +105,8 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
             if runtime is None:
                 raise NotReady("the service is starting")
             job = await runtime.generate_job("in-process", GenerateBody(**fields))
-            async with aclosing(runtime.pipeline.stream(job)) as deltas:
+            async with runtime.pipeline.stream(job) as (first, deltas):
+                yield first.text
                 async for delta in deltas:
                     yield delta.text
 

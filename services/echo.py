@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.engine import Chunk, Engine, FinishReason, GenerateRequest, Health, Phase, TokenLogprob
 from common.errors import EngineDead, InternalError, StartError
+from common.sampling import Sampling
 from common.service import llm_service
 
 VERSION = "1"
@@ -89,27 +90,33 @@ class EchoEngine(Engine):
         """Nothing was started."""
 
     def _pieces(self, request: GenerateRequest) -> Iterator[tuple[list[int], FinishReason | None]]:
-        """The prompt over and over, then the model's end token after `length` tokens if any."""
+        """The prompt over and over, to an end token in it, `length` or max_tokens."""
         sampling = request.sampling
-        ends = sampling.end_token_ids
-        shown = [i for i in request.prompt_ids if i not in ends] or list(request.prompt_ids)
-        last = self.model.end_token_ids & ends
-        length = sampling.max_tokens
-        if last and self._args.length is not None:
-            length = max(self._args.length, sampling.min_tokens)
-        endless = itertools.cycle(shown)
-        sent = 0
-        while True:
-            step = min(self._args.tokens_per_chunk, sampling.max_tokens - sent)
-            ids = list(itertools.islice(endless, min(step, length - sent)))
-            if len(ids) < step:
-                yield [*ids, min(last)], "stop"
-                return
-            sent += len(ids)
-            if sent >= sampling.max_tokens:
-                yield ids, "length"
-                return
-            yield ids, None
+        last = self.model.end_token_ids & sampling.end_token_ids
+        shown = [i for i in request.prompt_ids if i not in last] or list(request.prompt_ids)
+        length = self._ending(shown, sampling)
+        ids: Iterator[int] = itertools.islice(itertools.cycle(shown), length)
+        if self._args.length is not None and last:
+            wanted = max(self._args.length, sampling.min_tokens)
+            if length is None or wanted < length:
+                length = wanted + 1
+                ids = itertools.chain(itertools.islice(ids, wanted), [min(last)])
+        reason: FinishReason = "stop"
+        if length is None or length > sampling.max_tokens:
+            length, reason = sampling.max_tokens, "length"
+        step = self._args.tokens_per_chunk
+        for start in range(0, length, step):
+            end = min(start + step, length)
+            yield list(itertools.islice(ids, end - start)), reason if end == length else None
+
+    @staticmethod
+    def _ending(shown: list[int], sampling: Sampling) -> int | None:
+        """How many tokens the echo has up to its first end token, None without one."""
+        first = sampling.min_tokens
+        for place in range(first, first + len(shown)):
+            if shown[place % len(shown)] in sampling.end_token_ids:
+                return place + 1
+        return None
 
     @staticmethod
     def _chunk(

@@ -1,7 +1,5 @@
 """POST /generate: JSON in, the answer out as raw UTF-8 text while it is made."""
 
-from contextlib import aclosing
-
 from common.http.body import read_body
 from common.http.cancellation import while_connected
 from common.http.events import EVENT_STREAM, NO_CACHE
@@ -23,8 +21,7 @@ async def generate(exchange: Exchange, runtime: Runtime) -> str:
 
 
 async def _stream(exchange: Exchange, runtime: Runtime, job: Job) -> None:
-    async with aclosing(runtime.pipeline.stream(job)) as deltas:
-        first = await anext(deltas)
+    async with runtime.pipeline.stream(job) as (first, deltas):
         await exchange.start(200, EVENT_STREAM, [NO_CACHE])
         send = exchange.send
         if first.text:

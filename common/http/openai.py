@@ -1,7 +1,6 @@
 """POST /v1/chat/completions and /v1/completions."""
 
 from collections.abc import Mapping
-from contextlib import aclosing
 from typing import Any, Protocol
 
 import orjson
@@ -105,8 +104,7 @@ async def _respond(
 async def _stream(
     exchange: Exchange, runtime: Runtime, job: Job, frames: Frames, include_usage: bool
 ) -> None:
-    async with aclosing(runtime.pipeline.stream(job)) as deltas:
-        first = await anext(deltas)
+    async with runtime.pipeline.stream(job) as (first, deltas):
         await start_events(exchange)
         frame, send = frames.delta, exchange.send
         await exchange.write(frames.first() + frame(first))
@@ -119,8 +117,8 @@ async def _stream(
 
 
 async def _whole(exchange: Exchange, runtime: Runtime, job: Job, frames: Frames) -> None:
-    async with aclosing(runtime.pipeline.stream(job)) as deltas:
-        collected = [delta async for delta in deltas]
+    async with runtime.pipeline.stream(job) as (first, deltas):
+        collected = [first, *[delta async for delta in deltas]]
     await exchange.respond(200, orjson.dumps(frames.whole(collected)))
 
 

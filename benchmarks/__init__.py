@@ -1,0 +1,1 @@
+"""Measurements of the services: what they cost, and how they compare."""

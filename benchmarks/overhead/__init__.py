@@ -1,0 +1,1 @@
+"""What the service itself costs per token, side by side with other servers."""
