@@ -1,0 +1,104 @@
+"""Services for the tests: each backend once per session, special Echo services as asked for."""
+
+import json
+import os
+import subprocess
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.serving import REPOSITORY, Service, interpreter, start_service
+
+MODEL = Path(os.environ.get("MODEL") or REPOSITORY / "common" / "demo_model")
+BACKENDS = sorted(
+    file.stem for file in (REPOSITORY / "services").glob("*.py") if not file.stem.startswith("_")
+)
+SETTINGS: dict[str, dict[str, Any]] = {
+    # Like a model, Echo ends by itself, and takes some time per token.
+    "echo": {"engine_args": {"itl": 0.002, "length": 40}},
+}
+PACKAGES = {"echo": "bentoml"}
+"""What a backend needs where it is not named like its service."""
+
+
+# bentoml's own imports warn, and here every warning is an error.
+with warnings.catch_warnings(action="ignore"):
+    from bentoml import AsyncHTTPClient, SyncHTTPClient  # noqa: F401
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # bentoml's asynchronous client leaves its temporary directory to the garbage collector.
+    config.addinivalue_line("filterwarnings", "ignore:Implicitly cleaning up:ResourceWarning")
+
+
+def _require(backend: str) -> None:
+    """Skip, or fail where all backends have to be tested, when the engine is not installed."""
+    package = PACKAGES.get(backend, backend)
+    code = f"import importlib.util, sys; sys.exit(not importlib.util.find_spec({package!r}))"
+    if subprocess.run([interpreter(backend), "-c", code]).returncode == 0:
+        return
+    message = (
+        f"{package} is not installed: python -m venv .venv-{backend} && "
+        f".venv-{backend}/bin/pip install '.[{backend}]'"
+    )
+    if os.environ.get("CI") or os.environ.get("LLM_TEST_ALL"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend_service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    """One service per backend, started when its first test runs."""
+    backend: str = request.param
+    _require(backend)
+    with start_service(backend, **SETTINGS.get(backend, {})) as service:
+        yield service
+
+
+class EchoFactory(Protocol):
+    """Start an Echo with these settings, or give the one that was started so before."""
+
+    def __call__(self, *, wait: bool = True, **settings: object) -> Service: ...
+
+
+@pytest.fixture(scope="session")
+def echo_service() -> Iterator[EchoFactory]:
+    started: dict[str, Service] = {}
+
+    def get(*, wait: bool = True, **settings: object) -> Service:
+        key = json.dumps(settings, sort_keys=True)
+        if key not in started:
+            started[key] = start_service("echo", wait=wait, **settings)
+        return started[key]
+
+    yield get
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Service.stop, started.values()))
+
+
+@pytest.fixture
+def fresh_echo_service() -> Iterator[EchoFactory]:
+    """For a test that breaks its service or asks for an exact state."""
+    started: list[Service] = []
+
+    def start(*, wait: bool = True, **settings: object) -> Service:
+        started.append(start_service("echo", wait=wait, **settings))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def questions() -> dict[str, list[dict[str, Any]]]:
+    """What the demo model knows, by kind."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in (MODEL / "questions.jsonl").read_text("utf-8").splitlines():
+        question = json.loads(line)
+        found.setdefault(question["kind"], []).append(question)
+    return found

@@ -1,0 +1,229 @@
+"""/v1/models tells the truth: what is true works, and every reason is given as the error."""
+
+import json
+import math
+import re
+from typing import Any
+
+import pytest
+
+from tests.contract.support import (
+    CHAT,
+    COMPLETIONS,
+    Body,
+    answer,
+    assert_error,
+    chat,
+    model_card,
+    post,
+    text_of,
+    tokenize,
+    user,
+)
+from tests.serving import Service
+
+LONG = "Count from 1 to 40."
+SCHEMA = {
+    "type": "object",
+    "properties": {"capital": {"type": "string", "maxLength": 20}},
+    "required": ["capital"],
+    "additionalProperties": False,
+}
+JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "capital", "schema": SCHEMA}}
+# field, a value that changes the output, the neutral values
+FIELDS: list[tuple[str, Any, list[Any]]] = [
+    ("temperature", 0.5, [1, None]),
+    ("top_p", 0.5, [1, None]),
+    ("top_k", 5, [-1, 0, None]),
+    ("min_p", 0.1, [0, None]),
+    ("repetition_penalty", 1.2, [1, None]),
+    ("presence_penalty", 0.5, [0, None]),
+    ("frequency_penalty", 0.5, [0, None]),
+    ("seed", 7, [None]),
+    ("min_tokens", 1, [0, None]),
+    ("ignore_eos", True, [False, None]),
+    ("stop_token_ids", [5], [[], None]),
+    ("logit_bias", {"5": 1}, [{}, None]),
+    ("response_format", JSON_SCHEMA, [{"type": "text"}, None]),
+    ("logprobs", True, [False, None]),
+    ("stop", "never", [[], None]),
+    ("n", 2, [1, None]),
+    ("max_tokens", 2, [None]),
+    ("chat_template_kwargs", {"x": 1}, [{}, None]),
+]
+
+
+@pytest.fixture
+def capabilities(backend_service: Service) -> Body:
+    found: Body = model_card(backend_service)["capabilities"]
+    return found
+
+
+def require(capabilities: Body, name: str) -> None:
+    if capabilities[name] is not True:
+        pytest.skip(f"{name}: {capabilities[name]}")
+
+
+@pytest.mark.parametrize(("name", "value", "neutral"), FIELDS, ids=[row[0] for row in FIELDS])
+def test_a_field_works_or_is_refused_with_its_reason(
+    backend_service: Service, capabilities: Body, name: str, value: Any, neutral: list[Any]
+) -> None:
+    response = post(backend_service, CHAT, **{"max_tokens": 3, name: value})
+    if capabilities[name] is True:
+        assert response.status_code == 200, response.text
+    else:
+        message = assert_error(response, 400, "unsupported_parameter", name)
+        assert capabilities[name] in message
+        assert backend_service.backend in message
+    for same in neutral:
+        response = post(backend_service, CHAT, **{"max_tokens": 3, name: same})
+        assert response.status_code == 200, response.text
+
+
+def ids_of(service: Service, text: str) -> list[int]:
+    return tokenize(service, prompt=text, add_special_tokens=False)
+
+
+def test_a_seed_repeats_an_answer(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "seed")
+    fields = {"seed": 11, "temperature": 2, "max_tokens": 12, "ignore_eos": True}
+    first, second = (text_of(answer(backend_service, CHAT, LONG, **fields)) for _ in range(2))
+    assert first == second
+
+
+def unsure(service: Service, **fields: object) -> list[str]:
+    """Answers where a model knows none, so that small changes show."""
+    if service.backend == "echo":
+        pytest.skip("an echo does not sample")
+    fields = {"max_tokens": 40, "ignore_eos": True, **fields}
+    value = answer(service, COMPLETIONS, "Qxz fjord 9", **fields)
+    return [choice["text"] for choice in value["choices"]]
+
+
+def test_different_seeds_and_answers_differ(backend_service: Service) -> None:
+    by_seed = {unsure(backend_service, temperature=2, seed=seed)[0] for seed in range(4)}
+    assert len(by_seed) == 4
+    assert len(set(unsure(backend_service, temperature=2, seed=1, n=4))) == 4
+
+
+@pytest.mark.parametrize("field", [{"top_k": 1}, {"top_p": 1e-9}, {"min_p": 1}])
+def test_a_choice_among_one_token_is_greedy(
+    backend_service: Service, capabilities: Body, field: Body
+) -> None:
+    require(capabilities, next(iter(field)))
+    expected = text_of(chat(backend_service, user(LONG), max_tokens=12))
+    value = answer(backend_service, CHAT, LONG, temperature=2, max_tokens=12, **field)
+    assert text_of(value) == expected
+
+
+def test_a_bias_forces_and_forbids_a_token(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "logit_bias")
+    (forced,) = ids_of(backend_service, "7")
+    bias = {str(forced): 100}
+    assert text_of(chat(backend_service, user(LONG), max_tokens=3, logit_bias=bias)) == "777"
+    first = ids_of(backend_service, text_of(chat(backend_service, user(LONG), max_tokens=1)))[0]
+    forbidden = chat(backend_service, user(LONG), max_tokens=1, logit_bias={str(first): -100})
+    assert ids_of(backend_service, text_of(forbidden))[:1] != [first]
+
+
+def test_a_stop_token_ends_the_answer_without_its_text(
+    backend_service: Service, capabilities: Body
+) -> None:
+    require(capabilities, "stop_token_ids")
+    body = {"prompt": ids_of(backend_service, "One, two, three,"), "temperature": 0}
+    whole = backend_service.http.post(COMPLETIONS, json={**body, "max_tokens": 8}).json()
+    ids = ids_of(backend_service, text_of(whole))
+    stop = ids[3]
+    before = backend_service.http.post("/detokenize", json={"tokens": ids[: ids.index(stop)]})
+    value = backend_service.http.post(COMPLETIONS, json={**body, "stop_token_ids": [stop]}).json()
+    assert text_of(value) == before.json()["prompt"]
+    assert value["choices"][0]["finish_reason"] == "stop"
+    assert value["usage"]["completion_tokens"] == ids.index(stop) + 1
+
+
+def test_ignore_eos_goes_on_to_max_tokens(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "ignore_eos")
+    value = chat(backend_service, user("Hello"), ignore_eos=True, max_tokens=80)
+    assert value["choices"][0]["finish_reason"] == "length"
+    assert value["usage"]["completion_tokens"] == 80
+
+
+def test_min_tokens_puts_the_end_off(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "min_tokens")
+    short = chat(backend_service, user("Hello"))["usage"]["completion_tokens"]
+    value = chat(backend_service, user("Hello"), min_tokens=short + 10, max_tokens=short + 30)
+    assert value["usage"]["completion_tokens"] >= short + 10
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("repetition_penalty", [0.01, 2]),
+        ("presence_penalty", [-2, 2]),
+        ("frequency_penalty", [-2, 2]),
+    ],
+)
+def test_a_strong_penalty_changes_the_answer(
+    backend_service: Service, capabilities: Body, name: str, values: list[float]
+) -> None:
+    require(capabilities, name)
+    plain = unsure(backend_service, temperature=0)
+    assert any(unsure(backend_service, temperature=0, **{name: v}) != plain for v in values)
+
+
+def test_a_schema_is_followed(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "response_format")
+    value = chat(backend_service, user(LONG), response_format=JSON_SCHEMA, max_tokens=200)
+    assert set(json.loads(text_of(value))) == {"capital"}
+
+
+def test_a_json_object_parses(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "response_format")
+    question = user("Give the capital of France as JSON.")
+    value = chat(backend_service, question, response_format={"type": "json_object"})
+    assert isinstance(json.loads(text_of(value)), dict)
+
+
+def test_a_schema_that_is_none_is_refused(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "response_format")
+    wrong = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "nonsense"}}}
+    response = post(backend_service, CHAT, response_format=wrong)
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "invalid_value"
+
+
+def test_chat_logprobs_have_openais_shape(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "logprobs")
+    value = chat(backend_service, user(LONG), max_tokens=4, logprobs=True, top_logprobs=2)
+    content = value["choices"][0]["logprobs"]["content"]
+    assert len(content) == 4
+    tokens = "".join(entry["token"] for entry in content)
+    assert re.sub(r"<\|\w+\|>", "", tokens) == text_of(value)
+    for entry in content:
+        assert set(entry) == {"token", "logprob", "bytes", "top_logprobs"}
+        assert bytes(entry["bytes"]).decode() == entry["token"]
+        assert -9999 <= entry["logprob"] <= 1e-4
+        tops = entry["top_logprobs"]
+        assert [top["logprob"] for top in tops] == sorted(
+            (t["logprob"] for t in tops), reverse=True
+        )
+        assert tops[0]["token"] == entry["token"]
+        assert sum(math.exp(top["logprob"]) for top in tops) <= 1.01
+        if backend_service.backend != "echo":
+            assert len(tops) == 2
+
+
+def test_completion_logprobs_have_openais_shape(
+    backend_service: Service, capabilities: Body
+) -> None:
+    require(capabilities, "logprobs")
+    ids = ids_of(backend_service, "One, two,")
+    body = {"prompt": ids, "temperature": 0, "max_tokens": 4, "ignore_eos": True, "logprobs": 1}
+    value = backend_service.http.post(COMPLETIONS, json=body).json()
+    logprobs = value["choices"][0]["logprobs"]
+    assert set(logprobs) == {"tokens", "token_logprobs", "top_logprobs", "text_offset"}
+    assert {len(entries) for entries in logprobs.values()} == {4}
+    assert "".join(logprobs["tokens"]) == text_of(value)
+    assert logprobs["text_offset"][0] == 0
+    for start, token in zip(logprobs["text_offset"], logprobs["tokens"], strict=True):
+        assert text_of(value)[start:].startswith(token)

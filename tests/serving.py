@@ -1,0 +1,139 @@
+"""A service as a user starts it: the bentoml command line in its own processes."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+import psutil
+
+REPOSITORY = Path(__file__).parents[1]
+START_DEADLINE = 240.0
+"""Seconds: an engine that compiles at its first start on a slow machine needs minutes."""
+STOP_DEADLINE = 30.0
+
+
+def eventually(check: Callable[[], bool], seconds: float, what: str) -> None:
+    """Return as soon as `check` is true; fail when it does not become true in time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.005)
+
+
+def service_name(backend: str) -> str:
+    """The variable at the end of services/<backend>.py; importing it would need its engine."""
+    source = (REPOSITORY / "services" / f"{backend}.py").read_text("utf-8")
+    (name,) = re.findall(r"^(\w+) = llm_service\(", source, re.MULTILINE)
+    return str(name)
+
+
+def interpreter(backend: str) -> Path:
+    """The Python that has the engine: of the backend's own environment, else the running one."""
+    own = REPOSITORY / f".venv-{backend}" / "bin" / "python"
+    return own if own.exists() else Path(sys.executable)
+
+
+@dataclass
+class Service:
+    """A started service. `http` is a client of it."""
+
+    backend: str
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx.Client(base_url=self.url, timeout=120)
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def worker(self) -> psutil.Process:
+        """The process that serves; its parent is bentoml's supervisor."""
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if "_bentoml_impl.worker" in str(child.cmdline()))
+
+    def log_text(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def is_ready(self) -> bool:
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> None:
+        """SIGTERM to the supervisor, as an operator does; SIGKILL to all if that is not enough."""
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_DEADLINE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise AssertionError(f"did not stop; log:\n{self._log_tail()}") from None
+
+    def wait_ready(self, seconds: float = START_DEADLINE) -> None:
+        def check() -> bool:
+            if self.process.poll() is not None:
+                raise AssertionError(f"exit code {self.process.returncode}")
+            return self.is_ready()
+
+        try:
+            eventually(check, seconds, f"{self.backend} is ready")
+        except BaseException as error:
+            self.stop()
+            command = shlex.join(map(str, self.process.args))  # type: ignore[arg-type]
+            raise AssertionError(f"{error}: {command}; log:\n{self._log_tail()}") from None
+
+    def _log_tail(self) -> str:
+        return "\n".join(self.log_text().splitlines()[-40:])
+
+
+def start_service(backend: str, *, wait: bool = True, **settings: object) -> Service:
+    """Settings go by their names, in lower case; dicts become JSON."""
+    directory = Path(tempfile.mkdtemp(prefix=f"serve-{backend}-"))
+    environment = {**os.environ, "BENTOML_HOME": str(directory), "BENTOML_DO_NOT_TRACK": "True"}
+    for name, value in settings.items():
+        environment[name.upper()] = json.dumps(value) if isinstance(value, dict) else str(value)
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    python = interpreter(backend)
+    target = f"services.{backend}:{service_name(backend)}"
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [python.with_name("bentoml"), "serve", target, "--port", str(port)],
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    service = Service(backend, f"http://127.0.0.1:{port}", process, log)
+    if wait:
+        service.wait_ready()
+    return service
