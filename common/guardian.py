@@ -53,11 +53,17 @@ def inherited(session: int, mark: str) -> Iterator[psutil.Process]:
 def end_all(session: int, mark: str) -> None:
     """Ask, wait, kill, until none is left; a process may start another one meanwhile."""
     while left := list(inherited(session, mark)):
+        left = [process for process in left if not is_resource_tracker(process)] or left
         for process in left:
             process.terminate()
         for process in psutil.wait_procs(left, timeout=GRACE)[1]:
             process.kill()
         psutil.wait_procs(left, timeout=GRACE)
+
+
+def is_resource_tracker(process: psutil.Process) -> bool:
+    """Python's own: when the others are gone it removes their shared memory and ends by itself."""
+    return any("multiprocessing.resource_tracker" in part for part in process.cmdline())
 
 
 def wait_for_end(pid: int) -> None:

@@ -19,7 +19,7 @@ MAX_MESSAGE = 300
 
 
 def sampling_params(sampling: Sampling) -> Any:
-    """EOS is left to `end_token_ids`: vLLM would take its own from the model's files."""
+    """`end_token_ids` replace the EOS that vLLM reads from the model's files."""
     from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
     structured = None
@@ -41,7 +41,8 @@ def sampling_params(sampling: Sampling) -> Any:
         frequency_penalty=sampling.frequency_penalty,
         seed=sampling.seed,
         stop_token_ids=sorted(ends),
-        ignore_eos=True,
+        # After its last bracket a JSON document leaves only EOS, and then anything at all.
+        ignore_eos=structured is None,
         logprobs=sampling.logprobs,
         logit_bias=dict(sampling.logit_bias) or None,
         structured_outputs=structured,

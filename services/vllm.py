@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase
 from common.errors import ServiceError, StartError
+from common.sampling import Sampling
 from common.service import llm_service
 from common.signals import stop_signals_blocked
 from services._vllm_request import chunk, one_line, sampling_params, service_error
@@ -32,8 +33,13 @@ DEFAULT_ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
 }
 MAX_LOGPROBS = 20
+WARM_UP = Sampling(
+    max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, repetition_penalty=1.1, logprobs=1, seed=0
+)
+"""Takes the paths that compile something when they are first used."""
 CPU_MAX_SEQUENCES = 256
 CPU_KV_CACHE_GIB = 1.0
+THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
 STOP_TIMEOUT = 3.0
 KV_CACHE_USAGE = REGISTRY.restricted_registry(["vllm:kv_cache_usage_perc"])
 
@@ -68,6 +74,9 @@ class VLLMEngine(Engine):
             # An EngineCore that fails asks its workers to end and waits for them without limit.
             _kill(filter(_asked_to_end, _descendants() - self._not_ours))
         self._loading.result()
+        report("warm-up")
+        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
+            pass
 
     def _load(self) -> None:
         """Import vLLM and construct the engine: it blocks for many seconds, so in a thread."""
@@ -121,11 +130,25 @@ class VLLMEngine(Engine):
             "enable_log_requests": False,
         }
         if current_platform.is_cpu():
-            kv_cache_gib = settings.kv_cache_gib or CPU_KV_CACHE_GIB
-            values["max_num_seqs"] = min(settings.max_concurrency, CPU_MAX_SEQUENCES)
-            values["kv_cache_memory_bytes"] = int(kv_cache_gib * 2**30)
-            values["enforce_eager"] = True
+            values |= self._cpu_args()
         return values | settings.engine_args
+
+    def _cpu_args(self) -> dict[str, Any]:
+        settings = self.settings
+        kv_cache_gib = settings.kv_cache_gib or CPU_KV_CACHE_GIB
+        values: dict[str, Any] = {
+            "max_num_seqs": min(settings.max_concurrency, CPU_MAX_SEQUENCES),
+            "kv_cache_memory_bytes": int(kv_cache_gib * 2**30),
+            "enforce_eager": True,
+        }
+        if settings.tensor_parallel_size == 1 and THREADS_BIND not in os.environ:
+            from vllm.v1.executor.uniproc_executor import UniProcExecutor
+
+            # vLLM's choice on a CPU is a worker process, for which EngineCore waits in a spin
+            # that takes the HTTP process's core: 50 streams then take up to 8 times as long.
+            values["distributed_executor_backend"] = UniProcExecutor
+            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
+        return values
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         from vllm.inputs import tokens_input

@@ -43,12 +43,19 @@ class Parameters:
     ) -> Sampling:
         """Raises InvalidValue, UnsupportedParameter, ContextLengthExceeded."""
         self._check_supported(body)
+        json_schema = json_schema or self._json_schema(body.response_format)
         limit = self._max_tokens(prompts, max_tokens, prompt_field, max_tokens_field)
         min_tokens = body.min_tokens or 0
         if min_tokens > limit:
             raise InvalidValue(
                 f"min_tokens is {min_tokens}; allowed is at most {max_tokens_field}, {limit}",
                 param="min_tokens",
+            )
+        if body.ignore_eos and json_schema is not None:
+            raise InvalidValue(
+                "ignore_eos cannot be used with response_format: the end of the document is the "
+                "end of the answer",
+                param="ignore_eos",
             )
         ends = frozenset() if body.ignore_eos else self._end_token_ids
         return Sampling(
@@ -66,7 +73,7 @@ class Parameters:
             end_token_ids=ends | self._stop_token_ids(body),
             logprobs=logprobs,
             logit_bias=self._logit_bias(body),
-            json_schema=json_schema or self._json_schema(body.response_format),
+            json_schema=json_schema,
         )
 
     def _check_supported(self, body: SamplingFields) -> None:
