@@ -1,6 +1,7 @@
 """One worker process: loads the model while HTTP is up, drains on a stop signal, fails clearly."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -26,6 +27,8 @@ from common.signals import STOP_SIGNALS, terminate_with_parent
 logger = logging.getLogger("bentoml.llm.server")
 
 SignalHandler = Callable[[int, FrameType | None], Any] | int | None
+GC_THRESHOLDS = (10_000, 20, 20)
+"""Streams make many short-lived tuples; the default of 700 collects every few hundred tokens."""
 LAST_GRACE = 3
 """Seconds for clients that do not read, after everything was drained or ended."""
 
@@ -82,6 +85,10 @@ class Server:
         runtime = build_runtime(settings, model, engine, self._lifecycle, self._running)
         await self._lifecycle.start(engine)
         self.app.runtime = runtime
+        # What is loaded now stays: a full collection would walk an engine's millions of objects.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
 
     def _give_up(self, reason: str) -> None:
         """End the whole service with a failure: a restart would meet the same error."""

@@ -66,6 +66,7 @@ class EchoEngine(Engine):
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         args = self._args
         probe = request.request_id.startswith("probe-")
+        wanted_logprobs = request.sampling.logprobs
         sent = 0
         self.running += 1
         try:
@@ -75,7 +76,10 @@ class EchoEngine(Engine):
                 sent += len(ids)
                 if args.failure != "none" and sent > args.fail_after and not probe:
                     await self._fail()
-                yield self._chunk(ids, request.sampling.logprobs, finish_reason)
+                if wanted_logprobs is None:
+                    yield Chunk(ids, None, None, finish_reason)
+                else:
+                    yield Chunk(ids, None, self._logprobs(ids, wanted_logprobs), finish_reason)
                 # Others run between two tokens even when a token costs nothing.
                 await (self._pause(args.itl) if args.itl else asyncio.sleep(0))
         finally:
@@ -104,10 +108,11 @@ class EchoEngine(Engine):
         reason: FinishReason = "stop"
         if length is None or length > sampling.max_tokens:
             length, reason = sampling.max_tokens, "length"
+        echoed = list(itertools.islice(ids, length))
         step = self._args.tokens_per_chunk
-        for start in range(0, length, step):
-            end = min(start + step, length)
-            yield list(itertools.islice(ids, end - start)), reason if end == length else None
+        for start in range(0, length - step, step):
+            yield echoed[start : start + step], None
+        yield echoed[(length - 1) // step * step :], reason
 
     @staticmethod
     def _ending(shown: list[int], sampling: Sampling) -> int | None:
@@ -119,14 +124,8 @@ class EchoEngine(Engine):
         return None
 
     @staticmethod
-    def _chunk(
-        ids: list[int], wanted_logprobs: int | None, finish_reason: FinishReason | None
-    ) -> Chunk:
-        if wanted_logprobs is None:
-            return Chunk(ids, None, None, finish_reason)
-        top = [(i, CERTAIN) for i in ids] if wanted_logprobs else []
-        logprobs = [TokenLogprob(i, CERTAIN, top[n : n + 1]) for n, i in enumerate(ids)]
-        return Chunk(ids, None, logprobs, finish_reason)
+    def _logprobs(ids: list[int], wanted: int) -> list[TokenLogprob]:
+        return [TokenLogprob(i, CERTAIN, [(i, CERTAIN)] if wanted else []) for i in ids]
 
     async def _pause(self, seconds: float) -> None:
         """Raises EngineDead as soon as the engine dies meanwhile."""
