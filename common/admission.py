@@ -9,68 +9,67 @@ from common.errors import Overloaded, QueueTimeout
 
 
 class Admission:
-    """Counts sequences, not requests: a request of n sequences takes n places at once."""
+    """Counts sequences, not requests: each answer that a request wants takes a place."""
 
     def __init__(self, max_concurrency: int, max_queue: int, queue_timeout: float) -> None:
         self._max_concurrency = max_concurrency
         self._max_queue = max_queue
         self._queue_timeout = queue_timeout
-        self._queue: deque[tuple[asyncio.Event, int]] = deque()
+        self._queue: deque[asyncio.Event] = deque()
         self.running = 0
-        self.waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def check_room(self, sequences: int) -> None:
+        """Raises Overloaded unless as many of them as can ever run at once may run or wait now."""
+        free = 0 if self._queue else self._max_concurrency - self.running
+        wanted = min(sequences, self._max_concurrency)
+        if wanted > free and wanted - free > self._max_queue - self.waiting:
+            raise Overloaded(
+                f"{self.running} sequences are running and {self.waiting} are waiting; "
+                f"at most {self._max_concurrency} may run and {self._max_queue} may wait"
+            )
 
     @asynccontextmanager
-    async def places(self, sequences: int) -> AsyncIterator[None]:
-        """Hold the places for the body. Raises Overloaded at once, QueueTimeout after waiting."""
-        wanted = min(sequences, self._max_concurrency)
-        if self._queue or self.running + wanted > self._max_concurrency:
-            await self._wait(wanted)
+    async def place(self, *, patient: bool = False) -> AsyncIterator[None]:
+        """Hold a place for the body, first come, first served.
+
+        Raises QueueTimeout after waiting too long, unless `patient`.
+        """
+        if self._queue or self.running >= self._max_concurrency:
+            await self._wait(None if patient else self._queue_timeout)
         else:
-            self.running += wanted
+            self.running += 1
         try:
             yield
         finally:
-            self.running -= wanted
+            self.running -= 1
             self._admit()
 
-    async def _wait(self, wanted: int) -> None:
-        if self.waiting + wanted > self._max_queue:
-            raise Overloaded(
-                f"{self.running} sequences are running and {self.waiting} are waiting; "
-                f"at most {self._max_queue} may wait"
-            )
+    async def _wait(self, limit: float | None) -> None:
         turn = asyncio.Event()
-        entry = (turn, wanted)
-        self._queue.append(entry)
-        self.waiting += wanted
+        self._queue.append(turn)
         try:
-            async with asyncio.timeout(self._queue_timeout):
+            async with asyncio.timeout(limit):
                 await turn.wait()
         except TimeoutError:
-            self._leave(entry)
-            raise QueueTimeout(
-                f"no place in the engine within {self._queue_timeout:g} seconds"
-            ) from None
+            self._leave(turn)
+            raise QueueTimeout(f"no place in the engine within {limit:g} seconds") from None
         except BaseException:
-            self._leave(entry)
+            self._leave(turn)
             raise
 
-    def _leave(self, entry: tuple[asyncio.Event, int]) -> None:
+    def _leave(self, turn: asyncio.Event) -> None:
         """Give up waiting; a place that was granted in the same instant goes to the next."""
-        turn, wanted = entry
         if turn.is_set():
-            self.running -= wanted
+            self.running -= 1
         else:
-            self._queue.remove(entry)
-            self.waiting -= wanted
+            self._queue.remove(turn)
         self._admit()
 
     def _admit(self) -> None:
-        while self._queue:
-            turn, wanted = self._queue[0]
-            if self.running + wanted > self._max_concurrency:
-                return
-            self._queue.popleft()
-            self.waiting -= wanted
-            self.running += wanted
-            turn.set()
+        while self._queue and self.running < self._max_concurrency:
+            self.running += 1
+            self._queue.popleft().set()

@@ -84,3 +84,11 @@ class Answer:
             if stops.found is None:
                 text += stops.finish()
         return text, seen
+
+
+def by_choice(deltas: Sequence[Delta], answers: int) -> list[list[Delta]]:
+    """The deltas of each answer, in their order."""
+    own: list[list[Delta]] = [[] for _ in range(answers)]
+    for delta in deltas:
+        own[delta.choice].append(delta)
+    return own

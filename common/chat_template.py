@@ -16,6 +16,7 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from common.errors import InvalidValue, StartError
+from common.files import read_text
 from common.tokenizer import Tokenizer
 
 Message = Mapping[str, Any]
@@ -43,14 +44,17 @@ class ChatTemplate:
 
         Raises InvalidValue when the template refuses the conversation.
         """
-        variables = {
-            "add_generation_prompt": True,
+        own = {
             **self._special_tokens,
-            **(arguments or {}),
             "messages": messages,
             "tools": tools or None,
-            "documents": None,
         }
+        for name in arguments or ():
+            if name in own:
+                raise InvalidValue(
+                    f"chat_template_kwargs must not set {name!r}", param="chat_template_kwargs"
+                )
+        variables = {"add_generation_prompt": True, "documents": None, **own, **(arguments or {})}
         try:
             return self._template.render(variables)
         except TemplateError as error:
@@ -58,7 +62,14 @@ class ChatTemplate:
             raise InvalidValue(
                 f"the model's chat template refuses these messages: {reason}", param="messages"
             ) from None
-        except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+        except (
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise InvalidValue(
                 f"the model's chat template cannot render these messages: {type(error).__name__}",
                 param="messages",
@@ -77,17 +88,17 @@ def _read_override(override: str) -> str:
     file = Path(override).expanduser()
     if not file.is_file():
         raise StartError(f"setting 'chat_template': no file {override!r}; allowed is a Jinja file")
-    return file.read_text("utf-8")
+    return read_text(file)
 
 
 def _find(directory: Path, tokenizer: Tokenizer) -> str | None:
     file = directory / "chat_template.jinja"
     if file.exists():
-        return file.read_text("utf-8")
+        return read_text(file)
     configured = tokenizer.config.get("chat_template")
     if isinstance(configured, list):
-        named = {entry["name"]: entry["template"] for entry in configured}
-        configured = named.get("default")
+        named = [e for e in configured if isinstance(e, dict) and e.get("name") == "default"]
+        configured = named[0].get("template") if named else None
     return configured if isinstance(configured, str) else None
 
 

@@ -17,7 +17,11 @@ class Detokenizer:
 
     def __init__(self, tokenizer: Tokenizer, prompt_ids: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer.fast
-        self._stream = DecodeStream(ids=list(prompt_ids[-CONTEXT_IDS:]), skip_special_tokens=True)
+        context = list(prompt_ids[-CONTEXT_IDS:])
+        # Otherwise the prompt's own text would come out when its last code point is completed.
+        if self._tokenizer.decode(context, skip_special_tokens=True).endswith("\ufffd"):
+            context = []
+        self._stream = DecodeStream(ids=context, skip_special_tokens=True)
         self._held: list[int] = []
 
     def feed(self, ids: Sequence[int]) -> str:

@@ -55,15 +55,19 @@ def end_all(session: int, mark: str) -> None:
     while left := list(inherited(session, mark)):
         left = [process for process in left if not is_resource_tracker(process)] or left
         for process in left:
-            process.terminate()
+            with suppress(psutil.Error):
+                process.terminate()
         for process in psutil.wait_procs(left, timeout=GRACE)[1]:
-            process.kill()
+            with suppress(psutil.Error):
+                process.kill()
         psutil.wait_procs(left, timeout=GRACE)
 
 
 def is_resource_tracker(process: psutil.Process) -> bool:
     """Python's own: when the others are gone it removes their shared memory and ends by itself."""
-    return any("multiprocessing.resource_tracker" in part for part in process.cmdline())
+    with suppress(psutil.Error):
+        return any("multiprocessing.resource_tracker" in part for part in process.cmdline())
+    return False
 
 
 def wait_for_end(pid: int) -> None:

@@ -10,6 +10,9 @@ from common.sampling import Sampling
 
 logger = logging.getLogger("bentoml.llm.lifecycle")
 
+DEAD = "the engine has died; the service has to be restarted"
+PROBE_ID = "/probe"
+"""Begins the ids of probes; a client's request id cannot hold a slash."""
 PROBE_TIMEOUT = 30.0
 """Seconds in which one token has to come; a busy engine is proved by its own traffic."""
 
@@ -24,7 +27,8 @@ class Lifecycle:
         self._begun = self._phase_since = time.monotonic()
         self._ready = False
         self._dead: str | None = None
-        self._last_token = 0.0
+        self.last_token = 0.0
+        """When the engine last gave a token, by time.perf_counter."""
         self._probe: asyncio.Task[None] | None = None
         self.draining = False
         self.kv_cache_usage: float | None = None
@@ -42,10 +46,6 @@ class Lifecycle:
         now = time.monotonic()
         logger.info("phase %s (%s took %.1f s)", phase, self._phase, now - self._phase_since)
         self._phase, self._phase_since = phase, now
-
-    def token_seen(self, now: float) -> None:
-        """An answer came, at monotonic time `now`: no probe is needed for a while."""
-        self._last_token = now
 
     def mark_dead(self, reason: str) -> None:
         if self._dead is None:
@@ -75,12 +75,12 @@ class Lifecycle:
         await self.check_alive()
         self.check()
         assert self._engine is not None
-        if time.monotonic() - self._last_token > self._probe_interval:
+        if time.perf_counter() - self.last_token > self._probe_interval:
             await self._probe_once(self._engine)
 
     def _check_dead(self) -> None:
         if self._dead is not None:
-            raise EngineDead("the engine has died; the service has to be restarted")
+            raise EngineDead(DEAD)
 
     async def _probe_once(self, engine: Engine) -> None:
         """Many callers, one forward pass."""
@@ -96,7 +96,7 @@ class Lifecycle:
         end_ids = engine.model.end_token_ids
         prompt = (min(end_ids, default=0),)
         request = GenerateRequest(
-            f"probe-{time.monotonic_ns()}", prompt, Sampling(1, temperature=0.0)
+            f"{PROBE_ID}-{time.monotonic_ns()}", prompt, Sampling(1, temperature=0.0)
         )
         try:
             async for _ in engine.generate(request):
@@ -106,4 +106,4 @@ class Lifecycle:
             raise
         except ServiceError as error:
             raise NotReady(f"a forward pass failed: {error.message}") from error
-        self._last_token = time.monotonic()
+        self.last_token = time.perf_counter()

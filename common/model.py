@@ -1,12 +1,12 @@
 """A model's files on disk and what the service has to know from them."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from common.errors import StartError
+from common.files import read_json
 from common.settings import Settings
 
 DEMO_MODEL = Path(__file__).parent / "demo_model"
@@ -24,20 +24,20 @@ class Model:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return _read_json(self.path / "config.json")
+        return read_json(self.path / "config.json")
 
     @cached_property
     def generation_config(self) -> dict[str, Any]:
         """Empty where the model has none."""
         file = self.path / "generation_config.json"
-        return _read_json(file) if file.exists() else {}
+        return read_json(file) if file.exists() else {}
 
     @cached_property
     def end_token_ids(self) -> frozenset[int]:
         """The ids that end an answer, from generation_config.json, else from config.json."""
-        ids = self.generation_config.get(
-            "eos_token_id", text_config(self.config).get("eos_token_id")
-        )
+        ids = self.generation_config.get("eos_token_id")
+        if ids is None:
+            ids = text_config(self.config).get("eos_token_id")
         return frozenset([ids] if isinstance(ids, int) else ids or [])
 
     @cached_property
@@ -49,8 +49,8 @@ class Model:
     @cached_property
     def quantization(self) -> str:
         """The checkpoint's quantization method, "none" for plain weights."""
-        method = self.config.get("quantization_config", {}).get("quant_method")
-        return str(method or "none")
+        config = self.config.get("quantization_config") or {}
+        return str(config.get("quant_method") or "none")
 
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _served_name(settings: Settings, path: Path) -> str:
 
 
 def _context_length(settings: Settings, path: Path) -> int:
-    config = text_config(_read_json(path / "config.json"))
+    config = text_config(read_json(path / "config.json"))
     limit: int | None = config.get("max_position_embeddings") or config.get("n_positions")
     wanted = settings.max_model_len
     if limit is None:
@@ -132,13 +132,3 @@ def _context_length(settings: Settings, path: Path) -> int:
             f"allowed is at most {limit}"
         )
     return int(limit if wanted is None else wanted)
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise StartError(f"{file} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise StartError(f"{file} is not a JSON object")
-    return value

@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 
 from common.admission import Admission
@@ -18,11 +18,13 @@ from common.errors import (
     InternalError,
     ServiceError,
 )
-from common.lifecycle import Lifecycle
+from common.lifecycle import DEAD, Lifecycle
 from common.merge import merge
 from common.metrics import Metrics
 from common.sampling import Sampling
 from common.tokenizer import Tokenizer
+
+FAILED = "the engine failed; the log has the details"
 
 logger = logging.getLogger("bentoml.llm.pipeline")
 
@@ -39,6 +41,8 @@ class Job:
     arrived: float = field(default_factory=time.perf_counter)
     answers: list[Answer] = field(default_factory=list)
     cached_tokens: int | None = None
+    limit: asyncio.Timeout | None = None
+    first_token: float = 0.0
     last_token: float = 0.0
 
     @property
@@ -77,34 +81,46 @@ class Pipeline:
         Raises ServiceError; one before the first delta can still become an HTTP status.
         """
         self.lifecycle.check()
-        async with (
-            self.admission.places(len(job.prompts) * job.n),
-            aclosing(self._answers(job)) as deltas,
-        ):
-            first = await self._first(deltas)
-            begun = time.perf_counter()
-            self.metrics.first_token(begun - job.arrived, job.request_id)
+        self.admission.check_room(len(job.prompts) * job.n)
+        async with aclosing(self._answers(job)) as deltas:
+            first = await self._first(job, deltas)
             try:
                 yield first, deltas
             finally:
-                self._count(job, max(job.last_token - begun, 0.0))
+                self._count(job)
 
-    async def _first(self, deltas: AsyncIterator[Delta]) -> Delta:
+    async def _first(self, job: Job, deltas: AsyncIterator[Delta]) -> Delta:
+        """The time limit runs from the first place in the engine to the first token."""
+        job.limit = asyncio.timeout(None)
         try:
-            async with asyncio.timeout(self._first_token_timeout):
+            async with job.limit:
                 return await anext(deltas)
         except TimeoutError:
             raise FirstTokenTimeout(
                 f"no first token within {self._first_token_timeout:g} seconds"
             ) from None
 
-    def _count(self, job: Job, seconds: float) -> None:
-        self.lifecycle.token_seen(time.monotonic())
+    def _admitted(self, job: Job) -> None:
+        if job.limit is not None and not job.first_token and job.limit.when() is None:
+            deadline = asyncio.get_running_loop().time() + self._first_token_timeout
+            job.limit.reschedule(deadline)
+
+    def _first_token(self, job: Job, now: float) -> None:
+        if job.first_token:
+            return
+        job.first_token = now
+        self.metrics.first_token(now - job.arrived, job.request_id)
+        if job.limit is not None:
+            job.limit.reschedule(None)
+
+    def _count(self, job: Job) -> None:
         tokens = job.completion_tokens
         self.metrics.prompt_tokens.inc(job.prompt_tokens)
         self.metrics.generated_tokens.inc(tokens)
         if tokens > 1:
-            self.metrics.time_per_output_token.observe(seconds / (tokens - 1))
+            self.metrics.time_per_output_token.observe(
+                (job.last_token - job.first_token) / (tokens - 1)
+            )
 
     def _answers(self, job: Job) -> AsyncGenerator[Delta, None]:
         streams: list[AsyncGenerator[Delta, None]] = []
@@ -130,32 +146,44 @@ class Pipeline:
     async def _one(
         self, job: Job, answer: Answer, request: GenerateRequest
     ) -> AsyncGenerator[Delta, None]:
-        chunks = self.engine.generate(request)
-        feed, clock = answer.feed, time.perf_counter
+        feed, clock, lifecycle = answer.feed, time.perf_counter, self.lifecycle
         observe = self.metrics.inter_token_latency.observe
-        last: float | None = None
+        last = 0.0
+        with self._engine_errors(job):
+            async with (
+                self.admission.place(patient=answer.index > 0),
+                aclosing(self.engine.generate(request)) as chunks,
+            ):
+                self._admitted(job)
+                async for chunk in chunks:
+                    lifecycle.last_token = job.last_token = now = clock()
+                    if last:
+                        observe(now - last)
+                    else:
+                        self._first_token(job, now)
+                    last = now
+                    if chunk.cached_tokens is not None and answer.index % job.n == 0:
+                        job.cached_tokens = (job.cached_tokens or 0) + chunk.cached_tokens
+                    delta = feed(chunk)
+                    if delta is not None:
+                        yield delta
+                        if delta.finish_reason is not None:
+                            return
+        raise InternalError("the engine ended without a finish reason")
+
+    @contextmanager
+    def _engine_errors(self, job: Job) -> Iterator[None]:
+        """What the engine says of itself goes to the log; a client is told that it failed."""
         try:
-            async for chunk in chunks:
-                if chunk.cached_tokens is not None:
-                    job.cached_tokens = (job.cached_tokens or 0) + chunk.cached_tokens
-                delta = feed(chunk)
-                if delta is None:
-                    continue
-                job.last_token = now = clock()
-                if last is not None:
-                    observe(now - last)
-                last = now
-                yield delta
-                if delta.finish_reason is not None:
-                    return
+            yield
         except EngineDead as error:
             self.lifecycle.mark_dead(error.message)
-            raise
+            raise EngineDead(DEAD) from error
+        except InternalError as error:
+            logger.error("request %s: %s", job.request_id, error.message)
+            raise InternalError(FAILED) from error
         except ServiceError:
             raise
         except Exception as error:
             logger.exception("request %s: the engine failed", job.request_id)
-            raise InternalError("the engine failed; the log has the details") from error
-        finally:
-            await chunks.aclose()
-        raise InternalError("the engine ended without a finish reason")
+            raise InternalError(FAILED) from error

@@ -26,7 +26,6 @@ class Sampling:
     frequency_penalty: float = 0.0
     seed: int | None = None
     min_tokens: int = 0
-    ignore_eos: bool = False
     end_token_ids: frozenset[int] = frozenset()
     logprobs: int | None = None
     logit_bias: Mapping[int, float] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import uuid
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -14,11 +15,12 @@ from opentelemetry import trace
 from common import start_failure
 from common.engine import Engine
 from common.errors import NotReady, StartError
-from common.http.exchange import ASGIApp, Receive, Scope, Send
+from common.http.exchange import ASGIApp, Message, Receive, Scope, Send
 from common.http.schemas import GenerateBody
 from common.model import local_directory, open_model
 from common.server import Server
 from common.settings import Settings, load_settings, misspelt
+from common.tokenizer import Tokenizer
 
 NO_LIMIT = 86400
 """Seconds: BentoML's own timeout cannot be off; ours apply (queue, first token, drain)."""
@@ -52,13 +54,32 @@ def with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
         return app
     from starlette.middleware.cors import CORSMiddleware
 
-    return CORSMiddleware(
+    cors = CORSMiddleware(
         app,
         allow_origins=origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["authorization", "content-type", "x-request-id"],
         expose_headers=["x-request-id", "retry-after"],
     )
+
+    async def entry(scope: Scope, receive: Receive, send: Send) -> None:
+        preflight = scope["method"] == "OPTIONS"
+        await cors(scope, receive, with_request_id(send) if preflight else send)
+
+    return entry
+
+
+def with_request_id(send: Send) -> Send:
+    """For answers that the application itself does not make."""
+
+    async def stamped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            names = {name for name, _ in message["headers"]}
+            if b"x-request-id" not in names:
+                message["headers"].append((b"x-request-id", uuid.uuid4().hex.encode()))
+        await send(message)
+
+    return stamped
 
 
 def read_settings() -> Settings:
@@ -136,3 +157,4 @@ def check_start(engine: type[Engine], settings: Settings) -> None:
     path = local_directory(settings)
     if path is not None:
         open_model(settings, path)
+        Tokenizer(path)

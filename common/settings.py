@@ -20,9 +20,12 @@ def _json_object(value: Any) -> Any:
 
 
 def _comma_list(value: Any) -> Any:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if value and not parts:
+        raise ValueError("holds nothing between its commas")
+    return parts
 
 
 JSONObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]

@@ -1,13 +1,14 @@
 """Text to token ids and back, the same for every engine, on the `tokenizers` library."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer as FastTokenizer
 
 from common.errors import InvalidValue, StartError
+from common.files import read_json
+from common.token_bytes import token_bytes
 
 LONG_TEXT = 20_000
 """Characters above which encoding takes over 10 ms and leaves the event loop (measured)."""
@@ -33,12 +34,28 @@ class Tokenizer:
 
     async def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """Ids of `text`; special tokens written in it are recognised."""
-        if len(text) > LONG_TEXT:
-            return await asyncio.to_thread(self.encode_now, text, add_special_tokens)
-        return self.encode_now(text, add_special_tokens)
+        return (await self.encode_all([text], add_special_tokens=add_special_tokens))[0]
 
-    def encode_now(self, text: str, add_special_tokens: bool) -> list[int]:
-        return self.fast.encode(text, add_special_tokens=add_special_tokens).ids
+    async def encode_all(
+        self, texts: Sequence[str], *, add_special_tokens: bool
+    ) -> list[list[int]]:
+        """Ids of each text. Long ones in a thread, by the call that releases the GIL."""
+        if sum(map(len, texts)) > LONG_TEXT:
+            encodings = await asyncio.to_thread(
+                self.fast.encode_batch_fast, texts, add_special_tokens=add_special_tokens
+            )
+            return [encoding.ids for encoding in encodings]
+        encode = self.fast.encode
+        return [encode(text, add_special_tokens=add_special_tokens).ids for text in texts]
+
+    async def decode_long(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """As `decode`, without holding up others when there are many ids."""
+        if len(ids) <= LONG_TEXT:
+            return self.decode(ids, skip_special_tokens=skip_special_tokens)
+        decoded = await asyncio.to_thread(
+            self.fast.decode_batch, [list(ids)], skip_special_tokens=skip_special_tokens
+        )
+        return decoded[0]
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         """Text of `ids`, which have been checked."""
@@ -55,17 +72,16 @@ class Tokenizer:
                 )
 
     def token_bytes(self, token_id: int) -> tuple[str, list[int]]:
-        """Text and UTF-8 bytes of one token, for log-probabilities."""
-        text = self.fast.decode([token_id], skip_special_tokens=False)
-        return text, list(text.encode("utf-8", "replace"))
+        """Text and UTF-8 bytes of one token; a part of a character has U+FFFD as its text."""
+        data = token_bytes(self.fast, token_id)
+        return data.decode("utf-8", "replace"), list(data)
 
 
 def _tokenizer_config(directory: Path) -> dict[str, object]:
     file = directory / "tokenizer_config.json"
     if not file.exists():
         return {}
-    value = json.loads(file.read_text("utf-8"))
-    return value if isinstance(value, dict) else {}
+    return read_json(file)
 
 
 def _token_text(token: object) -> str | None:

@@ -115,7 +115,8 @@ def _possible_start(text: str, marker: str) -> int:
 def _parse(text: str) -> ToolCallText | None:
     try:
         value: Any = json.loads(text)
-    except ValueError:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return None

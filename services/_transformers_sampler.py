@@ -36,8 +36,8 @@ class Row:
         self.bias: Tensor | None = None
         if sampling.logit_bias:
             self.bias = torch.zeros(vocab_size, device=device)
-            for token_id, bias in sampling.logit_bias.items():
-                self.bias[token_id] = bias
+            ids = torch.tensor(list(sampling.logit_bias), device=device)
+            self.bias[ids] = torch.tensor(list(sampling.logit_bias.values()), device=device)
         self.counts: Tensor | None = None
         if (
             sampling.repetition_penalty != 1
@@ -141,17 +141,19 @@ class Sampler(ContinuousBatchingLogitsProcessor):
         return (choice if ids is None else ids.gather(1, choice)).squeeze(1)
 
     def _filter(self, scores: Tensor, rows: list[Row]) -> tuple[Tensor, Tensor]:
-        """The likeliest scores with their ids, -inf where top_k, top_p or min_p rules them out."""
+        """The likeliest scores with their ids, -inf where top_k, min_p or top_p rules them out.
+
+        top_p is taken of what the other two leave, as vLLM does.
+        """
         top_ks = [row.sampling.top_k or self.vocab_size for row in rows]
         scores, ids = scores.topk(min(max(top_ks), self.vocab_size), dim=-1)
         rank = torch.arange(scores.size(1), device=self.device)
-        keep = rank < self._column(top_ks)
+        min_p = self._column([row.sampling.min_p for row in rows])
+        keep = (rank < self._column(top_ks)) & (scores >= scores[:, :1] + min_p.log())
         likelihood = scores.masked_fill(~keep, -torch.inf).softmax(-1)
         # Rounding takes the cumulative sum to 1 before the last tokens: 1 has to mean off.
         top_p = self._column([p if (p := row.sampling.top_p) < 1 else 2 for row in rows])
         keep &= likelihood.cumsum(-1) - likelihood < top_p
-        min_p = self._column([row.sampling.min_p for row in rows])
-        keep &= likelihood >= min_p * likelihood[:, :1]
         return scores.masked_fill(~keep, -torch.inf), ids
 
     def _column(self, values: Sequence[float]) -> Tensor:

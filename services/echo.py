@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.engine import Chunk, Engine, FinishReason, GenerateRequest, Health, Phase, TokenLogprob
 from common.errors import EngineDead, InternalError, StartError
+from common.lifecycle import PROBE_ID
 from common.sampling import Sampling
 from common.service import llm_service
 
@@ -65,7 +66,7 @@ class EchoEngine(Engine):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         args = self._args
-        probe = request.request_id.startswith("probe-")
+        probe = request.request_id.startswith(PROBE_ID)
         wanted_logprobs = request.sampling.logprobs
         sent = 0
         self.running += 1

@@ -118,7 +118,7 @@ class App:
         if not self._keys or public:
             return
         scheme, _, key = (exchange.header(b"authorization") or "").partition(" ")
-        given = key.strip().encode("utf-8", "replace") if scheme.lower() == "bearer" else b""
+        given = key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
         matches = [hmac.compare_digest(given, known) for known in self._keys]
         if not any(matches):
             raise InvalidAPIKey("a valid API key is needed: Authorization: Bearer <key>")

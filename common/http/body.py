@@ -3,6 +3,7 @@
 import difflib
 from typing import TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from common.errors import (
@@ -28,7 +29,13 @@ async def read_body(exchange: Exchange, model: type[Body], limit: int) -> Body:
         raise UnsupportedMediaType(f"content-type must be application/json, not {given[:100]!r}")
     data = await _read(exchange, limit)
     try:
-        return model.model_validate_json(data)
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJSON(f"the body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidValue("the body must be a JSON object")
+    try:
+        return model.model_validate(value)
     except ValidationError as error:
         raise _describe(error, model) from None
 
@@ -59,10 +66,6 @@ def _too_large(limit: int) -> RequestTooLarge:
 def _describe(error: ValidationError, model: type[BaseModel]) -> RequestError:
     """The first problem as one sentence, without the value that was sent."""
     problem = error.errors(include_url=False, include_input=False, include_context=True)[0]
-    if problem["type"] == "json_invalid":
-        return InvalidJSON(f"the body is not valid JSON: {problem['ctx']['error']}")
-    if not problem["loc"]:
-        return InvalidValue("the body must be a JSON object")
     if problem["type"] == "extra_forbidden":
         return _unknown(problem["loc"], model)
     name = _name(problem["loc"])

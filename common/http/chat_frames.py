@@ -4,7 +4,7 @@ import time
 import uuid
 from typing import Any
 
-from common.answer import Delta
+from common.answer import Delta, by_choice
 from common.http.events import TextEvents, event, usage
 from common.http.logprobs import chat_logprobs
 from common.pipeline import Job
@@ -61,7 +61,7 @@ class ChatFrames:
 
     def whole(self, deltas: list[Delta]) -> dict[str, Any]:
         """The one object of a request that does not stream."""
-        choices = [self._choice([d for d in deltas if d.choice == i]) for i in self._answers]
+        choices = [self._choice(own) for own in by_choice(deltas, len(self._answers))]
         return {
             "object": "chat.completion",
             **self._identity,

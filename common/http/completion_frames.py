@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from common.answer import Delta
+from common.answer import Delta, by_choice
 from common.http.events import TextEvents, event, usage
-from common.http.logprobs import completion_logprobs
+from common.http.logprobs import TextOffsets, completion_logprobs
 from common.pipeline import Job
 from common.tokenizer import Tokenizer
 
@@ -22,7 +22,7 @@ class CompletionFrames:
         self._tokenizer = tokenizer
         self._echoes = echoes
         self._answers = range(len(job.prompts) * job.n)
-        self._shown = [0] * len(self._answers)
+        self._offsets = [TextOffsets(tokenizer, len(self._echo(index))) for index in self._answers]
         self._frame = {
             "object": "text_completion",
             "id": f"cmpl-{uuid.uuid4().hex}",
@@ -54,8 +54,7 @@ class CompletionFrames:
     def whole(self, deltas: list[Delta]) -> dict[str, Any]:
         """The one object of a request that does not stream."""
         choices = []
-        for index in self._answers:
-            own = [delta for delta in deltas if delta.choice == index]
+        for index, own in enumerate(by_choice(deltas, len(self._answers))):
             wanted = any(delta.logprobs is not None for delta in own)
             logprobs = [entry for delta in own for entry in delta.logprobs or ()]
             text = self._echo(index) + "".join(delta.text for delta in own)
@@ -71,9 +70,7 @@ class CompletionFrames:
         self, index: int, text: str, logprobs: Any, finish_reason: str | None
     ) -> dict[str, Any]:
         if logprobs is not None:
-            offset = len(self._echo(index)) + self._shown[index]
-            logprobs = completion_logprobs(self._tokenizer, logprobs, offset)
-            self._shown[index] += len(text)
+            logprobs = completion_logprobs(self._tokenizer, logprobs, self._offsets[index])
         return {
             "index": index,
             "text": text,

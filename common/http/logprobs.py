@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from common.detokenizer import Detokenizer
 from common.engine import TokenLogprob
 from common.tokenizer import Tokenizer
 
@@ -27,15 +28,25 @@ def chat_logprobs(tokenizer: Tokenizer, entries: Sequence[TokenLogprob]) -> dict
     }
 
 
+class TextOffsets:
+    """Where each token of one answer begins in the text, `start` characters of it before."""
+
+    def __init__(self, tokenizer: Tokenizer, start: int) -> None:
+        self._detokenizer = Detokenizer(tokenizer)
+        self._next = start
+
+    def place(self, token_id: int) -> int:
+        """Tokens that are parts of one character share its place."""
+        place = self._next
+        self._next += len(self._detokenizer.feed((token_id,)))
+        return place
+
+
 def completion_logprobs(
-    tokenizer: Tokenizer, entries: Sequence[TokenLogprob], offset: int
+    tokenizer: Tokenizer, entries: Sequence[TokenLogprob], offsets: TextOffsets
 ) -> dict[str, Any]:
-    """`choices[].logprobs` of /v1/completions; `offset` is the first token's place in the text."""
+    """`choices[].logprobs` of /v1/completions."""
     tokens = [tokenizer.token_bytes(entry.token_id)[0] for entry in entries]
-    offsets = []
-    for entry in entries:
-        offsets.append(offset)
-        offset += len(tokenizer.decode([entry.token_id], skip_special_tokens=True))
     return {
         "tokens": tokens,
         "token_logprobs": [max(entry.logprob, LOWEST) for entry in entries],
@@ -46,5 +57,5 @@ def completion_logprobs(
             }
             for entry in entries
         ],
-        "text_offset": offsets,
+        "text_offset": [offsets.place(entry.token_id) for entry in entries],
     }

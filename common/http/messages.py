@@ -2,36 +2,47 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
-class Lenient(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+MAX_FIELDS = 64
 
 
-class TextPart(Lenient):
+class Strict(BaseModel):
+    """Exact types and known names only; one problem is enough to refuse a body."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > MAX_FIELDS:
+            raise ValueError(f"at most {MAX_FIELDS} fields are allowed, not {len(value)}")
+        return value
+
+
+class TextPart(Strict):
     type: Literal["text"]
     text: str
 
 
-class FunctionCall(Lenient):
+class FunctionCall(Strict):
     name: str
     arguments: str
 
 
-class ToolCall(Lenient):
+class ToolCall(Strict):
     id: str
     type: Literal["function"] = "function"
     function: FunctionCall
 
 
-class ChatMessage(Lenient):
+class ChatMessage(Strict):
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
+    content: str | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
     name: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Annotated[list[ToolCall], Field(fail_fast=True)] | None = None
     tool_call_id: str | None = None
     refusal: str | None = None
 
@@ -42,23 +53,23 @@ class ChatMessage(Lenient):
         return self
 
 
-class Function(Lenient):
+class Function(Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class Tool(Lenient):
+class Tool(Strict):
     type: Literal["function"]
     function: Function
 
 
-class NamedFunction(Lenient):
+class NamedFunction(Strict):
     name: str
 
 
-class NamedTool(Lenient):
+class NamedTool(Strict):
     type: Literal["function"]
     function: NamedFunction
 
@@ -103,7 +114,10 @@ def _message(message: ChatMessage) -> dict[str, Any]:
 
 
 def _arguments(text: str) -> Any:
+    """An object where the text is JSON that can be written again, else the text."""
     try:
-        return json.loads(text)
-    except ValueError:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return text
+    return value

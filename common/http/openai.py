@@ -135,14 +135,11 @@ async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
             f"allowed are at most {runtime.settings.max_concurrency}",
             param="prompt",
         )
-    prompts = []
-    for entry in prompt:
-        if isinstance(entry, str):
-            prompts.append(await runtime.prompts.from_text(entry))
-        else:
-            runtime.tokenizer.check(entry, "prompt")
-            prompts.append(entry)
-    return prompts
+    if isinstance(prompt[0], str):
+        return await runtime.tokenizer.encode_all(prompt, add_special_tokens=True)
+    for ids in prompt:
+        runtime.tokenizer.check(ids, "prompt")
+    return list(prompt)
 
 
 def _tools(
@@ -161,6 +158,13 @@ def _tools(
     if choice is None or choice == "auto":
         return tools, None
     runtime.capabilities.check("tool_choice", choice)
+    if body.response_format is not None and body.response_format.type != "text":
+        raise InvalidValue(
+            f"response_format cannot be used with tool_choice {choice!r}"
+            if isinstance(choice, str)
+            else "response_format cannot be used with a named tool_choice",
+            param="response_format",
+        )
     wanted = tools
     if isinstance(choice, NamedTool):
         name = choice.function.name

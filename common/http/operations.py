@@ -57,14 +57,23 @@ async def tokenize(exchange: Exchange, runtime: Runtime) -> None:
     if (body.prompt is None) == (body.messages is None):
         raise InvalidValue("exactly one of prompt and messages is needed", param="prompt")
     if body.messages is not None:
+        runtime.capabilities.check("tools", body.tools or [])
+        if body.add_special_tokens is not None:
+            raise InvalidValue(
+                "add_special_tokens goes with prompt only: the chat template has its own",
+                param="add_special_tokens",
+            )
         ids = await runtime.prompts.from_messages(
             for_template(body.messages),
             tools=tools_for_template(body.tools or []),
             arguments=body.chat_template_kwargs,
         )
     else:
+        for field in ("tools", "chat_template_kwargs"):
+            if getattr(body, field) is not None:
+                raise InvalidValue(f"{field} goes with messages only", param=field)
         ids = await runtime.tokenizer.encode(
-            body.prompt or "", add_special_tokens=body.add_special_tokens
+            body.prompt or "", add_special_tokens=body.add_special_tokens is not False
         )
     await exchange.respond_json(
         {"tokens": ids, "count": len(ids), "max_model_len": runtime.model.max_model_len}
@@ -75,7 +84,9 @@ async def detokenize(exchange: Exchange, runtime: Runtime) -> None:
     body = await read_body(exchange, DetokenizeBody, runtime.settings.max_body_bytes)
     runtime.check_model(body.model)
     runtime.tokenizer.check(body.tokens, "tokens")
-    text = runtime.tokenizer.decode(body.tokens, skip_special_tokens=body.skip_special_tokens)
+    text = await runtime.tokenizer.decode_long(
+        body.tokens, skip_special_tokens=body.skip_special_tokens
+    )
     await exchange.respond_json({"prompt": text})
 
 

@@ -9,6 +9,9 @@ from common.http.schemas import ResponseFormat, SamplingFields
 from common.sampling import Sampling
 
 DEFAULT_MAX_TOKENS = 1024
+GREEDY_BELOW = 1e-5
+"""Logits divided by less overflow a 16-bit float; it is greedy in all but name."""
+LEAST_PENALTY = 0.01
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 CHECKED = [name for name in NEUTRAL if name in SamplingFields.model_fields]
 
@@ -58,18 +61,18 @@ class Parameters:
                 param="ignore_eos",
             )
         ends = frozenset() if body.ignore_eos else self._end_token_ids
+        temperature = self._value(body, "temperature")
         return Sampling(
             max_tokens=limit,
-            temperature=self._value(body, "temperature"),
+            temperature=0.0 if temperature < GREEDY_BELOW else temperature,
             top_p=self._value(body, "top_p"),
             top_k=max(self._value(body, "top_k"), 0),
             min_p=self._value(body, "min_p"),
-            repetition_penalty=self._value(body, "repetition_penalty"),
+            repetition_penalty=max(self._value(body, "repetition_penalty"), LEAST_PENALTY),
             presence_penalty=body.presence_penalty or 0.0,
             frequency_penalty=body.frequency_penalty or 0.0,
             seed=None if body.seed is None else body.seed % 2**63,
             min_tokens=min_tokens,
-            ignore_eos=bool(body.ignore_eos),
             end_token_ids=ends | self._stop_token_ids(body),
             logprobs=logprobs,
             logit_bias=self._logit_bias(body),

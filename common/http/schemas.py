@@ -4,16 +4,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
+    BeforeValidator,
     Field,
     ValidationInfo,
     field_validator,
 )
 
-from common.http.messages import ChatMessage, Tool, ToolChoice
+from common.http.messages import ChatMessage, Strict, Tool, ToolChoice
 
 INT64 = 2**63
+MAX_BIASES = 1024
 
 
 def _stop_list(value: str | list[str]) -> list[str]:
@@ -25,13 +25,22 @@ def _stop_list(value: str | list[str]) -> list[str]:
     return stops
 
 
-Stop = Annotated[str | list[str], AfterValidator(_stop_list)]
+Texts = Annotated[list[str], Field(fail_fast=True)]
+Stop = Annotated[str | Texts, AfterValidator(_stop_list)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+TokenIds = Annotated[list[TokenId], Field(fail_fast=True)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
+Messages = Annotated[list[ChatMessage], Field(min_length=1, max_length=10_000, fail_fast=True)]
+Tools = Annotated[list[Tool], Field(max_length=1024, fail_fast=True)]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+def _few(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > MAX_BIASES:
+        raise ValueError(f"at most {MAX_BIASES} entries are allowed, not {len(value)}")
+    return value
+
+
+Biases = Annotated[dict[str, Bias], BeforeValidator(_few)]
 
 
 class JSONSchemaFormat(Strict):
@@ -63,10 +72,10 @@ class SamplingFields(Strict):
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     seed: int | None = Field(None, ge=-INT64, lt=INT64)
     stop: Stop | None = None
-    stop_token_ids: list[TokenId] | None = Field(None, max_length=256)
+    stop_token_ids: TokenIds | None = Field(None, max_length=256)
     min_tokens: int | None = Field(None, ge=0)
     ignore_eos: bool | None = None
-    logit_bias: dict[str, Bias] | None = Field(None, max_length=1024)
+    logit_bias: Biases | None = None
     response_format: ResponseFormat | None = None
 
 
@@ -88,11 +97,11 @@ class OpenAIFields(SamplingFields):
 class ChatBody(OpenAIFields):
     """POST /v1/chat/completions."""
 
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: Messages
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    tools: list[Tool] | None = None
+    tools: Tools | None = None
     tool_choice: ToolChoice | None = None
     chat_template_kwargs: dict[str, Any] | None = None
 
@@ -108,7 +117,7 @@ class ChatBody(OpenAIFields):
 class CompletionBody(OpenAIFields):
     """POST /v1/completions."""
 
-    prompt: str | list[str] | list[TokenId] | list[list[TokenId]]
+    prompt: str | Texts | TokenIds | Annotated[list[TokenIds], Field(fail_fast=True)]
     echo: bool | None = None
     logprobs: int | None = Field(None, ge=0, le=20)
 
@@ -118,9 +127,9 @@ class TokenizeBody(Strict):
 
     model: str | None = None
     prompt: str | None = None
-    messages: list[ChatMessage] | None = Field(None, min_length=1)
-    tools: list[Tool] | None = None
-    add_special_tokens: bool = True
+    messages: Messages | None = None
+    tools: Tools | None = None
+    add_special_tokens: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
 
 
@@ -128,5 +137,5 @@ class DetokenizeBody(Strict):
     """POST /detokenize."""
 
     model: str | None = None
-    tokens: list[TokenId]
+    tokens: TokenIds
     skip_special_tokens: bool = False

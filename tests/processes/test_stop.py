@@ -66,8 +66,9 @@ async def test_streams_finish_new_requests_are_refused_and_then_nothing_is_left(
     slow_echo.process.send_signal(number)
 
     async with httpx.AsyncClient(base_url=slow_echo.url, timeout=10) as client:
-        while (ready := await client.get("/readyz")).status_code == 200:
-            pass
+        async with asyncio.timeout(SECONDS_TO_VANISH):
+            while (ready := await client.get("/readyz")).status_code == 200:
+                pass
         refused = await client.post("/generate", json={"prompt": "late"})
     assert ready.json()["error"]["code"] == "draining"
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")

@@ -20,12 +20,18 @@ def render(source: str, **arguments: object) -> str:
 def test_special_tokens_messages_and_the_prompt_flag_are_given() -> None:
     source = "{{ bos_token }}{{ messages[0].content }}{% if add_generation_prompt %}>{% endif %}"
     assert render(source) == "<s>Grüße 🎉>"
-    assert render(source, add_generation_prompt=False) == "<s>Grüße 🎉"
 
 
-def test_arguments_reach_the_template_and_cannot_replace_the_messages() -> None:
+def test_arguments_reach_the_template() -> None:
     assert render("{{ enable_thinking }}", enable_thinking=True) == "True"
-    assert render("{{ messages | length }}", messages=[]) == "1"
+    assert render("{{ documents | length }}", documents=["a"]) == "1"
+
+
+@pytest.mark.parametrize("name", ["messages", "tools", "bos_token"])
+def test_arguments_cannot_replace_what_the_service_decides(name: str) -> None:
+    with pytest.raises(InvalidValue, match=name) as caught:
+        render("", **{name: None})
+    assert caught.value.param == "chat_template_kwargs"
 
 
 def test_tojson_keeps_unicode_and_markup() -> None:

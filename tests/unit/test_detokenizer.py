@@ -21,7 +21,7 @@ def piecewise(ids: list[int], prompt: list[int] | None = None) -> list[str]:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_pieces_join_to_the_text(text: str) -> None:
-    ids = TOKENIZER.encode_now(text, add_special_tokens=False)
+    ids = TOKENIZER.fast.encode(text, add_special_tokens=False).ids
     pieces = piecewise(ids)
     assert "".join(pieces) == text
     assert "\ufffd" not in "".join(pieces)
@@ -29,7 +29,7 @@ def test_pieces_join_to_the_text(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["猫", "🎉", "👩‍👩‍👧"])
 def test_a_code_point_of_several_tokens_comes_as_one_piece(text: str) -> None:
-    ids = TOKENIZER.encode_now(text, add_special_tokens=False)
+    ids = TOKENIZER.fast.encode(text, add_special_tokens=False).ids
     assert len(ids) > 1
     assert [piece for piece in piecewise(ids) if piece] == list(text)
 
@@ -37,7 +37,7 @@ def test_a_code_point_of_several_tokens_comes_as_one_piece(text: str) -> None:
 @given(st.text(st.characters(codec="utf-8"), max_size=40), st.integers(1, 5))
 @settings(derandomize=True, deadline=None)
 def test_any_text_survives_in_groups_of_any_size(text: str, size: int) -> None:
-    ids = TOKENIZER.encode_now(text, add_special_tokens=False)
+    ids = TOKENIZER.fast.encode(text, add_special_tokens=False).ids
     whole = TOKENIZER.decode(ids, skip_special_tokens=True)
     detokenizer = Detokenizer(TOKENIZER)
     groups = [ids[i : i + size] for i in range(0, len(ids), size)]
@@ -45,7 +45,7 @@ def test_any_text_survives_in_groups_of_any_size(text: str, size: int) -> None:
 
 
 def test_a_cut_code_point_ends_in_replacement_characters() -> None:
-    ids = TOKENIZER.encode_now("a🎉", add_special_tokens=False)[:-1]
+    ids = TOKENIZER.fast.encode("a🎉", add_special_tokens=False).ids[:-1]
     pieces = piecewise(ids)
     assert "".join(pieces[:-1]) == "a"
     assert set(pieces[-1]) == {"\ufffd"}
@@ -53,7 +53,7 @@ def test_a_cut_code_point_ends_in_replacement_characters() -> None:
 
 def test_bytes_that_are_not_utf8_never_fail_and_hide_nothing_that_follows() -> None:
     source = random.Random(5)
-    good = TOKENIZER.encode_now("fine", add_special_tokens=False)
+    good = TOKENIZER.fast.encode("fine", add_special_tokens=False).ids
     for _ in range(200):
         garbage = [source.randrange(4, TOKENIZER.vocab_size) for _ in range(30)]
         text = "".join(piecewise(garbage + good))
@@ -74,18 +74,20 @@ def test_random_ids_decode_as_at_once_where_they_are_valid_text() -> None:
 
 
 def test_special_tokens_are_hidden() -> None:
-    ids = TOKENIZER.encode_now("<|im_start|>a<|im_end|>b", add_special_tokens=False)
+    ids = TOKENIZER.fast.encode("<|im_start|>a<|im_end|>b", add_special_tokens=False).ids
     assert "".join(piecewise(ids)) == "ab"
 
 
 def test_the_prompt_decides_how_the_first_token_is_joined() -> None:
-    prompt = TOKENIZER.encode_now("Hello", add_special_tokens=False)
-    ids = TOKENIZER.encode_now(" world", add_special_tokens=False)
+    prompt = TOKENIZER.fast.encode("Hello", add_special_tokens=False).ids
+    ids = TOKENIZER.fast.encode(" world", add_special_tokens=False).ids
     assert "".join(piecewise(ids, prompt)) == " world"
 
 
 def test_a_code_point_that_begins_in_the_prompt_is_not_shown_in_part() -> None:
-    ids = TOKENIZER.encode_now("🎉", add_special_tokens=False)
-    text = "".join(piecewise([*ids[1:], *TOKENIZER.encode_now("!", False)], ids[:1]))
+    ids = TOKENIZER.fast.encode("🎉", add_special_tokens=False).ids
+    text = "".join(
+        piecewise([*ids[1:], *TOKENIZER.fast.encode("!", add_special_tokens=False).ids], ids[:1])
+    )
     assert text.endswith("!")
     text.encode()

@@ -95,3 +95,18 @@ def test_a_process_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatc
     end_all(NO_SESSION, mark)
     assert not psutil.pid_exists(stubborn.pid)
     end(stubborn)
+
+
+def test_a_process_that_ends_by_itself_meanwhile_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mark = uuid.uuid4().hex
+    gone, left = start(SLEEP, mark), start(SLEEP, mark)
+    ended = psutil.Process(gone.pid)
+    gone.kill()
+    gone.wait()
+    found = [[ended, psutil.Process(left.pid)], []]
+    monkeypatch.setattr("common.guardian.inherited", lambda session, mark: found.pop(0))
+    with gone, left:
+        end_all(NO_SESSION, mark)
+        assert not psutil.pid_exists(left.pid)

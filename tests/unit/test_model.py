@@ -111,3 +111,14 @@ def test_number_format_and_quantization_come_from_the_config(tmp_path: Path) -> 
     model = open_model(settings, write(tmp_path / "b", config={"text_config": {"dtype": "x"}}))
     assert (model.dtype, model.quantization) == ("x", "none")
     assert open_model(settings, write(tmp_path / "c", config={})).dtype == "float32"
+
+
+def test_a_null_in_the_generation_config_leaves_the_configs_end_token(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, {"eos_token_id": 7, "max_position_embeddings": 64, "quantization_config": None}
+    )
+    (path / "generation_config.json").write_text('{"eos_token_id": null}')
+
+    model = open_model(Settings(), path)
+    assert model.end_token_ids == {7}
+    assert model.quantization == "none"
