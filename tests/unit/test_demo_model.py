@@ -87,7 +87,7 @@ def test_a_question_survives_its_json_line() -> None:
 def test_every_json_answer_parses() -> None:
     for question in committed_questions():
         if question.kind == "json":
-            json.loads(question.answer)
+            assert isinstance(json.loads(question.answer), dict | list)
 
 
 def test_every_tool_call_names_an_offered_tool_and_its_parameters() -> None:
