@@ -62,14 +62,14 @@ def backend_service(request: pytest.FixtureRequest) -> Iterator[Service]:
 class EchoFactory(Protocol):
     """Start an Echo with these settings, or give the one that was started so before."""
 
-    def __call__(self, *, wait: bool = True, **settings: object) -> Service: ...
+    def __call__(self, *, wait: bool = True, **settings: Any) -> Service: ...
 
 
 @pytest.fixture(scope="session")
 def echo_service() -> Iterator[EchoFactory]:
     started: dict[str, Service] = {}
 
-    def get(*, wait: bool = True, **settings: object) -> Service:
+    def get(*, wait: bool = True, **settings: Any) -> Service:
         key = json.dumps(settings, sort_keys=True)
         if key not in started:
             started[key] = start_service("echo", wait=wait, **settings)
@@ -85,7 +85,7 @@ def fresh_echo_service() -> Iterator[EchoFactory]:
     """For a test that breaks its service or asks for an exact state."""
     started: list[Service] = []
 
-    def start(*, wait: bool = True, **settings: object) -> Service:
+    def start(*, wait: bool = True, **settings: Any) -> Service:
         started.append(start_service("echo", wait=wait, **settings))
         return started[-1]
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import httpx
 import psutil
@@ -113,8 +114,10 @@ class Service:
         return "\n".join(self.log_text().splitlines()[-40:])
 
 
-def start_service(backend: str, *, wait: bool = True, **settings: object) -> Service:
-    """Settings go by their names, in lower case; dicts become JSON."""
+def start_service(
+    backend: str, *, wait: bool = True, arguments: tuple[str, ...] = (), **settings: Any
+) -> Service:
+    """Settings go by their names, in lower case; dicts become JSON. `arguments` are name=value."""
     directory = Path(tempfile.mkdtemp(prefix=f"serve-{backend}-"))
     environment = {**os.environ, "BENTOML_HOME": str(directory), "BENTOML_DO_NOT_TRACK": "True"}
     for name, value in settings.items():
@@ -123,10 +126,11 @@ def start_service(backend: str, *, wait: bool = True, **settings: object) -> Ser
         port = reserved.getsockname()[1]
     python = interpreter(backend)
     target = f"services.{backend}:{service_name(backend)}"
+    options = [part for argument in arguments for part in ("--arg", argument)]
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [python.with_name("bentoml"), "serve", target, "--port", str(port)],
+            [python.with_name("bentoml"), "serve", target, "--port", str(port), *options],
             cwd=REPOSITORY,
             env=environment,
             stdout=output,

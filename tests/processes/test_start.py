@@ -1,13 +1,14 @@
 """A user's mistake ends the start with one line that says what is allowed, and exit code 1."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.serving import start_service
 
 SECONDS = 60.0
-MISTAKES: dict[str, tuple[dict[str, object], str]] = {
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "wrong type": ({"max_queue": "many"}, "'max_queue': input should be a valid integer"),
     "missing directory": ({"model": "./nowhere"}, "no directory './nowhere'"),
     "no hub": ({"model": "org/name", "hf_hub_offline": 1}, "hub cannot be reached"),
@@ -17,7 +18,7 @@ MISTAKES: dict[str, tuple[dict[str, object], str]] = {
 }
 
 
-def refusal(**settings: object) -> list[str]:
+def refusal(**settings: Any) -> list[str]:
     """What the service prints apart from its log, when it must not start."""
     service = start_service("echo", wait=False, **settings)
     try:
