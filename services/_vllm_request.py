@@ -13,8 +13,6 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "length": "length",
     "repetition": "stop",
 }
-LOWEST_LOGPROB = -9999.0
-"""In place of minus infinity, which a token that the JSON schema forbids has."""
 MAX_MESSAGE = 300
 
 
@@ -67,7 +65,7 @@ def chunk(output: Any, wanted_logprobs: int | None) -> Chunk:
 
 def _token_logprob(entry: Mapping[int, Any], wanted: int) -> TokenLogprob:
     """vLLM puts the chosen token first, one more than wanted where it is not among the top."""
-    ranked = [(token_id, max(LOWEST_LOGPROB, e.logprob)) for token_id, e in entry.items()]
+    ranked = [(token_id, e.logprob) for token_id, e in entry.items()]
     chosen = ranked[0]
     if len(ranked) > wanted:
         del ranked[0]

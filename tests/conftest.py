@@ -25,9 +25,11 @@ PACKAGES = {"echo": "bentoml"}
 """What a backend needs where it is not named like its service."""
 
 
-# bentoml's own imports warn, and here every warning is an error.
+# bentoml's own imports and decorators warn, and here every warning is an error.
 with warnings.catch_warnings(action="ignore"):
     from bentoml import AsyncHTTPClient, SyncHTTPClient  # noqa: F401
+
+    import services.echo  # noqa: F401
 
 
 def pytest_configure(config: pytest.Config) -> None:
