@@ -28,16 +28,6 @@ class Detokenizer:
         """The text that became final with `ids`; "" while a code point is incomplete."""
         step, tokenizer = self._stream.step, self._tokenizer
         held = self._held
-        if not held and len(ids) == 1:
-            # The usual case by far, and every token passes here.
-            try:
-                piece = step(tokenizer, ids[0])
-            except Exception:
-                return self._restart(ids[0])
-            if piece is None:
-                held.append(ids[0])
-                return ""
-            return piece
         text = ""
         for token_id in ids:
             try:

@@ -31,7 +31,6 @@ class Lifecycle:
         """When the engine last gave a token, by time.perf_counter."""
         self._probe: asyncio.Task[None] | None = None
         self.draining = False
-        self.kv_cache_usage: float | None = None
 
     async def start(self, engine: Engine) -> None:
         """Start the engine; ready when a forward pass has worked."""
@@ -65,7 +64,6 @@ class Lifecycle:
         """Raises EngineDead once only a restart can help."""
         if self._engine is not None and self._dead is None:
             health = await self._engine.health()
-            self.kv_cache_usage = health.kv_cache_usage
             if not health.alive:
                 self.mark_dead(health.reason)
         self._check_dead()

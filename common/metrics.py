@@ -90,6 +90,8 @@ class Metrics:
     ) -> None:
         self.registry = registry
         self._labels = labels
+        self.kv_cache_usage: float | None = None
+        """As the engine told at this scrape."""
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             family = Histogram(name, text, LABELS, buckets=buckets, registry=registry)

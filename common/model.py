@@ -10,8 +10,9 @@ from common.files import read_json
 from common.settings import Settings
 
 DEMO_MODEL = Path(__file__).parent / "demo_model"
-WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt")
-DOWNLOADED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "*.tiktoken"]
+DOWNLOADED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "*.tiktoken", "*.py"]
+OLD_WEIGHTS = ["*.bin"]
+"""Fetched only where there are none in safetensors: many repositories have both."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,23 @@ def open_model(settings: Settings, path: Path) -> Model:
 def download(settings: Settings) -> Path:
     """Fetch the model from the hub into its cache. Raises StartError, one line."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
-    assert settings.model is not None
+    model = settings.model
+    assert model is not None
+
+    def fetch(patterns: list[str]) -> Path:
+        return Path(snapshot_download(model, revision=settings.revision, allow_patterns=patterns))
+
     try:
-        return Path(
-            snapshot_download(settings.model, revision=settings.revision, allow_patterns=DOWNLOADED)
-        )
+        path = fetch(DOWNLOADED)
+        return path if any(path.glob("*.safetensors")) else fetch(DOWNLOADED + OLD_WEIGHTS)
+    except HFValidationError as error:
+        raise StartError(f"setting 'model': {settings.model!r} is no hub id: {error}") from None
     except LocalEntryNotFoundError:
         raise StartError(
             f"setting 'model': {settings.model!r} is no directory here and the hub cannot be "

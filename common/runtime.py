@@ -78,7 +78,7 @@ def build_runtime(
             ),
             "gen_ai_server_kv_cache_usage_ratio": (
                 "Used fraction of the KV cache.",
-                lambda: lifecycle.kv_cache_usage,
+                lambda: metrics.kv_cache_usage,
             ),
         }
     )

@@ -20,7 +20,6 @@ from common.http.schemas import GenerateBody
 from common.model import local_directory, open_model
 from common.server import Server
 from common.settings import Settings, load_settings, misspelt
-from common.tokenizer import Tokenizer
 
 NO_LIMIT = 86400
 """Seconds: BentoML's own timeout cannot be off; ours apply (queue, first token, drain)."""
@@ -157,4 +156,3 @@ def check_start(engine: type[Engine], settings: Settings) -> None:
     path = local_directory(settings)
     if path is not None:
         open_model(settings, path)
-        Tokenizer(path)

@@ -65,7 +65,7 @@ class App:
         elif route.kind == "generation":
             await self._generation(exchange, route)
         elif route.kind == "metrics":
-            await operations.metrics(exchange, self._loaded(), self.lifecycle)
+            await operations.metrics(exchange, self._loaded())
         elif route.kind == "page":
             await self._page(exchange)
         elif route.kind == "operation":

@@ -22,7 +22,7 @@ class CompletionFrames:
         self._tokenizer = tokenizer
         self._echoes = echoes
         self._answers = range(len(job.prompts) * job.n)
-        self._offsets = [TextOffsets(tokenizer, len(self._echo(index))) for index in self._answers]
+        self._offsets: dict[int, TextOffsets] = {}
         self._frame = {
             "object": "text_completion",
             "id": f"cmpl-{uuid.uuid4().hex}",
@@ -70,6 +70,8 @@ class CompletionFrames:
         self, index: int, text: str, logprobs: Any, finish_reason: str | None
     ) -> dict[str, Any]:
         if logprobs is not None:
+            if index not in self._offsets:
+                self._offsets[index] = TextOffsets(self._tokenizer, len(self._echo(index)))
             logprobs = completion_logprobs(self._tokenizer, logprobs, self._offsets[index])
         return {
             "index": index,

@@ -160,9 +160,7 @@ def _tools(
     runtime.capabilities.check("tool_choice", choice)
     if body.response_format is not None and body.response_format.type != "text":
         raise InvalidValue(
-            f"response_format cannot be used with tool_choice {choice!r}"
-            if isinstance(choice, str)
-            else "response_format cannot be used with a named tool_choice",
+            "response_format cannot be used with a tool_choice that makes the model call a tool",
             param="response_format",
         )
     wanted = tools

@@ -4,7 +4,7 @@ from typing import Any
 
 from prometheus_client.exposition import choose_encoder
 
-from common.errors import Cancelled, InvalidValue, ModelNotFound, NotFound
+from common.errors import Cancelled, InvalidValue, NotFound
 from common.http.body import read_body
 from common.http.exchange import Exchange
 from common.http.messages import for_template, tools_for_template
@@ -25,12 +25,12 @@ async def ready(exchange: Exchange, lifecycle: Lifecycle) -> None:
     await exchange.respond_json({"status": "ready"})
 
 
-async def metrics(exchange: Exchange, runtime: Runtime, lifecycle: Lifecycle) -> None:
+async def metrics(exchange: Exchange, runtime: Runtime) -> None:
     """GET /metrics: our series, then the engine's own, unchanged.
 
     With exemplars for those who accept OpenMetrics, unless the engine adds text of its own.
     """
-    lifecycle.kv_cache_usage = (await runtime.engine.health()).kv_cache_usage
+    runtime.metrics.kv_cache_usage = (await runtime.engine.health()).kv_cache_usage
     engine = (await runtime.engine.metrics()).encode()
     accept = "" if engine else exchange.header(b"accept") or ""
     encode, content_type = choose_encoder(accept)
@@ -43,11 +43,7 @@ async def models(exchange: Exchange, runtime: Runtime) -> None:
 
 
 async def model(exchange: Exchange, runtime: Runtime, name: str) -> None:
-    if name != runtime.model.served_name:
-        raise ModelNotFound(
-            f"no model of that name is served here; allowed is {runtime.model.served_name!r}",
-            param="model",
-        )
+    runtime.check_model(name)
     await exchange.respond_json(_model_card(runtime))
 
 

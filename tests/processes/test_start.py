@@ -12,6 +12,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "wrong type": ({"max_queue": "many"}, "'max_queue': input should be a valid integer"),
     "missing directory": ({"model": "./nowhere"}, "no directory './nowhere'"),
     "no hub": ({"model": "org/name", "hf_hub_offline": 1}, "hub cannot be reached"),
+    "no hub id": ({"model": "org/--"}, "is no hub id"),
     "too long": ({"max_model_len": 10**6}, "is more than the model's"),
     "engine argument": ({"engine_args": {"itll": 1}}, "itl"),
     "engine refuses": ({"engine_args": {"failure": "start"}}, "failure is 'start'"),
