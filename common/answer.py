@@ -38,13 +38,13 @@ class Answer:
 
     def feed(self, chunk: Chunk) -> Delta | None:
         """What a client may see of `chunk`; None when it changes nothing visible."""
-        ids, _, logprobs, finish, _ = chunk
+        ids, _, logprobs, finish, _, tokens = chunk
         if self._stops is None:
             if finish is None and logprobs is None and ids:
                 self.tokens += len(ids)
                 text = self._detokenizer.feed(ids)
                 return Delta(self.index, text) if text else None
-            self.tokens += len(ids)
+            self.tokens += len(ids) or tokens
             if finish == "stop" and ids and ids[-1] in self._end_ids:
                 ids = ids[:-1]
             text = self._detokenizer.feed(ids) if ids else chunk.text or ""
@@ -70,6 +70,7 @@ class Answer:
         seen = 0
         finish = chunk.finish_reason
         if not chunk.token_ids:
+            self.tokens += chunk.tokens
             text = stops.feed(chunk.text or "")
         for token_id in chunk.token_ids:
             self.tokens += 1

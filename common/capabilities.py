@@ -60,17 +60,18 @@ class Capabilities:
 def default_values(engine: Engine) -> dict[str, Any]:
     """Sampling defaults: the model's own where it sets them and the engine can honour them."""
     defaults = {name: NEUTRAL[name] for name in FROM_MODEL}
+    gaps = engine.gaps()
     for name in FROM_MODEL:
         value = engine.model.generation_config.get(name)
         if value is None or value == defaults[name]:
             continue
-        if name in engine.unsupported:
+        if name in gaps:
             logger.warning(
                 "the model asks for %s %s by default; %s does not support it: %s",
                 name,
                 value,
                 engine.name,
-                engine.unsupported[name],
+                gaps[name],
             )
         else:
             defaults[name] = value

@@ -3,11 +3,13 @@
 An adapter subclasses Engine in services/<backend>.py and imports its engine only inside `start`.
 """
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
+from common.errors import StartError
 from common.model import Model
 from common.sampling import Sampling
 from common.settings import Settings
@@ -28,8 +30,9 @@ class Chunk(NamedTuple):
     """What is new since the last chunk, never what came before.
 
     `token_ids` holds the end token too, as the last id, when one ended the generation: it counts
-    as a generated token and its text is never shown. `text` is set only by engines that give no
-    ids. `logprobs` has one entry per id when asked for. The last chunk has a `finish_reason`.
+    as a generated token and its text is never shown. An engine that gives no ids sets `text`, and
+    `tokens` to how many it stands for. `logprobs` has one entry per id when asked for. The last
+    chunk has a `finish_reason`.
     """
 
     token_ids: Sequence[int] = ()
@@ -37,6 +40,7 @@ class Chunk(NamedTuple):
     logprobs: Sequence[TokenLogprob] | None = None
     finish_reason: FinishReason | None = None
     cached_tokens: int | None = None
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +54,77 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`alive` False is final: only a restart helps. `kv_cache_usage` is a fraction, 0 to 1."""
+    """`alive` False is final: only a restart of the service helps.
+
+    `ready` False may pass by itself: a server that is being restarted, or cannot be reached.
+    `kv_cache_usage` is a fraction, 0 to 1.
+    """
 
     alive: bool
     reason: str = ""
     kv_cache_usage: float | None = None
+    ready: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What the engine's adapter has really been run with, for the table of backends.
+
+    `cpu` and `gpu` name hardware and version; None is never. `contract` names what its calls are
+    checked against where it cannot run.
+    """
+
+    cpu: str | None = None
+    gpu: str | None = None
+    contract: str | None = None
+
+
+IN_PROCESS: Mapping[str, str] = {
+    "engine_dir": "this engine loads the model's own files",
+    "engine_url": "this engine runs inside the service",
+    "start_timeout": "this engine loads inside the service, with no server to wait for",
+}
+"""Settings that have no meaning for an engine without compiled files or a server of its own."""
 
 
 class Engine(ABC):
     """One running engine. All methods are called on one event loop."""
 
     name: ClassVar[str]
+    """Of the module in services/, the extra and the folder in bentos/."""
+    title: ClassVar[str]
+    """The engine's own name."""
+    release: ClassVar[str]
+    """The engine's version that the adapter is written for."""
+    interface: ClassVar[str]
+    """How the adapter talks to the engine, in a few words."""
+    tested: ClassVar[Tested]
     package: ClassVar[str | None] = None
-    """The module whose absence means that the engine is not installed; also the extra's name."""
+    """The module whose absence means that the engine is not installed."""
     unsupported: ClassVar[Mapping[str, str]] = {}
     """Request field -> one sentence why this engine cannot honour it."""
+    unsupported_settings: ClassVar[Mapping[str, str]] = IN_PROCESS
+    """Setting -> one sentence why it may not be changed for this engine."""
 
     def __init__(self, settings: Settings, model: Model) -> None:
         self.settings = settings
         self.model = model
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """What can be known before anything is loaded. Raises StartError, one line."""
+        if cls.package is not None and importlib.util.find_spec(cls.package) is None:
+            raise StartError(
+                f"{cls.package} is not installed; install the extra {cls.name!r}: "
+                f"pip install '.[{cls.name}]', or run scripts/serve {cls.name}"
+            )
+        for name, reason in cls.unsupported_settings.items():
+            if name in settings.changed:
+                raise StartError(f"setting {name!r} has no effect with {cls.title}: {reason}")
+
+    def gaps(self) -> Mapping[str, str]:
+        """`unsupported`, or what is true of it under these settings."""
+        return self.unsupported
 
     @property
     @abstractmethod

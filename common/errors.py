@@ -6,7 +6,8 @@ ServiceError
 │   ├── InvalidAPIKey, NotFound, ModelNotFound, MethodNotAllowed
 │   ├── RequestTooLarge, UnsupportedMediaType, Overloaded, Cancelled
 └── ServerError             ours, 5xx
-    ├── InternalError, NotReady, Draining, EngineDead, QueueTimeout, FirstTokenTimeout
+    ├── InternalError, NotReady, Draining, EngineDead, EngineLost, QueueTimeout,
+        FirstTokenTimeout
 StartError                  the service cannot start; told on the terminal, never over HTTP
 """
 
@@ -155,6 +156,14 @@ class EngineDead(ServerError):
     status = 503
     code = "engine_dead"
     retry_after = 30
+
+
+class EngineLost(ServerError):
+    """The engine went away during this request; it may come back."""
+
+    status = 503
+    code = "engine_dead"
+    retry_after = 5
 
 
 class QueueTimeout(ServerError):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from common.engine import Engine, GenerateRequest, Phase
+from common.engine import Engine, GenerateRequest, Health, Phase
 from common.errors import Draining, EngineDead, NotReady, ServiceError
 from common.sampling import Sampling
 
@@ -60,18 +60,22 @@ class Lifecycle:
             seconds = time.monotonic() - self._phase_since
             raise NotReady(f"the service is starting: phase {self._phase!r} for {seconds:.0f} s")
 
-    async def check_alive(self) -> None:
-        """Raises EngineDead once only a restart can help."""
+    async def check_alive(self) -> Health | None:
+        """The engine's health, None before it runs. Raises EngineDead once only a restart helps."""
+        health = None
         if self._engine is not None and self._dead is None:
             health = await self._engine.health()
             if not health.alive:
                 self.mark_dead(health.reason)
         self._check_dead()
+        return health
 
     async def check_ready(self) -> None:
         """Raises when a request sent now would not be served; proves it by a token when idle."""
-        await self.check_alive()
+        health = await self.check_alive()
         self.check()
+        if health is not None and not health.ready:
+            raise NotReady(health.reason)
         assert self._engine is not None
         if time.perf_counter() - self.last_token > self._probe_interval:
             await self._probe_once(self._engine)

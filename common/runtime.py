@@ -107,7 +107,7 @@ def build_runtime(
 
 def _gaps(engine: Engine, *, has_template: bool, tool_format: str | None) -> dict[str, str]:
     """The engine's gaps and those that come from the model."""
-    gaps = dict(engine.unsupported)
+    gaps = dict(engine.gaps())
     if not has_template:
         gaps["chat_template_kwargs"] = NO_TEMPLATE
     if tool_format is None:

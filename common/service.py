@@ -1,6 +1,5 @@
 """A BentoML service class from an engine class."""
 
-import importlib.util
 import os
 import sys
 import uuid
@@ -148,11 +147,7 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
 
 def check_start(engine: type[Engine], settings: Settings) -> None:
     """What can be known without loading anything. Raises StartError."""
-    if engine.package is not None and importlib.util.find_spec(engine.package) is None:
-        raise StartError(
-            f"{engine.package} is not installed; install the extra {engine.name!r}: "
-            f"pip install '.[{engine.name}]', or run scripts/serve {engine.name}"
-        )
+    engine.check(settings)
     path = local_directory(settings)
     if path is not None:
         open_model(settings, path)

@@ -49,11 +49,14 @@ class Settings(BaseModel):
     max_model_len: int | None = Field(None, ge=16, description="tokens of prompt plus answer")
     tensor_parallel_size: int = Field(1, ge=1, le=64, description="GPUs that share the model")
     gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="fraction of GPU memory")
-    kv_cache_gib: float | None = Field(None, gt=0, description="size of the KV cache on a CPU")
+    kv_cache_gib: float | None = Field(None, gt=0, description="size of the KV cache")
     prefix_caching: bool = Field(True, description="reuse the KV cache of equal beginnings")
     chunked_prefill: bool = Field(True, description="mix prefill with decoding")
     seed: int = Field(0, ge=0, lt=2**31, description="of the engine; requests have their own")
     engine_args: JSONObject = Field(default_factory=dict, description="JSON, to the engine")
+    engine_dir: str | None = Field(None, description="what was compiled for the engine")
+    engine_url: str | None = Field(None, description="a running server, instead of one of ours")
+    start_timeout: Seconds = Field(1800, description="seconds a server of ours may take to start")
 
     system_prompt: str | None = Field(None, description="for /generate when it names none")
     chat_template: str | None = Field(None, description="a Jinja file that replaces the model's")
@@ -75,6 +78,16 @@ class Settings(BaseModel):
     cors_origins: CommaList = Field(default_factory=list, description="comma-separated")
     docs: bool = Field(True, description="serve `/`, `/docs.json` and `/schema.json`")
     metrics_public: bool = Field(True, description="serve `/metrics` without an API key")
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The settings that differ from their defaults."""
+        fields = type(self).model_fields
+        return frozenset(
+            name
+            for name in self.model_fields_set
+            if getattr(self, name) != fields[name].get_default(call_default_factory=True)
+        )
 
 
 def load_settings(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:

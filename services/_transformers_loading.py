@@ -93,10 +93,11 @@ def one_line(error: BaseException) -> str:
 
 def _model_options(settings: Settings, model: Model) -> dict[str, Any]:
     """Arguments of from_pretrained."""
-    if settings.tensor_parallel_size != 1:
-        raise StartError("setting 'tensor_parallel_size': allowed is 1 with transformers")
-    if not settings.chunked_prefill:
-        raise StartError("setting 'chunked_prefill': allowed is true with transformers")
+    if settings.kv_cache_gib is not None and torch.cuda.is_available():
+        raise StartError(
+            "setting 'kv_cache_gib': on a GPU transformers sizes its cache by "
+            "gpu_memory_utilization; set that one"
+        )
     options: dict[str, Any] = {
         "dtype": settings.dtype,
         "attn_implementation": "sdpa",

@@ -11,7 +11,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.engine import Chunk, Engine, FinishReason, GenerateRequest, Health, Phase, TokenLogprob
+from common.engine import (
+    IN_PROCESS,
+    Chunk,
+    Engine,
+    FinishReason,
+    GenerateRequest,
+    Health,
+    Phase,
+    Tested,
+    TokenLogprob,
+)
 from common.errors import EngineDead, InternalError, StartError
 from common.lifecycle import PROBE_ID
 from common.sampling import Sampling
@@ -40,6 +50,27 @@ class EchoEngine(Engine):
     """Echoes the prompt, token by token."""
 
     name = "echo"
+    title = "Echo"
+    release = VERSION
+    interface = "none: settable timing and failures"
+    tested = Tested(cpu="every test run")
+    unsupported_settings = {
+        **IN_PROCESS,
+        **dict.fromkeys(
+            (
+                "chunked_prefill",
+                "dtype",
+                "gpu_memory_utilization",
+                "kv_cache_gib",
+                "prefix_caching",
+                "quantization",
+                "seed",
+                "tensor_parallel_size",
+                "trust_remote_code",
+            ),
+            "an echo computes nothing",
+        ),
+    }
     unsupported = {
         "logit_bias": "an echo's tokens are fixed by its prompt",
         "response_format": "an echo cannot be made to follow a grammar",

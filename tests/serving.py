@@ -41,6 +41,22 @@ def service_name(backend: str) -> str:
     return str(name)
 
 
+def double(backend: str) -> Path | None:
+    """The folder that stands in for an engine's package, where the engine cannot run."""
+    folder = REPOSITORY / "tests" / "doubles" / backend
+    return folder if folder.is_dir() else None
+
+
+def with_double(environment: dict[str, str], backend: str) -> dict[str, str]:
+    """Its modules are found before installed ones, and its programs before others."""
+    folder = double(backend)
+    if folder is None:
+        return environment
+    python_path = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))
+    path = os.pathsep.join([str(folder / "bin"), environment.get("PATH", os.defpath)])
+    return {**environment, "PYTHONPATH": python_path, "PATH": path}
+
+
 def interpreter(backend: str) -> Path:
     """The Python that has the engine: of the backend's own environment, else the running one."""
     own = REPOSITORY / f".venv-{backend}" / "bin" / "python"
@@ -119,7 +135,9 @@ def start_service(
 ) -> Service:
     """Settings go by their names, in lower case; dicts become JSON. `arguments` are name=value."""
     directory = Path(tempfile.mkdtemp(prefix=f"serve-{backend}-"))
-    environment = {**os.environ, "BENTOML_HOME": str(directory), "BENTOML_DO_NOT_TRACK": "True"}
+    environment = with_double(
+        {**os.environ, "BENTOML_HOME": str(directory), "BENTOML_DO_NOT_TRACK": "True"}, backend
+    )
     for name, value in settings.items():
         environment[name.upper()] = json.dumps(value) if isinstance(value, dict) else str(value)
     with socket.create_server(("127.0.0.1", 0)) as reserved:

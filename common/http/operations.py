@@ -14,9 +14,12 @@ from common.runtime import Runtime
 
 
 async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:
-    """GET /livez: 200 while the process can still recover by itself."""
-    await lifecycle.check_alive()
-    await exchange.respond_json({"status": "alive"})
+    """GET /livez: 200 while the process can still recover by itself; `reason` says from what."""
+    health = await lifecycle.check_alive()
+    body = {"status": "alive"}
+    if health is not None and health.reason:
+        body["reason"] = health.reason
+    await exchange.respond_json(body)
 
 
 async def ready(exchange: Exchange, lifecycle: Lifecycle) -> None:
