@@ -1,0 +1,132 @@
+"""A small valid instance of a JSON schema."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+WORD = "word"
+DEEPEST = 32
+"""Levels after which a schema that refers to itself is refused."""
+
+Schema = Mapping[str, Any]
+
+
+def json_text(schema: Schema) -> str:
+    """A JSON text that fits `schema`. Raises ValueError for what is no schema."""
+    _check(schema, 0)
+    return json.dumps(_instance(schema, schema, 0), ensure_ascii=False)
+
+
+def _check(schema: object, depth: int) -> None:
+    """Every part is looked at, also those that the instance does not need."""
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, Mapping) or depth > DEEPEST:
+        raise ValueError(f"{schema!r} is no JSON schema; allowed is an object or a boolean")
+    for name in _types(schema):
+        if name not in TYPES:
+            raise ValueError(f"type {name!r} is unknown; allowed are {', '.join(TYPES)}")
+    for name in ("properties", "$defs", "definitions"):
+        if not isinstance(schema.get(name, {}), Mapping):
+            raise ValueError(f"{name} must be an object of schemas")
+        for part in schema.get(name, {}).values():
+            _check(part, depth + 1)
+    for name in ("anyOf", "oneOf", "allOf", "prefixItems", "enum", "required"):
+        if not isinstance(schema.get(name, []), list):
+            raise ValueError(f"{name} must be an array")
+    for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        for part in schema.get(name, []):
+            _check(part, depth + 1)
+    for name in ("items", "additionalProperties", "not"):
+        _check(schema.get(name, True), depth + 1)
+
+
+def _types(schema: Schema) -> list[Any]:
+    found = schema.get("type", [])
+    return found if isinstance(found, list) else [found]
+
+
+def _instance(schema: Any, root: Schema, depth: int) -> Any:
+    if depth > DEEPEST:
+        raise ValueError(f"the schema asks for more than {DEEPEST} levels")
+    if isinstance(schema, bool):
+        return {}
+    if "$ref" in schema:
+        return _instance(_referred(schema["$ref"], root), root, depth + 1)
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return schema["enum"][0]
+    for name in ("anyOf", "oneOf"):
+        if schema.get(name):
+            return _instance(schema[name][0], root, depth + 1)
+    if schema.get("allOf"):
+        merged = {name: value for part in schema["allOf"] for name, value in part.items()}
+        return _instance(merged, root, depth + 1)
+    return _of_type(_kind(schema), schema, root, depth)
+
+
+def _kind(schema: Schema) -> str:
+    types = _types(schema)
+    if types:
+        return str(types[0])
+    return "array" if "items" in schema or "prefixItems" in schema else "object"
+
+
+def _of_type(kind: str, schema: Schema, root: Schema, depth: int) -> Any:
+    match kind:
+        case "string":
+            return _string(schema)
+        case "number" | "integer":
+            return _number(schema, whole=kind == "integer")
+        case "boolean":
+            return True
+        case "null":
+            return None
+        case "array":
+            first = [_instance(part, root, depth + 1) for part in schema.get("prefixItems", [])]
+            missing = max(0, schema.get("minItems", 0) - len(first))
+            return first + [_instance(schema.get("items", {}), root, depth + 1)] * missing
+        case _:
+            properties = schema.get("properties", {})
+            names = schema.get("required") or properties
+            return {
+                name: _instance(properties.get(name, {"type": "string"}), root, depth + 1)
+                for name in names
+            }
+
+
+def _string(schema: Schema) -> str:
+    if "pattern" in schema:
+        raise ValueError("a string with a pattern cannot be made; allowed are enum and lengths")
+    least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
+    if least > most:
+        raise ValueError(f"minLength {least} is above maxLength {most}")
+    length = int(min(max(least, len(WORD)), most))
+    return (WORD * (length // len(WORD) + 1))[:length]
+
+
+def _number(schema: Schema, *, whole: bool) -> float:
+    """The number nearest to 0 within the bounds."""
+    step = schema.get("multipleOf", 1 if whole else 0)
+    margin = step or 0.5
+    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf) + margin)
+    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf) - margin)
+    value = min(max(0, low), high)
+    if step:
+        value = (math.ceil if value > 0 else math.floor)(value / step) * step
+    if not low <= value <= high:
+        raise ValueError(f"no number fits {dict(schema)}")
+    return int(value) if whole or value == int(value) else value
+
+
+def _referred(reference: str, root: Schema) -> Any:
+    found: Any = root
+    try:
+        for name in reference.removeprefix("#").strip("/").split("/"):
+            found = found[name] if name else found
+    except (KeyError, TypeError):
+        raise ValueError(f"$ref {reference!r} refers to nothing in the schema") from None
+    return found
