@@ -88,7 +88,7 @@ class DemoGenerator:
         self._tokenizer.encode_special_tokens = True
         self._step_seconds = step_seconds
         self._active: dict[_Running, None] = {}
-        self._dead: GeneratorDied | None = None
+        self._dead = ""
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="demo-generator", daemon=True)
         self._thread.start()
@@ -117,13 +117,13 @@ class DemoGenerator:
                 f"a prompt has {len(prompt_ids)} tokens; allowed are 1 to {self.context - 1}"
             )
         if not (min(prompt_ids) >= 0 and max(prompt_ids) < self.vocab_size):
-            raise ValueError(f"a token id is not from 0 to {self.vocab_size - 1}")
+            raise ValueError(f"a token id is unknown; allowed are 0 to {self.vocab_size - 1}")
         if options.max_tokens < 1:
             raise ValueError(f"max_tokens is {options.max_tokens}; allowed is 1 or more")
         running = _Running(self._model, prompt_ids, options, self._forced(options), deliver)
         with self._changed:
-            if self._dead is not None:
-                raise self._dead
+            if self._dead:
+                raise GeneratorDied(self._dead)
             self._active[running] = None
             self._changed.notify()
         return Handle(lambda: self._remove(running))
@@ -131,7 +131,7 @@ class DemoGenerator:
     def die(self, reason: str = "the generator died") -> None:
         """Every running sequence is delivered a GeneratorDied; later ones are refused with it."""
         with self._changed:
-            self._dead = self._dead or GeneratorDied(reason)
+            self._dead = self._dead or reason
             self._changed.notify()
 
     def close(self) -> None:
@@ -166,12 +166,12 @@ class DemoGenerator:
         with self._changed:
             left, self._active = list(self._active), {}
         for running in left:
-            self._deliver(running, self._dead or GeneratorDied())
+            self._deliver(running, GeneratorDied(self._dead))
 
     def _next_batch(self) -> list[_Running]:
         """Waits for work; empty when there will be none."""
         with self._changed:
-            self._changed.wait_for(lambda: self._active or self._dead)
+            self._changed.wait_for(lambda: bool(self._active or self._dead))
             return [] if self._dead else list(self._active)
 
     def _step(self, batch: Sequence[_Running]) -> None:

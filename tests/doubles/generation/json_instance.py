@@ -109,17 +109,24 @@ def _string(schema: Schema) -> str:
 
 
 def _number(schema: Schema, *, whole: bool) -> float:
-    """The number nearest to 0 within the bounds."""
-    step = schema.get("multipleOf", 1 if whole else 0)
-    margin = step or 0.5
-    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf) + margin)
-    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf) - margin)
-    value = min(max(0, low), high)
-    if step:
-        value = (math.ceil if value > 0 else math.floor)(value / step) * step
-    if not low <= value <= high:
-        raise ValueError(f"no number fits {dict(schema)}")
-    return int(value) if whole or value == int(value) else value
+    """0 if it fits, else a number beside a bound."""
+    step = schema.get("multipleOf", 1 if whole else None)
+    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    above, below = (
+        schema.get("exclusiveMinimum", -math.inf),
+        schema.get("exclusiveMaximum", math.inf),
+    )
+    candidates = [0.0]
+    for bound in (low, high, above, below):
+        if math.isfinite(bound):
+            start = bound if step is None else math.floor(bound / step) * step
+            candidates += [start, start + (step or 1), start - (step or 1)]
+    if step is None and math.isfinite(above) and math.isfinite(below):
+        candidates.append((above + below) / 2)
+    for value in candidates:
+        if low <= value <= high and above < value < below:
+            return int(value) if value == int(value) else value
+    raise ValueError(f"no number fits {dict(schema)}")
 
 
 def _referred(reference: str, root: Schema) -> Any:

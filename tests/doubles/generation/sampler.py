@@ -18,6 +18,7 @@ class Sampler:
         seed = options.seed
         # Engines take negative seeds, numpy does not.
         self._random = np.random.default_rng(None if seed is None else seed % 2**64)
+        self._all_kept = options.min_p == 0 and options.top_k == 0 and options.top_p >= 1
         self._counts = np.zeros(vocab_size, np.int32)
         self._seen = np.zeros(vocab_size, np.bool_)
         self._seen[list(prompt_ids)] = True
@@ -32,18 +33,22 @@ class Sampler:
         if self._options.temperature == 0:
             return int(logits.argmax())
         probabilities = self._probabilities(logits)
+        if self._all_kept:
+            return self._draw(probabilities)
         order = np.argsort(-probabilities, kind="stable")
-        kept = self._kept(probabilities[order])
-        cumulative = probabilities[order[:kept]].cumsum()
-        point = self._random.random() * cumulative[-1]
-        found = int(cumulative.searchsorted(point, side="right"))
-        return int(order[min(found, kept - 1)])
+        descending = probabilities[order]
+        return int(order[self._draw(descending[: self._kept(descending)])])
 
     def add(self, token_id: int) -> None:
         """Count a token that the answer now has."""
         self._made += 1
         self._counts[token_id] += 1
         self._seen[token_id] = True
+
+    def _draw(self, weights: Floats) -> int:
+        cumulative = weights.cumsum()
+        point = self._random.random() * cumulative[-1]
+        return int(cumulative.searchsorted(point, side="right"))
 
     def _adjusted(self, logits: Floats) -> Floats:
         options = self._options
