@@ -1,0 +1,179 @@
+"""A directory with an engine that TensorRT-LLM compiled: what it can do, and whether it runs here.
+
+Made by `trtllm-build`: rank0.engine (one file per GPU) and config.json. Our own builder adds
+build.json, which names the GPU that it was compiled on: TensorRT compiles for one architecture.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import StartError
+from common.files import read_json
+from common.model import Model, text_config
+from common.settings import Settings
+
+MANIFEST = "build.json"
+NVIDIA_SMI = "nvidia-smi"
+NVIDIA_SMI_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What the engine was compiled for. Lengths are in tokens.
+
+    `compute_capability` (such as "8.0") and `gpu` are None where there is no build.json.
+    """
+
+    path: Path
+    version: str
+    """Of TensorRT-LLM."""
+    dtype: str
+    vocab_size: int
+    tp_size: int
+    world_size: int
+    max_seq_len: int
+    max_batch_size: int
+    paged_context_fmha: bool
+    """Needed for chunked prefill and for reuse of the KV cache."""
+    compute_capability: str | None
+    gpu: str | None
+
+    @property
+    def vocab_size_padded(self) -> int:
+        """How many logits there are per token: as many on each GPU."""
+        return -(-self.vocab_size // self.world_size) * self.world_size
+
+
+def check_engine_dir(path: Path) -> EngineConfig:
+    """Raises StartError unless `path` holds a complete compiled engine."""
+    if not path.is_dir():
+        raise _missing(f"there is no directory {path}", path)
+    if not (path / "config.json").is_file():
+        raise _missing(f"{path} has no config.json", path)
+    values = read_json(path / "config.json")
+    try:
+        config = _engine_config(path, values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _missing(f"{path / 'config.json'} is not that of an engine ({error})", path) from None
+    for rank in range(config.world_size):
+        if not (path / f"rank{rank}.engine").is_file():
+            raise _missing(f"{path} has no rank{rank}.engine", path)
+    return config
+
+
+def _engine_config(path: Path, values: dict[str, Any]) -> EngineConfig:
+    """Raises KeyError, TypeError, ValueError or AttributeError for another kind of config."""
+    pretrained, build = values["pretrained_config"], values["build_config"]
+    mapping = pretrained.get("mapping") or {}
+    manifest = read_json(path / MANIFEST) if (path / MANIFEST).exists() else {}
+    return EngineConfig(
+        path=path,
+        version=str(values.get("version") or "unknown"),
+        dtype=str(pretrained.get("dtype") or "auto"),
+        vocab_size=int(pretrained["vocab_size"]),
+        tp_size=int(mapping.get("tp_size", 1)),
+        world_size=int(mapping.get("world_size", 1)),
+        max_seq_len=int(build["max_seq_len"]),
+        max_batch_size=int(build["max_batch_size"]),
+        paged_context_fmha=bool((build.get("plugin_config") or {}).get("use_paged_context_fmha")),
+        compute_capability=_text(manifest.get("compute_capability")),
+        gpu=_text(manifest.get("gpu")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _missing(what: str, path: Path) -> StartError:
+    return StartError(
+        f"setting 'engine_dir': {what}; compile an engine with: trtllm-build --checkpoint_dir "
+        f"CHECKPOINT --output_dir {path} --max_seq_len TOKENS --max_batch_size SEQUENCES"
+    )
+
+
+def check_gpu(config: EngineConfig) -> None:
+    """Raises StartError, naming both architectures, when the engine is for another GPU.
+
+    An engine without build.json is left to TensorRT's own check, while it loads.
+    """
+    built = config.compute_capability
+    if built is None:
+        return
+    made_for = f"compute capability {built}" + (f" ({config.gpu})" if config.gpu else "")
+    for found, gpu in visible_gpus(made_for):
+        if found != built:
+            raise StartError(
+                f"setting 'engine_dir': the engine in {config.path} was compiled for {made_for} "
+                f"and this GPU has compute capability {found} ({gpu}); compile it on this machine"
+            )
+
+
+def visible_gpus(made_for: str) -> list[tuple[str, str]]:
+    """Compute capability and name of each GPU that this process may use.
+
+    Raises StartError where nvidia-smi finds none; `made_for` says what was looked for.
+    """
+    command = [NVIDIA_SMI, "--query-gpu=compute_cap,name", "--format=csv,noheader"]
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        command += ["-i", visible]
+    reason = "it lists none"
+    try:
+        output = subprocess.run(
+            command, capture_output=True, text=True, timeout=NVIDIA_SMI_TIMEOUT, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        output, reason = "", _reason(error)
+    rows = [line.partition(",") for line in output.splitlines() if line.strip()]
+    if not rows:
+        raise StartError(
+            f"setting 'engine_dir': its engine needs a GPU of {made_for}, and "
+            f"{NVIDIA_SMI} finds none here ({reason})"
+        )
+    return [(capability.strip(), name.strip()) for capability, _, name in rows]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        lines = (error.stdout + error.stderr).split("\n")
+        return next((line.strip() for line in lines if line.strip()), f"exit {error.returncode}")
+    return "it is not installed" if isinstance(error, FileNotFoundError) else str(error)
+
+
+def check_settings(config: EngineConfig, settings: Settings) -> None:
+    """Raises StartError for a setting that the engine was not compiled for."""
+    where = f"the engine in {config.path} was compiled for"
+    if settings.tensor_parallel_size != config.tp_size:
+        raise StartError(
+            f"setting 'tensor_parallel_size': {settings.tensor_parallel_size}, but {where} "
+            f"{config.tp_size}; allowed is {config.tp_size}"
+        )
+    _check_length(config, settings.max_model_len or 0)
+    if "max_concurrency" in settings.changed and settings.max_concurrency > config.max_batch_size:
+        raise StartError(
+            f"setting 'max_concurrency': {settings.max_concurrency}, but {where} "
+            f"{config.max_batch_size} sequences at once; allowed is at most that"
+        )
+
+
+def check_model(config: EngineConfig, model: Model) -> None:
+    """Raises StartError for a model whose tokens, or whose context, the engine does not have."""
+    _check_length(config, model.max_model_len)
+    vocab_size = text_config(model.config).get("vocab_size", config.vocab_size)
+    if vocab_size != config.vocab_size:
+        raise StartError(
+            f"setting 'engine_dir': the engine in {config.path} has a vocabulary of "
+            f"{config.vocab_size} tokens and the model {model.path} one of {vocab_size}; "
+            "compile an engine from that model, or set 'model' to the one it was compiled from"
+        )
+
+
+def _check_length(config: EngineConfig, tokens: int) -> None:
+    if tokens > config.max_seq_len:
+        raise StartError(
+            f"setting 'max_model_len': {tokens} tokens, but the engine in {config.path} was "
+            f"compiled for {config.max_seq_len}; allowed is at most that"
+        )
