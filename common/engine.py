@@ -101,6 +101,8 @@ class Engine(ABC):
     tested: ClassVar[Tested]
     package: ClassVar[str | None] = None
     """The module whose absence means that the engine is not installed."""
+    loads_weights: ClassVar[bool] = True
+    """Whether the model's weights answer, and not something made up."""
     unsupported: ClassVar[Mapping[str, str]] = {}
     """Request field -> one sentence why this engine cannot honour it."""
     unsupported_settings: ClassVar[Mapping[str, str]] = IN_PROCESS

@@ -6,7 +6,7 @@ ServiceError
 │   ├── InvalidAPIKey, NotFound, ModelNotFound, MethodNotAllowed
 │   ├── RequestTooLarge, UnsupportedMediaType, Overloaded, Cancelled
 └── ServerError             ours, 5xx
-    ├── InternalError, NotReady, Draining, EngineDead, EngineLost, QueueTimeout,
+    ├── InternalError, NotReady, Draining, EngineLost (EngineDead), QueueTimeout,
         FirstTokenTimeout
 StartError                  the service cannot start; told on the terminal, never over HTTP
 """
@@ -152,18 +152,18 @@ class Draining(ServerError):
     retry_after = 5
 
 
-class EngineDead(ServerError):
-    status = 503
-    code = "engine_dead"
-    retry_after = 30
-
-
 class EngineLost(ServerError):
     """The engine went away during this request; it may come back."""
 
     status = 503
     code = "engine_dead"
     retry_after = 5
+
+
+class EngineDead(EngineLost):
+    """The engine went away for good: the service has to be restarted."""
+
+    retry_after = 30
 
 
 class QueueTimeout(ServerError):

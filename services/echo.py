@@ -54,6 +54,7 @@ class EchoEngine(Engine):
     release = VERSION
     interface = "none: settable timing and failures"
     tested = Tested(cpu="every test run")
+    loads_weights = False
     unsupported_settings = {
         **IN_PROCESS,
         **dict.fromkeys(

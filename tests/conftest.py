@@ -11,7 +11,14 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.serving import REPOSITORY, Service, double, interpreter, start_service
+from tests.serving import (
+    REPOSITORY,
+    Service,
+    double,
+    interpreter,
+    package_name,
+    start_service,
+)
 
 MODEL = Path(os.environ.get("MODEL") or REPOSITORY / "common" / "demo_model")
 BACKENDS = sorted(
@@ -21,8 +28,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     # Like a model, Echo ends by itself, and takes some time per token.
     "echo": {"engine_args": {"itl": 0.002, "length": 40}},
 }
-PACKAGES = {"echo": "bentoml"}
-"""What a backend needs where it is not named like its service."""
 
 
 # bentoml's own imports and decorators warn, and here every warning is an error.
@@ -39,9 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _require(backend: str) -> None:
     """Skip, or fail where all backends have to be tested, when the engine is not installed."""
-    if double(backend) is not None:
+    package = package_name(backend)
+    if package is None or double(backend) is not None:
         return
-    package = PACKAGES.get(backend, backend)
     code = f"import importlib.util, sys; sys.exit(not importlib.util.find_spec({package!r}))"
     if subprocess.run([interpreter(backend), "-c", code]).returncode == 0:
         return

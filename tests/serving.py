@@ -41,6 +41,19 @@ def service_name(backend: str) -> str:
     return str(name)
 
 
+def package_name(backend: str) -> str | None:
+    """The engine's package as its adapter names it, None where there is none to install."""
+    source = (REPOSITORY / "services" / f"{backend}.py").read_text("utf-8")
+    found = re.search(r'^    package = "(\w+)"$', source, re.MULTILINE)
+    return found[1] if found else None
+
+
+def loads_weights(backend: str) -> bool:
+    """Whether a model answers."""
+    source = (REPOSITORY / "services" / f"{backend}.py").read_text("utf-8")
+    return "\n    loads_weights = False\n" not in source
+
+
 def double(backend: str) -> Path | None:
     """The folder that stands in for an engine's package, where the engine cannot run."""
     folder = REPOSITORY / "tests" / "doubles" / backend

@@ -41,7 +41,7 @@ def make(kind: type[ServiceError]) -> ServiceError:
 
 def test_the_classes_are_exactly_the_rows_of_the_contract() -> None:
     assert {(kind.status, kind.code) for kind in LEAVES} == ROWS
-    assert len(LEAVES) == len(ROWS)
+    assert len(LEAVES) == len(ROWS) + 1, "an engine that is lost and one that is dead look alike"
 
 
 @pytest.mark.parametrize("kind", LEAVES)
