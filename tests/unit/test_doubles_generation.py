@@ -14,9 +14,10 @@ import pytest
 from common.chat_template import load_chat_template
 from common.tokenizer import Tokenizer
 from tests.conftest import MODEL
-from tests.doubles.generation import DemoGenerator, GeneratorDied, Options, Token, stream
+from tests.doubles.generation import DemoGenerator, GeneratorDied, Handle, Options, Token, stream
 from tests.doubles.generation.json_instance import json_text
 from tests.doubles.generation.model import DemoModel
+from tests.doubles.generation.sampler import Sampler
 from tests.serving import eventually
 
 END = 2
@@ -129,6 +130,8 @@ async def test_an_end_id_is_never_chosen_before_min_tokens(shared: DemoGenerator
     tokens = await answer(shared, hello, wanted)
     assert END not in ids(tokens)[:30]
     assert len(tokens) > 30
+    eager = options(min_tokens=5, end_ids=frozenset({END}), logit_bias={END: 100})
+    assert ids(await answer(shared, hello, eager)).index(END) == 5
 
 
 async def test_the_context_ends_an_answer_with_length(tmp_path: Path) -> None:
@@ -210,6 +213,12 @@ async def test_repetition_penalty_covers_the_prompt(shared: DemoGenerator) -> No
     assert await chosen(shared, repetition_penalty=1.5) != await chosen(shared)
 
 
+@pytest.mark.parametrize(("logits", "best"), [([3, 2, 0], 1), ([-3, -4, -9], 1), ([5, 2, 0], 0)])
+def test_repetition_penalty_divides_or_multiplies(logits: list[float], best: int) -> None:
+    sampler = Sampler(options(repetition_penalty=2), [0], 3)
+    assert sampler.choose(np.array(logits, np.float64)) == best
+
+
 async def test_a_bias_forces_and_forbids(shared: DemoGenerator) -> None:
     plain = await chosen(shared)
     assert await chosen(shared, logit_bias={9: 100}, max_tokens=3) == [9, 9, 9]
@@ -242,11 +251,34 @@ async def test_abort_frees_the_sequence(generator: DemoGenerator) -> None:
     assert len(await chosen(generator)) == 12
 
 
+def test_nothing_comes_after_an_abort_in_the_same_step(generator: DemoGenerator) -> None:
+    later: list[Token | Exception] = []
+    first: list[Token | Exception] = []
+
+    def deliver(item: Token | Exception) -> None:
+        first.append(item)
+        if len(first) == 1:
+            handles.append(generator.submit(UNSURE, options(max_tokens=4000), later.append))
+        if len(first) == 4:
+            handles[0].abort()
+
+    handles: list[Handle] = []
+    generator.submit(UNSURE, options(), deliver)
+    eventually(lambda: len(first) == 12 and generator.running == 0, 5, "all tokens")
+    assert len(later) == 2
+
+
 async def test_leaving_a_stream_aborts(generator: DemoGenerator) -> None:
+    begun = asyncio.Event()
+
+    async def follow() -> None:
+        async for _ in stream(generator, UNSURE, options(max_tokens=4000)):
+            begun.set()
+
     left = stream(generator, UNSURE, options(max_tokens=4000))
     await anext(left)
-    task = asyncio.create_task(answer(generator, UNSURE, options(max_tokens=4000)))
-    await anext(left)
+    task = asyncio.create_task(follow())
+    await begun.wait()
     assert generator.running == 2
     await left.aclose()
     task.cancel()
@@ -331,8 +363,10 @@ async def test_a_schema_decides_the_answer(shared: DemoGenerator) -> None:
 async def test_an_instance_fits_its_schema(
     shared: DemoGenerator, schema: dict[str, Any], expected: object
 ) -> None:
-    wanted = options(json_schema=schema, max_tokens=100)
-    assert json.loads(TOKENIZER.decode(ids(await answer(shared, UNSURE, wanted)))) == expected
+    wanted = options(json_schema=schema, max_tokens=100, end_ids=frozenset({END}))
+    *tokens, end = await answer(shared, UNSURE, wanted)
+    assert json.loads(TOKENIZER.decode(ids(tokens))) == expected
+    assert end.id == END
 
 
 @pytest.mark.parametrize(

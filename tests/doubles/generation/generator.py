@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from tokenizers import Tokenizer
 
+from tests.doubles.generation.blas import use_one_thread
 from tests.doubles.generation.json_instance import json_text
 from tests.doubles.generation.model import PREFILL_CHUNK, DemoModel
 from tests.doubles.generation.options import Options, Token
@@ -83,6 +84,7 @@ class DemoGenerator:
     """
 
     def __init__(self, model_directory: Path, step_seconds: float = 0.002) -> None:
+        use_one_thread()
         self._model = DemoModel(model_directory)
         self._tokenizer = Tokenizer.from_file(str(model_directory / "tokenizer.json"))
         self._tokenizer.encode_special_tokens = True
