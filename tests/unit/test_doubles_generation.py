@@ -317,6 +317,10 @@ def test_a_receiver_that_fails_disturbs_nobody(generator: DemoGenerator) -> None
         ([768], {}),
         ([5] * 4096, {}),
         ([5], {"max_tokens": 0}),
+        ([5], {"temperature": -1}),
+        ([5], {"repetition_penalty": 0}),
+        ([5], {"logit_bias": {768: 1}}),
+        ([5], {"end_ids": frozenset({-1})}),
         ([5], {"json_schema": {"type": "nonsense"}}),
     ],
 )

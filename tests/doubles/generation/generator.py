@@ -90,7 +90,7 @@ class DemoGenerator:
         self._tokenizer.encode_special_tokens = True
         self._step_seconds = step_seconds
         self._active: dict[_Running, None] = {}
-        self._dead = ""
+        self._dead: str | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="demo-generator", daemon=True)
         self._thread.start()
@@ -112,19 +112,12 @@ class DemoGenerator:
     def submit(self, prompt_ids: Sequence[int], options: Options, deliver: Deliver) -> Handle:
         """Begin a sequence; `deliver` is called in the generator's thread with each token.
 
-        Raises ValueError for a prompt or schema that cannot be, GeneratorDied after `die`.
+        Raises ValueError for a prompt, option or schema that cannot be, GeneratorDied after `die`.
         """
-        if not 0 < len(prompt_ids) < self.context:
-            raise ValueError(
-                f"a prompt has {len(prompt_ids)} tokens; allowed are 1 to {self.context - 1}"
-            )
-        if not (min(prompt_ids) >= 0 and max(prompt_ids) < self.vocab_size):
-            raise ValueError(f"a token id is unknown; allowed are 0 to {self.vocab_size - 1}")
-        if options.max_tokens < 1:
-            raise ValueError(f"max_tokens is {options.max_tokens}; allowed is 1 or more")
+        self._check(prompt_ids, options)
         running = _Running(self._model, prompt_ids, options, self._forced(options), deliver)
         with self._changed:
-            if self._dead:
+            if self._dead is not None:
                 raise GeneratorDied(self._dead)
             self._active[running] = None
             self._changed.notify()
@@ -133,7 +126,7 @@ class DemoGenerator:
     def die(self, reason: str = "the generator died") -> None:
         """Every running sequence is delivered a GeneratorDied; later ones are refused with it."""
         with self._changed:
-            self._dead = self._dead or reason
+            self._dead = reason if self._dead is None else self._dead
             self._changed.notify()
 
     def close(self) -> None:
@@ -141,6 +134,18 @@ class DemoGenerator:
         self.die("the generator was closed")
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def _check(self, prompt_ids: Sequence[int], options: Options) -> None:
+        if not 0 < len(prompt_ids) < self.context:
+            raise ValueError(
+                f"a prompt has {len(prompt_ids)} tokens; allowed are 1 to {self.context - 1}"
+            )
+        ids = [*prompt_ids, *options.logit_bias, *options.end_ids]
+        if min(ids) < 0 or max(ids) >= self.vocab_size:
+            raise ValueError(f"a token id is unknown; allowed are 0 to {self.vocab_size - 1}")
+        for name, least in (("max_tokens", 1), ("temperature", 0), ("repetition_penalty", 1e-9)):
+            if not getattr(options, name) >= least:
+                raise ValueError(f"{name} is {getattr(options, name)}; allowed is {least} or more")
 
     def _forced(self, options: Options) -> list[int] | None:
         """The answer's tokens when a schema decides them; blanks fill it up to `min_tokens`."""
@@ -168,13 +173,13 @@ class DemoGenerator:
         with self._changed:
             left, self._active = list(self._active), {}
         for running in left:
-            self._deliver(running, GeneratorDied(self._dead))
+            self._deliver(running, GeneratorDied(self._dead or ""))
 
     def _next_batch(self) -> list[_Running]:
         """Waits for work; empty when there will be none."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._active or self._dead))
-            return [] if self._dead else list(self._active)
+            self._changed.wait_for(lambda: bool(self._active) or self._dead is not None)
+            return list(self._active) if self._dead is None else []
 
     def _step(self, batch: Sequence[_Running]) -> None:
         raw = self._model.forward([(r.cache, r.pending[:PREFILL_CHUNK]) for r in batch])
@@ -185,7 +190,7 @@ class DemoGenerator:
             running.pending = running.pending[PREFILL_CHUNK:]
             if running.pending or running not in self._active:
                 continue
-            if self._dead:
+            if self._dead is not None:
                 return
             token = running.next_token(own_logits, own_logprobs)
             if token.finish is not None:
