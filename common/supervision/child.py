@@ -6,22 +6,28 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from common.engine import Health
 from common.errors import EngineDead, EngineLost, NotReady, ServiceError, StartError
 from common.signals import stop_signals_blocked
+from common.supervision.look import LOOK_TIMEOUT, Look, Ready
 from common.supervision.restarts import Restarts
 
 logger = logging.getLogger("bentoml.llm.supervision")
 
 ROOT = Path(__file__).parents[2]
 KEEPER = str(Path(__file__).with_name("keeper.py"))
+MARK = "LLM_SERVER_MARK"
+"""In the environment of a server and of what it starts."""
 READY_INTERVAL = 0.1
 DEATH_DELAY = 0.5
 """Seconds between a broken connection and the end of the process that broke it."""
@@ -32,14 +38,15 @@ LINE_BYTES = 2**16
 
 @dataclass(frozen=True)
 class Command:
-    """A program with its arguments and its whole environment."""
+    """A program with its arguments, its whole environment and its working directory."""
 
     argv: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
+    directory: Path = ROOT
 
 
 class ChildServer:
-    """One server process under `name`, with what it starts in a process group of its own.
+    """One server process under `name`, in a process group of its own, and what it starts.
 
     `command` is asked for before each start. `ready` tells whether the server answers; it may
     raise StartError to give up. `grace` is how many seconds it gets between SIGTERM and SIGKILL.
@@ -49,7 +56,7 @@ class ChildServer:
         self,
         name: str,
         command: Callable[[], Command],
-        ready: Callable[[], Awaitable[bool]],
+        ready: Ready,
         *,
         start_timeout: float,
         grace: float = 5.0,
@@ -57,13 +64,15 @@ class ChildServer:
     ) -> None:
         self.name = name
         self._command = command
-        self._ready = ready
+        self._look = Look(ready)
         self._start_timeout = start_timeout
         self._grace = grace
         self._restarts = restarts or Restarts()
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._keeper: subprocess.Popen[bytes] | None = None
         self._exited: asyncio.Future[int] | None = None
+        self._mark = ""
+        self._served_since = 0.0
         self._watcher: asyncio.Task[None] | None = None
         self._serving = asyncio.Event()
         self._died = asyncio.Event()
@@ -84,12 +93,15 @@ class ChildServer:
         await self._end()
 
     async def health(self) -> Health:
-        """Without asking the server: dead, being started again, or running."""
+        """Dead, being started again, or running; then asked whether it answers, once a second."""
         if self._dead is not None:
             return Health(False, self._dead)
         if not self._serving.is_set():
             return Health(True, f"{self.name} has died and is being started again", ready=False)
-        return Health(True)
+        with suppress(StartError):
+            if await self._look.lately():
+                return Health(True)
+        return Health(True, f"{self.name} runs and does not answer", ready=False)
 
     def check(self) -> None:
         """Raises EngineDead, or NotReady while the server is being started again."""
@@ -120,13 +132,14 @@ class ChildServer:
         command = self._command()
         self._lines.clear()
         self._died.clear()
+        self._mark = uuid.uuid4().hex
         with stop_signals_blocked():
             keeper = subprocess.Popen(
                 [sys.executable, KEEPER, str(self._grace), *command.argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=dict(command.environment),
-                cwd=ROOT,
+                env={**command.environment, MARK: self._mark},
+                cwd=command.directory,
             )
         assert keeper.stdout is not None
         self._reader = threading.Thread(target=self._read_log, args=[keeper.stdout], daemon=True)
@@ -142,20 +155,27 @@ class ChildServer:
                     self._lines.append(text)
                     logger.info("%s: %s", self.name, text)
 
-    async def _all_read(self) -> None:
-        """Of a server that has ended; a descendant outside its group may hold the pipe open."""
+    async def _settle(self) -> int:
+        """After the keeper's end: its exit code, once the log is read and nothing is left."""
+        assert self._exited is not None
+        code = await asyncio.shield(self._exited)
+        if code < 0:
+            # Killed itself: it could not end what the server started.
+            await asyncio.to_thread(_end_marked, self._mark)
+        # A descendant that could not be ended may hold the pipe open.
         await asyncio.to_thread(self._reader.join, 1.0)
+        return code
 
     async def _wait_ready(self) -> None:
         """Raises StartError when the server ends, or is not ready in time."""
         assert self._exited is not None
         deadline = time.monotonic() + self._start_timeout
-        while not await self._ready():
+        while not await self._look.now(min(LOOK_TIMEOUT, max(deadline - time.monotonic(), 0.1))):
             await asyncio.wait([self._exited], timeout=READY_INTERVAL)
             if self._exited.done():
-                await self._all_read()
+                code = await self._settle()
                 raise StartError(
-                    f"{self.name} ended with exit code {self._exited.result()} while starting; "
+                    f"{self.name} ended with exit code {code} while starting; "
                     f"its last lines: {self.last_lines()}"
                 )
             if time.monotonic() > deadline:
@@ -163,37 +183,66 @@ class ChildServer:
                     f"setting 'start_timeout': {self.name} was not ready within "
                     f"{self._start_timeout:g} s; its last lines: {self.last_lines()}"
                 )
+        self._served_since = time.monotonic()
         self._serving.set()
 
     async def _watch(self) -> None:
         """Start the server again each time it dies, as long as that helps."""
-        while True:
+        dead: str | None = None
+        while dead is None:
             assert self._exited is not None
-            code = await asyncio.shield(self._exited)
+            await asyncio.shield(self._exited)
             self._serving.clear()
-            await self._all_read()
-            reason = f"{self.name} died with exit code {code}; its last lines: {self.last_lines()}"
-            wait = self._restarts.next_wait()
-            if wait is None:
-                self._dead = reason
+            code = await self._settle()
+            dead = await self._start_again(
+                f"{self.name} died with exit code {code}; its last lines: {self.last_lines()}"
+            )
+        self._dead = dead
+        self._died.set()
+
+    async def _start_again(self, reason: str) -> str | None:
+        """None when the server is back, else why it is gone for good."""
+        wait = self._restarts.next_wait(time.monotonic() - self._served_since)
+        while wait is not None:
             self._died.set()
-            if wait is None:
-                return
             logger.error("%s; starting it again in %g s", reason, wait)
             await asyncio.sleep(wait)
             try:
                 self._spawn()
                 await self._wait_ready()
             except StartError as error:
+                reason = str(error)
+                assert self._exited is not None
+                ended = self._exited.done()
                 await self._end()
-                self._dead = str(error)
-                return
-            logger.warning("%s is back", self.name)
+                # One that hangs would hang again.
+                wait = self._restarts.next_wait() if ended else None
+            else:
+                logger.warning("%s is back", self.name)
+                return None
+        return reason
 
     async def _end(self) -> None:
-        """The keeper sees its input end, and ends the server's whole group."""
-        if self._keeper is None or self._exited is None:
+        """The keeper sees its input end, and ends the server and all that it started."""
+        if self._keeper is None:
             return
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
-        await self._exited
+        await self._settle()
+
+
+def _end_marked(mark: str) -> None:
+    """Kill every process that has inherited `mark`, until none is left."""
+    while left := list(_marked(mark)):
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        if psutil.wait_procs(left, timeout=1.0)[1]:
+            return
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark:
+                yield process

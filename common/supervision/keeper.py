@@ -14,17 +14,24 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 """From linux/prctl.h."""
+KILL_TIMEOUT = 5.0
+"""Seconds in which a killed process is gone, unless a driver holds it."""
 
 
 def main(grace: float, argv: list[str]) -> int:
     """Run `argv` in a process group of its own; its exit status is ours. `grace` is in seconds."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    adopt_orphans()
     try:
         server = subprocess.Popen(
             argv,
@@ -37,14 +44,23 @@ def main(grace: float, argv: list[str]) -> int:
         print(f"{argv[0]} cannot be run: {error.strerror}", flush=True)  # noqa: T201
         return 127
     exited, tell = os.pipe()
-    threading.Thread(target=close_at_end, args=[server, tell], daemon=True).start()
+    reaper = threading.Thread(target=reap, args=[server, tell], daemon=True)
+    reaper.start()
     readable, _, _ = select.select([exited, sys.stdin], [], [])
     if exited not in readable:
         signal_group(server.pid, signal.SIGTERM)
         select.select([exited], [], [], grace)
-    # Also after its own end: its children are in its group.
+    # Also after its own end: what it started may be left.
     signal_group(server.pid, signal.SIGKILL)
-    return server.wait()
+    end_orphans(reaper)
+    return int(server.returncode or 0)
+
+
+def adopt_orphans() -> None:
+    """The server's descendants become ours when their parent dies, whatever group or session they
+    are in. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def prepare_server() -> None:
@@ -57,9 +73,34 @@ def prepare_server() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def close_at_end(server: subprocess.Popen[bytes], handle: int) -> None:
-    server.wait()
-    os.close(handle)
+def reap(server: subprocess.Popen[bytes], tell: int) -> None:
+    """Wait for the server and for adopted orphans, until there are none."""
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == server.pid:
+                server.returncode = os.waitstatus_to_exitcode(status)
+                os.close(tell)
+
+
+def end_orphans(reaper: threading.Thread) -> None:
+    """Kill what the server left: children of a killed one become ours and are next."""
+    deadline = time.monotonic() + KILL_TIMEOUT
+    while reaper.is_alive() and time.monotonic() < deadline:
+        for pid in children():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        reaper.join(0.02)
+
+
+def children() -> Iterator[int]:
+    """Process ids, from proc(5); none where there is no such file system."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The name in parentheses may hold anything.
+            state, parent = file.read_text("utf-8", "replace").rpartition(")")[2].split()[:2]
+            if int(parent) == os.getpid() and state != "Z":
+                yield int(file.parent.name)
 
 
 def signal_group(group: int, number: signal.Signals) -> None:

@@ -1,28 +1,26 @@
 """How often, and how soon, a dead server is started again."""
 
-import time
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass
 class Restarts:
-    """At most `limit` restarts within `window` seconds, each after twice the wait of the last.
+    """At most `limit` restarts in a row, each after twice the wait of the last, in seconds.
 
-    A server that ran for a whole window begins anew.
+    A server that served for more than `window` seconds begins anew.
     """
 
     limit: int = 3
     window: float = 600.0
     first_wait: float = 0.5
-    _ended: deque[float] = field(default_factory=deque)
+    _used: int = 0
 
-    def next_wait(self) -> float | None:
-        """Seconds to wait before the next start; None when there is none."""
-        now = time.monotonic()
-        while self._ended and now - self._ended[0] > self.window:
-            self._ended.popleft()
-        if len(self._ended) >= self.limit:
+    def next_wait(self, served: float = 0.0) -> float | None:
+        """Seconds to wait before the next start; None when there is none. `served` is how long
+        the server that has ended did serve."""
+        if served > self.window:
+            self._used = 0
+        if self._used >= self.limit:
             return None
-        self._ended.append(now)
-        return self.first_wait * 2.0 ** (len(self._ended) - 1)
+        self._used += 1
+        return self.first_wait * 2.0 ** (self._used - 1)
