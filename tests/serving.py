@@ -144,18 +144,28 @@ class Service:
 
 
 def start_service(
-    backend: str, *, wait: bool = True, arguments: tuple[str, ...] = (), **settings: Any
+    backend: str,
+    *,
+    wait: bool = True,
+    doubled: bool = True,
+    own_environment: bool = True,
+    arguments: tuple[str, ...] = (),
+    **settings: Any,
 ) -> Service:
-    """Settings go by their names, in lower case; dicts become JSON. `arguments` are name=value."""
+    """Settings go by their names, in lower case; dicts become JSON. `arguments` are name=value.
+
+    With `doubled` false an engine's double stays away, with `own_environment` false the engine's own
+    environment.
+    """
     directory = Path(tempfile.mkdtemp(prefix=f"serve-{backend}-"))
-    environment = with_double(
-        {**os.environ, "BENTOML_HOME": str(directory), "BENTOML_DO_NOT_TRACK": "True"}, backend
-    )
+    environment = {**os.environ, "BENTOML_HOME": str(directory), "BENTOML_DO_NOT_TRACK": "True"}
+    if doubled:
+        environment = with_double(environment, backend)
     for name, value in settings.items():
         environment[name.upper()] = json.dumps(value) if isinstance(value, dict) else str(value)
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
-    python = interpreter(backend)
+    python = interpreter(backend) if own_environment else Path(sys.executable)
     target = f"services.{backend}:{service_name(backend)}"
     options = [part for argument in arguments for part in ("--arg", argument)]
     log = directory / "log"
