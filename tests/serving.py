@@ -154,8 +154,8 @@ def start_service(
 ) -> Service:
     """Settings go by their names, in lower case; dicts become JSON. `arguments` are name=value.
 
-    With `doubled` false an engine's double stays away, with `own_environment` false the engine's own
-    environment.
+    With `doubled` false an engine's double stays away; with `own_environment` false so does the
+    engine's own environment.
     """
     directory = Path(tempfile.mkdtemp(prefix=f"serve-{backend}-"))
     environment = {**os.environ, "BENTOML_HOME": str(directory), "BENTOML_DO_NOT_TRACK": "True"}
