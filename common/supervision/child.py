@@ -158,7 +158,10 @@ class ChildServer:
     async def _settle(self) -> int:
         """After the keeper's end: its exit code, once the log is read and nothing is left."""
         assert self._exited is not None
+        assert self._keeper is not None
+        assert self._keeper.stdin is not None
         code = await asyncio.shield(self._exited)
+        self._keeper.stdin.close()
         if code < 0:
             # Killed itself: it could not end what the server started.
             await asyncio.to_thread(_end_marked, self._mark)
