@@ -100,10 +100,15 @@ def unsure(service: Service, **fields: object) -> list[str]:
     return [choice["text"] for choice in value["choices"]]
 
 
-def test_different_seeds_and_answers_differ(backend_service: Service) -> None:
+def test_different_seeds_differ(backend_service: Service, capabilities: Body) -> None:
+    require(capabilities, "seed")
     by_seed = {unsure(backend_service, temperature=2, seed=seed)[0] for seed in range(4)}
     assert len(by_seed) == 4
     assert len(set(unsure(backend_service, temperature=2, seed=1, n=4))) == 4
+
+
+def test_answers_of_one_request_differ(backend_service: Service) -> None:
+    assert len(set(unsure(backend_service, temperature=2, n=4))) == 4
 
 
 @pytest.mark.parametrize("field", [{"top_k": 1}, {"top_p": 1e-9}, {"min_p": 1}])
