@@ -1,0 +1,71 @@
+"""The service's settings as arguments of SGLang's Engine."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from common.errors import StartError
+from common.model import Model
+from common.settings import Settings
+
+RESERVED: Mapping[str, str] = {
+    "allow_auto_truncate": "a request that is too long is refused",
+    "context_length": "use the setting 'max_model_len'",
+    "custom_sigquit_handler": "the service handles SIGQUIT",
+    "incremental_streaming_output": "the service needs it",
+    "is_embedding": "the service generates",
+    "model_path": "use the setting 'model'",
+    "preferred_sampling_params": "every request is complete",
+    "skip_tokenizer_init": "min_tokens and response_format need SGLang's tokenizer",
+    "tokenizer_worker_num": "the service's process is the one that takes requests",
+}
+"""Arguments that the adapter depends on, and why each is not for the user."""
+SPARE_TOKENS = 128
+"""SGLang takes prompts of less than its context_length minus 6, and cuts answers 2 tokens short of
+it; with speculative decoding the drafts need places, too."""
+QUIET = "error"
+
+
+def deterministic(settings: Settings) -> bool:
+    """Whether SGLang heeds the seeds of requests."""
+    given = settings.engine_args
+    return bool(given.get("enable_deterministic_inference") or given.get("rl_on_policy_target"))
+
+
+def engine_arguments(settings: Settings, model: Model, allowed: Collection[str]) -> dict[str, Any]:
+    """Raises StartError for an engine argument that SGLang does not have or the service sets."""
+    _check_names(settings.engine_args, allowed)
+    values: dict[str, Any] = {
+        "model_path": str(model.path),
+        "trust_remote_code": settings.trust_remote_code,
+        "dtype": settings.dtype,
+        "quantization": None if settings.quantization == "none" else settings.quantization,
+        "context_length": model.max_model_len + SPARE_TOKENS,
+        "tp_size": settings.tensor_parallel_size,
+        "max_running_requests": settings.max_concurrency,
+        "disable_radix_cache": not settings.prefix_caching,
+        "random_seed": settings.seed,
+        "incremental_streaming_output": True,
+        "log_level": QUIET,
+    }
+    if "gpu_memory_utilization" in settings.changed:
+        # Of weights and KV cache; its own choice leaves room for activations and CUDA graphs.
+        values["mem_fraction_static"] = settings.gpu_memory_utilization
+    if not settings.chunked_prefill:
+        values["chunked_prefill_size"] = -1
+    return values | settings.engine_args
+
+
+def _check_names(given: Collection[str], allowed: Collection[str]) -> None:
+    for name in given:
+        if name in RESERVED:
+            raise StartError(
+                f"setting 'engine_args': {name!r} is not for you to set: {RESERVED[name]}"
+            )
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise StartError(
+                f"setting 'engine_args': SGLang has no argument {name!r}; {hint}"
+                "allowed are the fields of sglang.ServerArgs"
+            )

@@ -1,0 +1,103 @@
+"""SGLang's child processes: told from others, watched, ended; and its hold on this process."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psutil
+
+
+def load_engine(arguments: dict[str, Any]) -> Any:
+    """SGLang's Engine with its children started; blocks until the model is loaded.
+
+    The children get SIGKILL when the thread that started them ends (PR_SET_PDEATHSIG).
+    """
+    from sglang.srt.entrypoints.engine import Engine
+
+    class TamedEngine(Engine):
+        def shutdown(self) -> None:
+            """SGLang's own kills every child of this process, and is called at exit."""
+
+    engine = TamedEngine(**arguments)
+    # Made for this thread, and for methods that are not used here.
+    engine.loop.close()
+    return engine
+
+
+def take_requests(manager: Any, ended: Callable[[asyncio.Task[None]], None]) -> None:
+    """Begin to receive answers on the running loop; `ended` is called should that end.
+
+    Otherwise SGLang begins with its first request, and takes SIGTERM and SIGQUIT from the service
+    then; an error ends this process and all its children.
+    """
+    loop = asyncio.get_running_loop()
+    manager.event_loop = loop
+    task = loop.create_task(manager.handle_loop(), name="sglang-answers")
+    task.add_done_callback(ended)
+    manager.asyncio_tasks.add(task)
+
+
+def fail_requests(manager: Any, reason: str) -> None:
+    """End all requests as the scheduler would; they wait for it without limit."""
+    from sglang.srt.managers.io_struct import AbortReq
+
+    for request_id in list(manager.rid_to_state):
+        manager._handle_abort_req(AbortReq(rid=request_id, abort_message=reason))
+
+
+async def detach(manager: Any) -> None:
+    """Stop what watches the children and what receives from them."""
+    if manager._subprocess_watchdog is not None:
+        await asyncio.to_thread(manager._subprocess_watchdog.stop)
+    for task in manager.asyncio_tasks:
+        task.cancel()
+    await asyncio.gather(*manager.asyncio_tasks, return_exceptions=True)
+
+
+class Watch:
+    """Calls `ended` in the running loop when one of the processes ends; Linux only.
+
+    SGLang looks once a second, and not at all for an exit code of 0.
+    """
+
+    def __init__(self, pids: Iterable[int], ended: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._files = [os.pidfd_open(pid) for pid in pids]
+        for file in self._files:
+            self._loop.add_reader(file, self._on_end, ended)
+
+    def _on_end(self, ended: Callable[[], None]) -> None:
+        self.close()
+        ended()
+
+    def close(self) -> None:
+        for file in self._files:
+            self._loop.remove_reader(file)
+            os.close(file)
+        self._files.clear()
+
+
+def descendants() -> frozenset[psutil.Process]:
+    return frozenset(psutil.Process().children(recursive=True))
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def wait_until_gone(processes: Iterable[psutil.Process], deadline: float) -> None:
+    """A zombie is gone: an orphan's new parent may be slow to reap it."""
+    while any(map(_alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

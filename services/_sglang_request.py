@@ -1,0 +1,126 @@
+"""What SGLang is asked and what it answers, in its own terms and in those of common/."""
+
+import itertools
+import json
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from common.engine import Chunk, FinishReason, TokenLogprob
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.sampling import Sampling
+
+FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
+MAX_MESSAGE = 300
+
+
+def request_ids() -> Iterator[str]:
+    """Prefixes of equal length: SGLang aborts every request whose id begins with the given one."""
+    return (f"{number:016x}-" for number in itertools.count())
+
+
+def own_end_ids(manager: Any) -> frozenset[int]:
+    """What ends every answer of this engine unless a request ignores it."""
+    tokenizer = manager.tokenizer
+    return frozenset(
+        {
+            *(manager.model_config.hf_eos_token_id or ()),
+            *(getattr(tokenizer, "additional_stop_token_ids", None) or ()),
+            *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]),
+        }
+    )
+
+
+def sampling_params(
+    sampling: Sampling, own_ends: frozenset[int], *, seeded: bool
+) -> dict[str, Any]:
+    """`seeded` is whether SGLang heeds seeds, and then needs one. Raises InvalidValue."""
+    if sampling.json_schema is not None and sampling.min_tokens:
+        # Behind its last bracket a document allows the end token only: nothing would be left.
+        raise InvalidValue(
+            "min_tokens cannot be used with response_format: the end of the document is the end "
+            "of the answer",
+            param="min_tokens",
+        )
+    ends = sampling.end_token_ids
+    params: dict[str, Any] = {
+        "max_new_tokens": sampling.max_tokens,
+        # SGLang suppresses its own end tokens too, even where nothing is to end the answer.
+        "min_new_tokens": sampling.min_tokens if ends else 0,
+        "stop_token_ids": sorted(ends),
+        # Ignores stop_token_ids as well, see `chunk`.
+        "ignore_eos": not own_ends <= ends,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k or -1,
+        "min_p": sampling.min_p,
+        "repetition_penalty": sampling.repetition_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+    }
+    if sampling.logit_bias:
+        # A key that is no string ends the scheduler process.
+        params["logit_bias"] = {str(key): value for key, value in sampling.logit_bias.items()}
+    if sampling.json_schema is not None:
+        params["json_schema"] = json.dumps(sampling.json_schema)
+    if seeded:
+        # Without one, SGLang takes the same seed for all.
+        seed = sampling.seed
+        params["sampling_seed"] = random.getrandbits(63) if seed is None else seed
+    return params
+
+
+def chunk(output: Mapping[str, Any], wanted_logprobs: int | None, ends: frozenset[int]) -> Chunk:
+    """`ends` are the tokens to end at that SGLang was told to ignore.
+
+    Raises InvalidValue, Overloaded or InternalError for an answer that SGLang gave up.
+    """
+    meta = output["meta_info"]
+    ids: list[int] = output["output_ids"]
+    reason = meta["finish_reason"]
+    finish = None if reason is None else _finish_reason(reason)
+    if ends and not ends.isdisjoint(ids):
+        ids = ids[: next(place for place, token in enumerate(ids, 1) if token in ends)]
+        finish = "stop"
+    logprobs = None if wanted_logprobs is None else _logprobs(meta, wanted_logprobs)
+    if finish is None:
+        return Chunk(ids, None, logprobs)
+    return Chunk(ids, None, logprobs and logprobs[: len(ids)], finish, meta["cached_tokens"])
+
+
+def _finish_reason(reason: Mapping[str, Any]) -> FinishReason:
+    kind = reason["type"]
+    if kind in FINISH_REASONS:
+        return FINISH_REASONS[kind]
+    message = f"SGLang ended the generation: {_short(str(reason.get('message') or kind))}"
+    match reason.get("status_code"):
+        case 400:
+            raise InvalidValue(message)
+        case 503:
+            raise Overloaded(message)
+    raise InternalError(message)
+
+
+def _logprobs(meta: Mapping[str, Any], wanted: int) -> list[TokenLogprob]:
+    chosen = meta["output_token_logprobs"]
+    if not wanted:
+        return [TokenLogprob(token, logprob, ()) for logprob, token, _ in chosen]
+    return [
+        TokenLogprob(token, logprob, [(other, value) for value, other, _ in top])
+        for (logprob, token, _), top in zip(chosen, meta["output_top_logprobs"], strict=True)
+    ]
+
+
+def service_error(error: Exception) -> ServiceError:
+    """SGLang checks a request before it starts it, and says what is wrong by a ValueError."""
+    if isinstance(error, ValueError):
+        return InvalidValue(f"SGLang refuses the request: {one_line(error)}")
+    return InternalError(f"SGLang failed: {type(error).__name__}")
+
+
+def one_line(error: BaseException) -> str:
+    return _short(str(error)) or type(error).__name__
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:MAX_MESSAGE]

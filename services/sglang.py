@@ -1,0 +1,218 @@
+"""SGLang in process: its Engine on the service's event loop, scheduler and model in children."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from multiprocessing import resource_tracker
+from typing import Any
+
+import psutil
+
+from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.errors import EngineDead, ServiceError, StartError
+from common.model import Model
+from common.sampling import Sampling
+from common.service import llm_service
+from common.settings import Settings
+from common.signals import stop_signals_blocked
+from services._sglang_arguments import deterministic, engine_arguments
+from services._sglang_processes import (
+    Watch,
+    descendants,
+    detach,
+    fail_requests,
+    kill,
+    load_engine,
+    take_requests,
+    wait_until_gone,
+)
+from services._sglang_request import (
+    chunk,
+    one_line,
+    own_end_ids,
+    request_ids,
+    sampling_params,
+    service_error,
+)
+
+DEFAULT_ENVIRONMENT = {
+    # Log-probabilities before the temperature is applied, as for a greedy request.
+    "SGLANG_RETURN_ORIGINAL_LOGPROB": "1",
+    # It is asked for a few tokens more than the model's own, which are never used.
+    "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1",
+    # It would tell of what the killed children left, while it cleans that up.
+    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+}
+DIED = "a process of SGLang has died"
+NO_SEED = "SGLang heeds no seed unless engine_args has enable_deterministic_inference"
+NO_MIN_P = "SGLang's scheduler dies of it under enable_deterministic_inference"
+NO_GRAMMAR = "engine_args has grammar_backend none"
+STOP_TIMEOUT = 3.0
+
+
+class SGLangEngine(Engine):
+    """Token ids in and out; SGLang's own text is not used."""
+
+    name = "sglang"
+    title = "SGLang"
+    release = "0.5.23"
+    interface = "`Engine` in process"
+    tested = Tested(contract="the source of 0.5.23")
+    package = "sglang"
+    unsupported = {"seed": NO_SEED}
+    unsupported_settings = {
+        **IN_PROCESS,
+        "kv_cache_gib": "SGLang has gpu_memory_utilization, and max_total_tokens in engine_args",
+    }
+
+    _engine: Any = None
+    _watch: Watch | None = None
+    _loading: asyncio.Future[None] | None = None
+    _stopped = False
+    _dead: str | None = None
+    _not_ours: frozenset[psutil.Process] = frozenset()
+    _started: frozenset[psutil.Process] = frozenset()
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings, model)
+        self._seeded = deterministic(settings)
+        self._request_ids = request_ids()
+        self._own_ends: frozenset[int] = frozenset()
+
+    @property
+    def version(self) -> str:
+        from sglang.version import __version__
+
+        return str(__version__)
+
+    def gaps(self) -> Mapping[str, str]:
+        found = {"min_p": NO_MIN_P} if self._seeded else {"seed": NO_SEED}
+        if self.settings.engine_args.get("grammar_backend") == "none":
+            found["response_format"] = NO_GRAMMAR
+        return found
+
+    async def start(self, report: Callable[[Phase], None]) -> None:
+        report("load")
+        for name, value in DEFAULT_ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        # Otherwise started by the first spawn, which would unblock the signals blocked below.
+        resource_tracker.ensure_running()
+        self._not_ours = descendants()
+        # What fails in a child is told to this process so; without a handler it would end.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self._on_failure)
+        # In a thread of the loop's own pool: the children end with the thread that starts them.
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
+        await asyncio.wait([self._loading])
+        self._loading.result()
+        take_requests(self._engine.tokenizer_manager, self._on_deaf)
+        self._watch = Watch(self._engine.get_all_child_pids(), self._on_failure)
+        report("warm-up")
+        async for _ in self.generate(GenerateRequest("warm-up", (0,), self._warm_up())):
+            pass
+
+    def _warm_up(self) -> Sampling:
+        """Takes the paths that compile something when they are first used."""
+        min_p = 0.0 if self._seeded else 0.01
+        return Sampling(2, top_p=0.9, top_k=8, min_p=min_p, repetition_penalty=1.1, logprobs=1)
+
+    def _load(self) -> None:
+        """Blocks until the model is loaded."""
+        try:
+            from sglang.srt.server_args import ServerArgs
+        except Exception as error:
+            raise StartError(f"SGLang cannot be imported: {one_line(error)}") from error
+        arguments = engine_arguments(self.settings, self.model, ServerArgs.__struct_fields__)
+        if self._stopped:
+            raise StartError("stopped while loading")
+        try:
+            with stop_signals_blocked():
+                self._engine = load_engine(arguments)
+        except Exception as error:
+            raise StartError(f"SGLang cannot load the model: {one_line(error)}") from error
+        self._started = descendants() - self._not_ours
+        manager = self._engine.tokenizer_manager
+        self._own_ends = own_end_ids(manager)
+        if manager.max_req_input_len < self.model.max_model_len:
+            raise StartError(
+                f"setting 'max_model_len': {self.model.max_model_len} tokens do not fit into "
+                f"SGLang's KV cache; allowed is at most {manager.max_req_input_len}, "
+                "or raise gpu_memory_utilization"
+            )
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        if self._dead is not None:
+            raise EngineDead(self._dead)
+        sampling = request.sampling
+        wanted_logprobs = sampling.logprobs
+        params = sampling_params(sampling, self._own_ends, seeded=self._seeded)
+        # SGLang ignores all of the ends or none; ending here, early, aborts the rest.
+        ignored = sampling.end_token_ids if params["ignore_eos"] else frozenset()
+        try:
+            outputs = await self._engine.async_generate(
+                input_ids=list(request.prompt_ids),
+                sampling_params=params,
+                return_logprob=wanted_logprobs is not None,
+                top_logprobs_num=wanted_logprobs or 0,
+                stream=True,
+                rid=next(self._request_ids) + request.request_id,
+            )
+            async with contextlib.aclosing(outputs):
+                async for output in outputs:
+                    result = chunk(output, wanted_logprobs, ignored)
+                    yield result
+                    if result.finish_reason is not None:
+                        return
+        except Exception as error:
+            if self._dead is not None:
+                raise EngineDead(self._dead) from error
+            if isinstance(error, ServiceError):
+                raise
+            raise service_error(error) from error
+
+    def _on_failure(self) -> None:
+        """A child has died, or sent SIGQUIT because it cannot go on."""
+        if self._stopped:
+            return
+        if self._engine is None or self._watch is None:
+            # The thread that loads is told by their end.
+            kill(descendants() - self._not_ours)
+        else:
+            self._die(DIED)
+
+    def _on_deaf(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and not self._stopped:
+            self._die(f"SGLang's answers cannot be received: {task.exception()!r}")
+
+    def _die(self, reason: str) -> None:
+        if self._dead is None:
+            self._dead = reason
+            fail_requests(self._engine.tokenizer_manager, reason)
+
+    async def health(self) -> Health:
+        if self._dead is not None or self._engine is None:
+            return Health(False, self._dead or "SGLang has not been started")
+        loads = self._engine.tokenizer_manager.load_snapshot_reader.read_all()
+        usage = max((load.token_usage for load in loads), default=None)
+        return Health(True, kv_cache_usage=usage)
+
+    async def stop(self) -> None:
+        """Kill the children: nothing in them needs saving."""
+        self._stopped = True
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while self._loading and not self._loading.done() and time.monotonic() < deadline:
+            kill(descendants() - self._not_ours)
+            await asyncio.wait([self._loading], timeout=0.1)
+        ours = self._started | (descendants() - self._not_ours)
+        if self._watch is not None:
+            self._watch.close()
+        if self._engine is not None:
+            await detach(self._engine.tokenizer_manager)
+            self._engine = None
+        kill(ours)
+        await asyncio.to_thread(wait_until_gone, ours, deadline)
+
+
+SGLang = llm_service(SGLangEngine, name="SGLang")

@@ -1,0 +1,3 @@
+from .common import kill_process_tree
+
+__all__ = ["kill_process_tree"]
