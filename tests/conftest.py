@@ -27,6 +27,8 @@ BACKENDS = sorted(
 SETTINGS: dict[str, dict[str, Any]] = {
     # Like a model, Echo ends by itself, and takes some time per token.
     "echo": {"engine_args": {"itl": 0.002, "length": 40}},
+    "mlc": {"engine_dir": REPOSITORY / "tests" / "doubles" / "mlc" / "demo_build"},
+    "triton": {"engine_dir": REPOSITORY / "tests" / "doubles" / "triton" / "engine"},
 }
 
 

@@ -1,0 +1,201 @@
+"""Triton Inference Server with TensorRT-LLM's C++ backend: a compiled engine, over gRPC.
+
+The model `tensorrt_llm` is asked, not its ensembles: those tokenize by themselves, and decode each
+response for itself. One stream per generation; cancelling the stream is what aborts it.
+"""
+
+import dataclasses
+import random
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.errors import StartError
+from common.model import Model, text_config
+from common.service import llm_service
+from common.settings import Settings
+from common.supervision import ChildServer, Command, RemoteServer
+from common.supervision.ports import LOOPBACK, free_ports
+from services._tensorrt_engine_dir import EngineConfig, check_model
+from services._triton_client import LOCAL, REMOTE, StreamBroken, TritonClient
+from services._triton_repository import MODEL, write_repository
+from services._triton_request import Part, check_request
+from services._triton_server import (
+    check_local,
+    check_remote,
+    command,
+    kv_cache_usage,
+    read_metrics,
+)
+
+SERVER = "tritonserver"
+COMPILED = "it was decided when the engine was compiled"
+COUNTS_PROMPT = (
+    "TensorRT-LLM 1.2 also counts the prompt's tokens, and its Triton backend cannot leave them out"
+)
+NO_GUIDED_DECODING = (
+    "guided decoding is off; set engine_args guided_decoding_backend to 'xgrammar' and "
+    "xgrammar_tokenizer_info_path to the file that generate_xgrammar_tokenizer_info.py writes"
+)
+REMOTE_GUIDED_DECODING = "whether a server elsewhere can follow a grammar is not known"
+
+
+class TritonEngine(Engine):
+    """A tritonserver that is started here with `engine_dir`, or runs at `engine_url`."""
+
+    name = "triton"
+    title = "Triton"
+    release = "26.07 with TensorRT-LLM 1.2.1"
+    interface = "decoupled gRPC with `tritonclient`"
+    tested = Tested(
+        contract="tritonserver 2.51.0 (`nvidia-pytriton` 0.7.0) itself, with a Python model of "
+        "the same tensors; `config.pbtxt` of TensorRT-LLM's backend"
+    )
+    package = "tritonclient"
+    unsupported = {
+        "min_p": "TensorRT-LLM's Triton backend has no such tensor",
+        "presence_penalty": COUNTS_PROMPT,
+        "frequency_penalty": COUNTS_PROMPT,
+        "top_logprobs": "the engine gives the probability of the chosen token only",
+    }
+    unsupported_settings = {
+        "dtype": COMPILED,
+        "quantization": COMPILED,
+        "trust_remote_code": "no code of the model is run",
+        "kv_cache_gib": "its size is given in tokens: engine_args max_tokens_in_paged_kv_cache",
+    }
+
+    _client: TritonClient | None = None
+    _config: EngineConfig
+    _root: tempfile.TemporaryDirectory[str] | None = None
+    _ports: Sequence[int] = ()
+    _kv_cache_usage: float | None = None
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings, model)
+        self._vocab_size = int(text_config(model.config).get("vocab_size", 0))
+        # The engine itself would take 0 for each request that has no seed.
+        self._seeds = random.Random(settings.seed)  # noqa: S311
+        self._server: ChildServer | RemoteServer
+        if settings.engine_url is not None:
+            self._server = RemoteServer(SERVER, settings.engine_url, self._ready)
+        else:
+            self._server = ChildServer(
+                SERVER, self._command, self._loaded, start_timeout=settings.start_timeout
+            )
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        super().check(settings)
+        if settings.engine_url is not None:
+            check_remote(settings, settings.engine_url)
+        else:
+            check_local(settings)
+
+    def gaps(self) -> Mapping[str, str]:
+        arguments = self.settings.engine_args
+        if self.settings.engine_url is not None:
+            return {**self.unsupported, "response_format": REMOTE_GUIDED_DECODING}
+        if all(map(arguments.get, ("guided_decoding_backend", "xgrammar_tokenizer_info_path"))):
+            return self.unsupported
+        return {**self.unsupported, "response_format": NO_GUIDED_DECODING}
+
+    @property
+    def version(self) -> str:
+        return "unknown" if self._client is None else self._client.version
+
+    async def start(self, report: Callable[[Phase], None]) -> None:
+        report("load")
+        if self.settings.engine_url is None:
+            self._prepare()
+        else:
+            await self._look(self.settings.engine_url)
+        await self._server.start()
+        assert self._client is not None
+        await self._client.check_model()
+
+    def _prepare(self) -> None:
+        """Raises StartError for an engine that cannot be served."""
+        self._config = check_local(self.settings)
+        check_model(self._config, self.model)
+        self._vocab_size = self._config.vocab_size_padded
+        self._root = tempfile.TemporaryDirectory(prefix="triton-")
+        write_repository(Path(self._root.name), self._config, self.settings)
+        self._ports = free_ports(2)
+        self._client = TritonClient(f"{LOOPBACK}:{self._ports[0]}", LOCAL)
+
+    def _command(self) -> Command:
+        assert self._root is not None
+        return command(self.settings, self._config, Path(self._root.name), *self._ports)
+
+    async def _look(self, url: str) -> None:
+        """Raises StartError for a server that answers and lacks the model."""
+        self._client = client = TritonClient(url, REMOTE)
+        if await client.answers() and not await client.ready():
+            raise StartError(
+                f"setting 'engine_url': the {SERVER} at {url!r} has no model {MODEL!r} that is "
+                "ready; needed is that of TensorRT-LLM's inflight_batcher_llm"
+            )
+
+    async def _ready(self) -> bool:
+        return self._client is not None and await self._client.ready()
+
+    async def _loaded(self) -> bool:
+        """Raises StartError when the server has tried in vain."""
+        if await self._ready():
+            return True
+        if self._client is not None:
+            await self._client.check_loaded()
+        return False
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        sampling, ends = request.sampling, request.sampling.end_token_ids
+        check_request(sampling)
+        self._server.check()
+        seed = self._seeds.getrandbits(63) if sampling.seed is None else sampling.seed
+        prompt, left = [*request.prompt_ids], sampling.max_tokens
+        try:
+            if ends and sampling.min_tokens:
+                left -= sampling.min_tokens
+                first = Part(tuple(prompt), sampling.min_tokens, seed, banned=ends)
+                async with aclosing(self._stream(request, first)) as chunks:
+                    async for piece in chunks:
+                        prompt += piece.token_ids
+                        yield piece._replace(finish_reason=None) if left else piece
+                seed += 1
+            if left:
+                async with aclosing(
+                    self._stream(request, Part(prompt, left, seed, ends))
+                ) as chunks:
+                    async for piece in chunks:
+                        yield piece
+        except StreamBroken as error:
+            raise await self._server.failure(str(error)) from error
+
+    def _stream(self, request: GenerateRequest, part: Part) -> AsyncGenerator[Chunk, None]:
+        assert self._client is not None
+        return self._client.stream(request, part, self._vocab_size)
+
+    async def health(self) -> Health:
+        """The KV cache is as full as it was when the metrics were last read."""
+        health = await self._server.health()
+        return dataclasses.replace(health, kv_cache_usage=self._kv_cache_usage)
+
+    async def metrics(self) -> str:
+        if not self._ports:
+            return ""
+        page = await read_metrics(self._ports[1])
+        self._kv_cache_usage = kv_cache_usage(page)
+        return page
+
+    async def stop(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+        await self._server.stop()
+        if self._root is not None:
+            self._root.cleanup()
+
+
+Triton = llm_service(TritonEngine, name="Triton")

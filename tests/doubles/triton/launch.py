@@ -1,0 +1,55 @@
+"""Become the tritonserver of nvidia-pytriton, with our backends.
+
+Its Python backend finds the programs that run models beside its library, and needs the libpython of
+the interpreter that has the packages: the package prepares both only for servers of its own kind.
+"""
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+PACKAGES = Path(sysconfig.get_path("purelib"))
+SERVER = PACKAGES / "pytriton" / "tritonserver"
+STUB = "triton_python_backend_stub"
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[2]
+
+
+def backends() -> Path:
+    """A directory with the Python backend, complete, and ours. Links out of it are refused."""
+    directory = Path(sys.prefix) / "triton-backends"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = [file for file in (SERVER / "backends" / "python").iterdir() if file.is_file()]
+    for file in (*python, SERVER / "python_backend_stubs" / version / STUB):
+        put(file, directory / "python")
+    for file in (HERE / "backends").glob("*/*.py"):
+        put(file, directory / file.parent.name)
+    return directory
+
+
+def put(file: Path, folder: Path) -> None:
+    """Whole at every moment: several servers may start at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place, part = folder / file.name, folder / f"{file.name}.{os.getpid()}"
+    if not place.exists() or place.read_bytes() != file.read_bytes():
+        shutil.copy(file, part)
+        part.replace(place)
+
+
+def environment() -> dict[str, str]:
+    libraries = [sysconfig.get_config_var("LIBDIR"), str(PACKAGES / "nvidia_pytriton.libs")]
+    return {
+        **os.environ,
+        "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+        "PATH": os.pathsep.join([f"{sys.prefix}/bin", os.environ.get("PATH", os.defpath)]),
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+if __name__ == "__main__":
+    binary = str(SERVER / "bin" / "tritonserver")
+    arguments = [binary, *sys.argv[1:], f"--backend-directory={backends()}"]
+    os.execve(binary, arguments, environment())
