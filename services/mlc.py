@@ -1,0 +1,167 @@
+"""MLC-LLM in process: AsyncMLCEngine, whose engine runs in a thread of its own."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.errors import StartError
+from common.files import read_json
+from common.sampling import Sampling
+from common.service import llm_service
+from common.settings import Settings
+from services._mlc_build import Build, check_build, check_model, open_build
+from services._mlc_engine import OWN_ARGS, AsyncEngine
+
+DEFAULT_ENVIRONMENT = {
+    # Compiling belongs to the build: here it would take minutes, unasked.
+    "MLC_JIT_POLICY": "OFF",
+    "MLC_DOWNLOAD_CACHE_POLICY": "OFF",
+}
+GRAMMAR_ENDS = frozenset(
+    (
+        "</s>",
+        "<eos>",
+        "<end_of_turn>",
+        "<|end_of_text|>",
+        "<|endoftext|>",
+        "<|eot_id|>",
+        "<｜end▁of▁sentence｜>",
+    )
+)
+"""The end tokens that MLC-LLM's grammar knows, by name (cpp/grammar_matcher_preproc.h)."""
+NO_GRAMMAR_END = (
+    "after a JSON document MLC-LLM's grammar allows no token but one of "
+    f"{' '.join(sorted(GRAMMAR_ENDS))}, and this model has none of them"
+)
+AT_CONVERSION = "it was fixed when the weights were converted"
+WARM_UP = Sampling(max_tokens=2, top_p=0.9, presence_penalty=0.1, seed=0)
+WARM_UP_TIMEOUT = 120.0
+
+
+class MLCEngine(Engine):
+    """Token ids in and out; the model's own template and tokenizer are the service's."""
+
+    name = "mlc"
+    title = "MLC-LLM"
+    release = "0.20.0.dev0"
+    interface = "`AsyncMLCEngine` in process"
+    tested = Tested(contract="source 79d603f0")
+    package = "mlc_llm"
+    unsupported = {
+        "top_k": "MLC-LLM samples by temperature and top_p only",
+        "min_p": "MLC-LLM samples by temperature and top_p only",
+        "repetition_penalty": "MLC-LLM looks at generated tokens only, not at the prompt's",
+        "min_tokens": "MLC-LLM cannot keep an end token from being chosen",
+        "logprobs": "MLC-LLM has those after temperature and top_p only: 0 where it is greedy",
+        "top_logprobs": "MLC-LLM has those after temperature and top_p only: 0 where it is greedy",
+    }
+    unsupported_settings = {
+        **{name: reason for name, reason in IN_PROCESS.items() if name != "engine_dir"},
+        "dtype": AT_CONVERSION,
+        "kv_cache_gib": "it counts tokens; set max_total_sequence_length in engine_args",
+        "seed": "only requests have seeds",
+        "trust_remote_code": "it runs none of the model's code",
+    }
+
+    _engine: AsyncEngine | None = None
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        super().check(settings)
+        check_build(open_build(settings), settings)
+
+    def gaps(self) -> Mapping[str, str]:
+        if self._tokens & GRAMMAR_ENDS:
+            return self.unsupported
+        return {**self.unsupported, "response_format": NO_GRAMMAR_END}
+
+    @cached_property
+    def _tokens(self) -> frozenset[str]:
+        """The special tokens of the model, by name."""
+        added = read_json(self.model.path / "tokenizer.json").get("added_tokens") or []
+        return frozenset(str(token["content"]) for token in added)
+
+    @property
+    def version(self) -> str:
+        import mlc_llm
+
+        return str(mlc_llm.__version__)
+
+    async def start(self, report: Callable[[Phase], None]) -> None:
+        report("load")
+        build = open_build(self.settings)
+        check_model(build, self.model)
+        for name, value in DEFAULT_ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        self._engine = engine = AsyncEngine()
+        await engine.load(self._own_args(build), self._engine_config(build))
+        self._check_room(engine.longest)
+        report("warm-up")
+        ids = 0
+        try:
+            async with asyncio.timeout(WARM_UP_TIMEOUT):
+                async for chunk in engine.generate("warm-up", (0,), WARM_UP):
+                    ids += len(chunk.token_ids)
+        except TimeoutError:
+            raise StartError(
+                f"MLC-LLM gave no token within {WARM_UP_TIMEOUT:g} s of being asked for one"
+            ) from None
+        if ids != WARM_UP.max_tokens:
+            raise StartError(f"this MLC-LLM cannot be used: it gave {ids} token ids for 2 tokens")
+
+    def _own_args(self, build: Build) -> dict[str, Any]:
+        given = self.settings.engine_args
+        return {
+            "model": str(build.path),
+            "model_lib": str(build.library),
+            "device": given.get("device", "auto"),
+            "mode": given.get("mode", "server"),
+        }
+
+    def _engine_config(self, build: Build) -> dict[str, Any]:
+        settings = self.settings
+        sequences = settings.max_concurrency
+        if build.max_batch_size is not None:
+            sequences = min(sequences, build.max_batch_size)
+        values: dict[str, Any] = {
+            "gpu_memory_utilization": settings.gpu_memory_utilization,
+            "max_num_sequence": sequences,
+            "max_single_sequence_length": self.model.max_model_len,
+            "tensor_parallel_shards": settings.tensor_parallel_size,
+            "prefix_cache_mode": "radix" if settings.prefix_caching else "disable",
+            "prefill_mode": "hybrid" if settings.chunked_prefill else "chunked",
+            "verbose": False,
+        }
+        given = settings.engine_args.items()
+        return values | {name: value for name, value in given if name not in OWN_ARGS}
+
+    def _check_room(self, tokens: int) -> None:
+        """MLC-LLM would let a sequence that never fits wait for ever."""
+        if tokens < self.model.max_model_len:
+            raise StartError(
+                f"setting 'max_model_len': {self.model.max_model_len} tokens, but MLC-LLM has room "
+                f"for {tokens} in its KV cache; allowed is at most that, or more "
+                "gpu_memory_utilization"
+            )
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        assert self._engine is not None
+        chunks = self._engine.generate(request.request_id, request.prompt_ids, request.sampling)
+        async with contextlib.aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+
+    async def health(self) -> Health:
+        dead = None if self._engine is None else self._engine.dead
+        return Health(dead is None, dead or "")
+
+    async def stop(self) -> None:
+        if self._engine is not None:
+            await self._engine.stop()
+
+
+MLC = llm_service(MLCEngine, name="MLC")
