@@ -90,9 +90,10 @@ def test_the_main_fields_have_the_same_ranges_on_every_route(
 
 
 def test_top_logprobs_take_0_to_20_and_need_logprobs(backend_service: Service) -> None:
+    capable = model_card(backend_service)["capabilities"]["logprobs"] is True
     for value in (0, 20):
         response = post(backend_service, CHAT, max_tokens=1, logprobs=True, top_logprobs=value)
-        assert response.status_code == 200
+        assert response.status_code == (200 if capable else 400)
     for value in (-1, 21):
         response = post(backend_service, CHAT, max_tokens=1, logprobs=True, top_logprobs=value)
         assert_error(response, 400, "invalid_value", "top_logprobs")
@@ -126,12 +127,14 @@ def test_a_missing_prompt_is_named(backend_service: Service, path: str, name: st
 
 
 def test_a_message_says_what_is_allowed(backend_service: Service) -> None:
-    for name, value, allowed in (
+    limits: list[tuple[str, object, str]] = [
         ("temperature", 3, "2"),
         ("top_k", -5, "-1"),
         ("stop", ["a"] * 17, "16"),
         ("seed", INT64, str(INT64)),
-        ("min_tokens", 100, "2"),
-    ):
+    ]
+    if model_card(backend_service)["capabilities"]["min_tokens"] is True:
+        limits.append(("min_tokens", 100, "2"))
+    for name, value, allowed in limits:
         response = post(backend_service, GENERATE, max_tokens=2, **{name: value})
         assert allowed in assert_error(response, 400, "invalid_value", name)
