@@ -54,6 +54,12 @@ def loads_weights(backend: str) -> bool:
     return "\n    loads_weights = False\n" not in source
 
 
+def adds_metrics(backend: str) -> bool:
+    """Whether /metrics has a page of the engine's own after ours."""
+    source = (REPOSITORY / "services" / f"{backend}.py").read_text("utf-8")
+    return "\n    async def metrics(" in source
+
+
 def double(backend: str) -> Path | None:
     """The folder that stands in for an engine's package, where the engine cannot run."""
     folder = REPOSITORY / "tests" / "doubles" / backend
