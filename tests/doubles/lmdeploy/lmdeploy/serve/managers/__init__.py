@@ -1,0 +1,3 @@
+from .session_manager import Session, SessionManager
+
+__all__ = ["Session", "SessionManager"]
