@@ -1,0 +1,172 @@
+"""The process that launches an app of Ray Serve LLM and stays with it: its driver.
+
+`python -m services._ray_serve_app`, with a plan in the environment. It starts a Ray cluster on this
+machine or joins a running one, deploys the app, and writes where it is and how many replicas run to
+a file, again and again. Its end is the end of the app, and of a cluster of its own.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from common.errors import StartError
+from services._ray_serve_config import llm_config, logical_cpus
+from services._ray_serve_settings import PLAN
+
+STATUS_INTERVAL = 1.0
+OBJECT_STORE_BYTES = 256 * 2**20
+"""Of a cluster of our own: requests and answers are small, and Ray would take 30 % of memory."""
+QUIET = {"enable_access_log": False, "log_level": "WARNING"}
+LOOPBACK = "127.0.0.1"
+
+
+class Status:
+    """A file that is whole at any time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, **values: Any) -> None:
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(values))
+        new.replace(self._path)
+
+
+def main(plan: dict[str, Any]) -> int:
+    status = Status(Path(plan["status"]))
+    try:
+        connect(plan)
+    except Exception as error:
+        status.write(error=f"Ray cannot be started or reached: {one_line(str(error))}")
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        deploy(plan)
+        stay(plan, status)
+    except StartError as error:
+        status.write(error=str(error))
+    finally:
+        leave(plan)
+    return 1
+
+
+def connect(plan: dict[str, Any]) -> None:
+    """Start a cluster on this machine, or join the one at `ray_address`."""
+    import ray
+
+    address = plan["ray"]["ray_address"]
+    if address is not None:
+        # Its nodes may have no copy of this repository.
+        package = str(Path(__file__).parent)
+        ray.init(address=address, runtime_env={"py_modules": [package]})
+        return
+    ray.init(
+        address="local",
+        num_cpus=logical_cpus(plan),
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        _temp_dir=plan["directory"],
+        _node_ip_address=LOOPBACK,
+    )
+
+
+def leave(plan: dict[str, Any]) -> None:
+    """Take the app off a cluster that stays; one of our own ends with this process."""
+    if plan["ray"]["ray_address"] is not None:
+        from ray import serve
+
+        serve.delete(plan["name"], _blocking=False)
+
+
+def deploy(plan: dict[str, Any]) -> None:
+    """Return when every replica runs. Raises StartError for what vLLM or Ray refuses."""
+    from ray import serve
+    from ray.serve.llm import build_openai_app
+
+    own = plan["ray"]["ray_address"] is None
+    # It would show the replicas' environment, secrets included.
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    ingress = {"num_replicas": 1, "ray_actor_options": {"num_cpus": 0.1}}
+    try:
+        app = build_openai_app(
+            {
+                "llm_configs": [llm_config(plan)],
+                "ingress_deployment_config": ingress | plan["ray"]["ingress_deployment_config"],
+            }
+        )
+        serve.start(
+            proxy_location="HeadOnly",
+            http_options={"host": LOOPBACK if own else head()["address"], "port": plan["port"]},
+            logging_config=QUIET,
+        )
+        serve.run(app, name=plan["name"], route_prefix=f"/{plan['name']}", logging_config=QUIET)
+    except StartError:
+        raise
+    except Exception as error:
+        reason = failed_deployment(plan["name"]) or one_line(str(error))
+        raise StartError(f"Ray Serve cannot deploy the app: {reason}") from error
+
+
+def stay(plan: dict[str, Any], status: Status) -> None:
+    """Tell of the app until a stop signal comes. Raises StartError when the app is gone."""
+    from ray import serve
+    from ray.serve.context import _get_global_client
+
+    http = _get_global_client().http_config
+    url = f"http://{http.host}:{http.port}{http.root_path}/{plan['name']}"
+    while True:
+        app = serve.status().applications.get(plan["name"])
+        if app is None:
+            raise StartError("someone has deleted the app from the cluster")
+        replicas = [d.replica_states.get("RUNNING", 0) for d in app.deployments.values()]
+        status.write(url=url, replicas=min(replicas, default=0), metrics=exporters())
+        threading.Event().wait(STATUS_INTERVAL)
+
+
+def head() -> dict[str, Any]:
+    """The node where Serve's proxy is."""
+    import ray
+
+    heads = [n for n in ray.nodes() if "node:__internal_head__" in n["Resources"]]
+    return {"address": heads[0]["NodeManagerAddress"]}
+
+
+def exporters() -> list[str]:
+    """Where each node gives the series of its replicas."""
+    import ray
+
+    return [
+        f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def failed_deployment(name: str) -> str:
+    """The last line of what Ray says about the first deployment that failed; empty for none."""
+    from ray import serve
+
+    app = serve.status().applications.get(name)
+    messages = [d.message for d in app.deployments.values() if d.message] if app else []
+    return one_line(messages[0]) if messages else ""
+
+
+def one_line(text: str) -> str:
+    """The last line that says something: a traceback ends with its error."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:500] if lines else "no reason was given"
+
+
+if __name__ == "__main__":
+    code = 0
+    try:
+        code = main(json.loads(os.environ[PLAN]))
+    finally:
+        # Ray's own way out takes 10 s; whoever started us ends what is left.
+        sys.stdout.flush()
+        os._exit(code)

@@ -1,0 +1,91 @@
+"""HTTP to an app of Ray Serve LLM."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import aiohttp
+import orjson
+
+from common.errors import StartError
+from common.supervision.sse import sse_data
+
+CONNECT_TIMEOUT = 10.0
+ASK_TIMEOUT = 5.0
+DONE = b"[DONE]"
+MAX_ERROR_BYTES = 2**16
+
+
+class Refused(Exception):
+    """A status other than 200."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+class Client:
+    """One pooled session. `url` may change: a launched app has another one after each start."""
+
+    def __init__(self, url: str = "") -> None:
+        self.url = url
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            headers={"accept-encoding": "identity"},
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def completion(
+        self, body: dict[str, Any], request_id: str
+    ) -> AsyncGenerator[dict[str, Any] | None, None]:
+        """Each event of the stream; None for its proper end, without which it was cut.
+
+        Closing this closes the connection, which aborts the generation. Raises Refused,
+        aiohttp.ClientError.
+        """
+        headers = {"content-type": "application/json", "x-request-id": request_id}
+        async with self._session.post(
+            f"{self.url}/v1/completions", data=orjson.dumps(body), headers=headers
+        ) as response:
+            if response.status != 200:
+                raise Refused(response.status, await response.content.read(MAX_ERROR_BYTES))
+            async for data in sse_data(response.content.iter_any()):
+                if data == DONE:
+                    yield None
+                    return
+                yield orjson.loads(data)
+
+    async def models(self) -> list[str]:
+        """Their names; empty when the app does not answer."""
+        try:
+            async with self._session.get(f"{self.url}/v1/models") as response:
+                answer = orjson.loads(await response.read()) if response.status == 200 else {}
+        except (aiohttp.ClientError, OSError, orjson.JSONDecodeError):
+            return []
+        return [model["id"] for model in answer.get("data", ())]
+
+    async def tokenize(self, model_id: str, text: str) -> tuple[list[int], int]:
+        """The ids of `text`, and the app's context length. Raises StartError."""
+        body = {"model": model_id, "prompt": text, "add_special_tokens": False}
+        try:
+            async with self._session.post(f"{self.url}/tokenize", json=body) as response:
+                response.raise_for_status()
+                answer = orjson.loads(await response.read())
+                return answer["tokens"], answer["max_model_len"]
+        except (aiohttp.ClientError, OSError, KeyError, orjson.JSONDecodeError) as error:
+            raise StartError(
+                f"setting 'engine_url': what answers at {self.url!r} is no app of Ray Serve LLM "
+                f"with vLLM: {error!r:.200}"
+            ) from None
+
+    async def scrape(self, url: str) -> str:
+        """Empty when nothing answers there."""
+        try:
+            timeout = aiohttp.ClientTimeout(total=ASK_TIMEOUT)
+            async with self._session.get(url, timeout=timeout) as response:
+                return await response.text() if response.status == 200 else ""
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return ""

@@ -1,0 +1,49 @@
+"""What Ray and vLLM say when they do not answer, in the terms of common/."""
+
+from typing import Any
+
+import orjson
+
+from common.errors import InternalError, InvalidValue, ServiceError
+
+MAX_MESSAGE = 300
+LOST = (b"ActorDied", b"ActorUnavailable", b"is unavailable", b"EngineDead", b"EngineCore", b"died")
+"""In the body of an HTTP 500: a replica or its engine is gone, and others may take its place."""
+GATEWAY = (404, 408, 502, 503, 504)
+"""Ray's own, while the app, its replicas or their nodes come and go."""
+
+
+def refusal(status: int, body: bytes) -> ServiceError | None:
+    """The error of an HTTP status; None when the app is lost."""
+    reason = _message(_parsed(body))
+    if 400 <= status < 500 and status not in GATEWAY:
+        return InvalidValue(f"vLLM refuses the request: {reason}")
+    if status in GATEWAY or any(sign in body for sign in LOST):
+        return None
+    return InternalError(f"Ray Serve answers with status {status}: {reason}")
+
+
+def event_error(error: dict[str, Any]) -> ServiceError | None:
+    """The error of an event in a stream; None when the engine is lost."""
+    code = error.get("code")
+    if isinstance(code, int) and 400 <= code < 500:
+        return InvalidValue(f"vLLM refuses the request: {_message({'error': error})}")
+    return None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode("utf-8", "replace")
+
+
+def _message(body: Any) -> str:
+    """Without request ids, and without the rejected value, which may be of the prompt."""
+    if isinstance(body, dict):
+        error = body.get("error")
+        body = error.get("message") if isinstance(error, dict) else body.get("detail")
+    text = " ".join(str(body).split()).removeprefix("Message: ")
+    for tail in (" (Request ID: ", ", Internal exception: ", " (parameter="):
+        text = text.partition(tail)[0]
+    return text[:MAX_MESSAGE]

