@@ -8,14 +8,14 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
-from multiprocessing import resource_tracker
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 from prometheus_client import REGISTRY
 
+from common.children import Children, kill
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import ServiceError, StartError
 from common.sampling import Sampling
@@ -57,8 +57,7 @@ class VLLMEngine(Engine):
     _llm: Any = None
     _loading: asyncio.Future[None] | None = None
     _stopped = False
-    _not_ours: frozenset[psutil.Process] = frozenset()
-    _started: frozenset[psutil.Process] = frozenset()
+    _children: Children | None = None
 
     @property
     def version(self) -> str:
@@ -70,19 +69,17 @@ class VLLMEngine(Engine):
         report("load")
         for name, value in DEFAULT_ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        # Otherwise started by the first spawn, which would unblock the signals blocked below.
-        resource_tracker.ensure_running()
-        self._not_ours = _descendants()
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
+        children = self._children = Children()
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, children))
         while not (await asyncio.wait([self._loading], timeout=0.5))[0]:
             # An EngineCore that fails asks its workers to end and waits for them without limit.
-            _kill(filter(_asked_to_end, _descendants() - self._not_ours))
+            kill(filter(_asked_to_end, children.now()))
         self._loading.result()
         report("warm-up")
         async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
             pass
 
-    def _load(self) -> None:
+    def _load(self, children: Children) -> None:
         """Import vLLM and construct the engine: it blocks for many seconds, so in a thread."""
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -99,7 +96,7 @@ class VLLMEngine(Engine):
                 self._llm = AsyncLLM.from_vllm_config(config)
         except Exception as error:
             raise StartError(f"vLLM cannot load the model: {one_line(error)}") from error
-        self._started = _descendants() - self._not_ours
+        children.now()
 
     def _engine_args(self, allowed: set[str]) -> dict[str, Any]:
         """Raises StartError for an engine argument that vLLM does not have."""
@@ -145,6 +142,7 @@ class VLLMEngine(Engine):
             "max_num_seqs": min(settings.max_concurrency, CPU_MAX_SEQUENCES),
             "kv_cache_memory_bytes": int(CPU_KV_CACHE_GIB * 2**30),
             "enforce_eager": True,
+            "worker_extension_cls": "services._vllm_amx.AMX",
         }
         if settings.tensor_parallel_size == 1 and THREADS_BIND not in os.environ:
             from vllm.v1.executor.uniproc_executor import UniProcExecutor
@@ -182,22 +180,20 @@ class VLLMEngine(Engine):
     async def stop(self) -> None:
         """Kill the children: they have SIGTERM blocked, and nothing in them needs saving."""
         self._stopped = True
+        if self._children is None:
+            return
         deadline = time.monotonic() + STOP_TIMEOUT
         while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            _kill(_descendants() - self._not_ours)
+            self._children.kill()
             await asyncio.wait([self._loading], timeout=0.1)
-        ours = self._started | (_descendants() - self._not_ours)
+        self._children.now()
         if self._llm is not None:
             # It would warn of every child that it kills.
             logging.getLogger("vllm").setLevel(logging.ERROR)
             self._llm.shutdown(timeout=0)
             self._llm = None
-        _kill(ours)
-        await asyncio.to_thread(_wait_until_gone, ours, deadline)
-
-
-def _descendants() -> frozenset[psutil.Process]:
-    return frozenset(psutil.Process().children(recursive=True))
+        self._children.kill()
+        await asyncio.to_thread(self._children.wait_until_gone, deadline)
 
 
 def _asked_to_end(process: psutil.Process) -> bool:
@@ -208,25 +204,6 @@ def _asked_to_end(process: psutil.Process) -> bool:
         return False
     pending = int(status.partition("ShdPnd:")[2].split()[0], 16)
     return bool(pending >> (signal.SIGTERM - 1) & 1)
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _wait_until_gone(processes: Iterable[psutil.Process], deadline: float) -> None:
-    """A zombie is gone: an orphan's new parent may be slow to reap it."""
-    while any(map(_alive, processes)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-def _kill(processes: Iterable[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 VLLM = llm_service(VLLMEngine, name="VLLM")
