@@ -1,0 +1,5 @@
+"""The LLM that runs compiled engines."""
+
+from ..llmapi.llm import _TrtLLM as LLM
+
+__all__ = ["LLM"]

@@ -1,0 +1,193 @@
+"""What TensorRT-LLM is constructed with, and what is refused before."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import StartError
+from common.settings import Settings
+from services._tensorrt_engine_dir import check_engine_dir
+from services._tensorrt_llm_arguments import check_engine_args, kv_cache_tokens, llm_arguments
+from services.tensorrt_llm import TensorRTLLMEngine
+from tests.tensorrt_llm.support import compiled_engine, demo_model, running_engine
+
+LLAMA_8B = {
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "hidden_size": 4096,
+}
+
+
+def arguments(engine_dir: Path | None = None, **values: Any) -> dict[str, Any]:
+    settings = Settings(**values)
+    engine = None if engine_dir is None else check_engine_dir(engine_dir)
+    return llm_arguments(settings, demo_model(settings), engine)
+
+
+def test_the_defaults_serve_well() -> None:
+    found = arguments()
+    cache = found.pop("kv_cache_config")
+    assert (cache.enable_block_reuse, cache.free_gpu_memory_fraction) == (True, 0.9)
+    assert cache.max_tokens is None
+    path = found["model"]
+    assert found == {
+        "model": path,
+        "tokenizer": path,
+        "skip_tokenizer_init": False,
+        "guided_decoding_backend": "xgrammar",
+        "trust_remote_code": False,
+        "tensor_parallel_size": 1,
+        "dtype": "auto",
+        "max_seq_len": 4096,
+        "max_batch_size": 256,
+        "enable_chunked_prefill": True,
+        "sampler_type": "TRTLLMSampler",
+    }
+
+
+def test_settings_arrive_in_the_engines_own_terms() -> None:
+    found = arguments(
+        max_model_len=64,
+        max_concurrency=3,
+        dtype="float16",
+        prefix_caching=False,
+        gpu_memory_utilization=0.5,
+        tensor_parallel_size=2,
+        trust_remote_code=True,
+    )
+    assert (found["max_seq_len"], found["max_batch_size"], found["dtype"]) == (64, 3, "float16")
+    assert (found["tensor_parallel_size"], found["trust_remote_code"]) == (2, True)
+    cache = found["kv_cache_config"]
+    assert (cache.enable_block_reuse, cache.free_gpu_memory_fraction) == (False, 0.5)
+
+
+def test_without_chunked_prefill_the_longest_prompt_fits_one_forward_pass() -> None:
+    assert "max_num_tokens" not in arguments()
+    found = arguments(chunked_prefill=False)
+    assert (found["enable_chunked_prefill"], found["max_num_tokens"]) == (False, 8192)
+
+
+def test_engine_args_win_and_those_of_the_cache_are_merged() -> None:
+    args = {"max_batch_size": 5, "kv_cache_config": {"dtype": "fp8"}}
+    found = arguments(engine_args=args, prefix_caching=False)
+    assert found["max_batch_size"] == 5
+    cache = found["kv_cache_config"]
+    assert (cache.dtype, cache.enable_block_reuse) == ("fp8", False)
+
+
+def test_without_structured_output_no_tokenizer_is_loaded() -> None:
+    found = arguments(engine_args={"guided_decoding_backend": None})
+    assert found["skip_tokenizer_init"] is True
+
+
+def test_a_size_of_the_kv_cache_becomes_its_tokens() -> None:
+    assert kv_cache_tokens(1, LLAMA_8B, 2, 1) == 2**30 // (2 * 32 * 8 * 128 * 2)
+    assert kv_cache_tokens(1, LLAMA_8B, 2, 4) == 4 * kv_cache_tokens(1, LLAMA_8B, 2, 1)
+    assert arguments(kv_cache_gib=1)["kv_cache_config"].max_tokens == 2**30 // (2 * 4 * 2 * 64 * 2)
+    doubled = arguments(kv_cache_gib=1, dtype="float32")["kv_cache_config"].max_tokens
+    assert doubled == 2**30 // (2 * 4 * 2 * 64 * 4)
+
+
+@pytest.mark.parametrize("name", ["kv_lora_rank", "full_attention_interval"])
+def test_a_cache_of_another_kind_has_to_be_given_in_tokens(name: str) -> None:
+    with pytest.raises(StartError, match="max_tokens"):
+        kv_cache_tokens(1, {**LLAMA_8B, name: 4}, 2, 1)
+
+
+def test_a_compiled_engine_keeps_its_own_lengths(tmp_path: Path) -> None:
+    found = arguments(compiled_engine(tmp_path), max_concurrency=100)
+    found.pop("kv_cache_config")
+    assert found["model"] == str(tmp_path)
+    assert found["tokenizer"] != found["model"]
+    assert found["max_batch_size"] == 64
+    assert not {"dtype", "max_seq_len", "sampler_type"} & set(found)
+
+
+def test_an_engine_without_paged_attention_neither_chunks_nor_reuses(tmp_path: Path) -> None:
+    found = arguments(compiled_engine(tmp_path, plugin_config={}))
+    assert found["enable_chunked_prefill"] is False
+    assert found["kv_cache_config"].enable_block_reuse is False
+
+
+def test_an_unknown_engine_argument_is_refused_with_the_nearest_one() -> None:
+    settings = Settings(engine_args={"max_batchsize": 4})
+    with pytest.raises(StartError, match="no argument 'max_batchsize'; did you mean 'max_batch_"):
+        check_engine_args(settings, ["max_batch_size", "model"], "TorchLlmArgs")
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ({"sampler_typ": "auto"}, "did you mean 'sampler_type'"),
+        ({"sampler_type": "Fast"}, "sampler_type: Input should be"),
+        ({"kv_cache_config": {"fraction": 1}}, "fraction: Extra inputs are not permitted"),
+        ({"model": "/nowhere"}, "/nowhere has no weights"),
+    ],
+)
+async def test_what_the_engine_refuses_is_one_line(args: dict[str, Any], reason: str) -> None:
+    with pytest.raises(StartError, match=reason) as refused:
+        async with running_engine(engine_args=args):
+            pass
+    assert "\n" not in str(refused.value)
+
+
+async def test_an_awq_checkpoint_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    settings = Settings()
+    model = demo_model(settings)
+    model.config["quantization_config"] = {"quant_method": "awq"}
+    with pytest.raises(StartError, match="'engine_dir'"):
+        await TensorRTLLMEngine(settings, model).start(lambda _: None)
+
+
+def test_a_seed_of_the_engine_needs_the_sampler_that_has_one() -> None:
+    TensorRTLLMEngine.check(Settings(seed=5))
+    with pytest.raises(StartError, match="TRTLLMSampler"):
+        TensorRTLLMEngine.check(Settings(seed=5, engine_args={"sampler_type": "TorchSampler"}))
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"dtype": "float16"}, "'dtype': it was fixed"),
+        ({"tensor_parallel_size": 2}, "'tensor_parallel_size'"),
+        ({"max_concurrency": 500}, "'max_concurrency'"),
+        ({"quantization": "awq"}, "'quantization' has no effect"),
+    ],
+)
+def test_a_compiled_engine_refuses_what_was_compiled_in(
+    tmp_path: Path, values: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(StartError, match=reason):
+        TensorRTLLMEngine.check(Settings(engine_dir=str(compiled_engine(tmp_path)), **values))
+
+
+def gaps(**values: Any) -> set[str]:
+    settings = Settings(**values)
+    return set(TensorRTLLMEngine(settings, demo_model(settings)).gaps())
+
+
+def test_gaps_follow_from_the_sampler() -> None:
+    of_cpp = {"logprobs", "top_logprobs"}
+    of_torch = of_cpp | {
+        "repetition_penalty",
+        "presence_penalty",
+        "frequency_penalty",
+        "min_p",
+        "min_tokens",
+        "seed",
+    }
+    assert gaps() == of_cpp
+    assert gaps(engine_args={"sampler_type": "TorchSampler"}) == of_torch
+    assert gaps(engine_args={"sampler_type": "auto"}) == of_torch
+    assert gaps(engine_args={"speculative_config": {"decoding_type": "NGram"}}) == of_torch
+    assert gaps(engine_dir="somewhere", engine_args={"sampler_type": "auto"}) == of_cpp
+    assert gaps(engine_args={"guided_decoding_backend": None}) == of_cpp | {"response_format"}
+
+
+def test_a_model_with_several_ends_cannot_be_kept_from_ending() -> None:
+    settings = Settings()
+    model = demo_model(settings)
+    model.generation_config["eos_token_id"] = [2, 5]
+    assert "min_tokens" in TensorRTLLMEngine(settings, model).gaps()
