@@ -1,0 +1,141 @@
+"""SGLang's processes: they end with the service, their death is told, and others are let alone."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.contract.support import Samples
+from tests.processes.test_stop import SECONDS_TO_VANISH, assert_gone, family, stream
+from tests.serving import (
+    REPOSITORY,
+    Service,
+    eventually,
+    interpreter,
+    start_service,
+    with_double,
+)
+
+ENGINE_PROCESSES = ("scheduler", "detokenizer")
+LONG = 4000
+
+
+def engine_process(service: Service, name: str) -> psutil.Process:
+    """The worker starts the scheduler first, by the same command line as the detokenizer."""
+    spawned = [child for child in service.worker().children() if is_spawned(child)]
+    assert len(spawned) == len(ENGINE_PROCESSES)
+    return sorted(spawned, key=lambda child: child.pid)[ENGINE_PROCESSES.index(name)]
+
+
+def is_spawned(process: psutil.Process) -> bool:
+    return any("spawn_main" in part for part in process.cmdline())
+
+
+async def test_streams_survive_the_stop_signal_and_the_engine_does_not() -> None:
+    """SGLang would take the signal for itself at its first request."""
+    with start_service("sglang") as service:
+        worker = service.worker()
+        old = [worker, *worker.children(recursive=True)]
+        assert len(old) > len(ENGINE_PROCESSES)
+        worker.kill()
+        assert_gone(old)
+        service.wait_ready()
+
+        everything = family(service)
+        started = asyncio.Event()
+        running = asyncio.create_task(stream(service, started, max_tokens=400))
+        await started.wait()
+        os.killpg(service.process.pid, signal.SIGTERM)
+        async with httpx.AsyncClient(base_url=service.url) as client:
+            late = await client.post("/generate", json={"prompt": "late"})
+        assert late.json()["error"]["code"] == "draining"
+        assert len(await running) > 100
+        assert service.process.wait(SECONDS_TO_VANISH) == 0
+        assert_gone(everything)
+        assert "Traceback" not in service.log_text()
+
+
+@pytest.mark.parametrize("name", ENGINE_PROCESSES)
+async def test_a_death_is_told_to_all_who_wait_within_a_second(name: str) -> None:
+    with start_service("sglang", max_concurrency=2, queue_timeout=30) as service:
+        everything = family(service)
+        begun = [asyncio.Event() for _ in range(2)]
+        waiting = [asyncio.create_task(stream(service, each, LONG)) for each in begun]
+        for each in begun:
+            await each.wait()
+        engine_process(service, name).kill()
+        told = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 1)
+        assert [type(error) for error in told] == [httpx.RemoteProtocolError] * 2
+        for path in ("/livez", "/readyz"):
+            response = service.http.get(path)
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "engine_dead")
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(SECONDS_TO_VANISH) == 0
+        assert_gone(everything)
+
+
+async def test_a_child_that_reports_a_failure_is_a_death_too() -> None:
+    """SGLang's children do it by SIGQUIT; left to itself it would end the whole service."""
+    with start_service("sglang") as service:
+        started = asyncio.Event()
+        waiting = asyncio.create_task(stream(service, started, LONG))
+        await started.wait()
+        service.worker().send_signal(signal.SIGQUIT)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await asyncio.wait_for(waiting, 1)
+        assert service.http.get("/livez").json()["error"]["code"] == "engine_dead"
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line_and_leaves_nothing() -> None:
+    service = start_service("sglang", wait=False, quantization="awq")
+    assert service.process.wait(60) == 1
+    lines = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "SGLang cannot load the model" in lines[0]
+    service.http.close()
+    left = [each for each in psutil.process_iter() if str(service.log.parent) in environ(each)]
+    assert_gone(left)
+
+
+def environ(process: psutil.Process) -> str:
+    try:
+        return process.environ().get("BENTOML_HOME", "")
+    except psutil.Error:
+        return ""
+
+
+def test_a_client_that_leaves_frees_its_place_in_the_scheduler() -> None:
+    with start_service("sglang", max_concurrency=1) as service:
+        body = {"prompt": "hello", "max_tokens": LONG, "ignore_eos": True}
+        with service.http.stream("POST", "/generate", json=body) as response:
+            next(response.iter_raw())
+            assert Samples(service)["kv_cache_usage_ratio"] > 0
+        eventually(lambda: Samples(service)["kv_cache_usage_ratio"] == 0, 5, "it has been aborted")
+        assert service.http.post("/generate", json={"prompt": "hello"}).status_code == 200
+
+
+def test_stopping_ends_its_own_processes_and_no_other_child(tmp_path: Path) -> None:
+    """The service's guardian is such a child."""
+    environment = with_double({**os.environ, "BENTOML_HOME": str(tmp_path)}, "sglang")
+    done = subprocess.run(
+        [interpreter("sglang"), "-m", "tests.sglang.stop_beside_another_child"],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    result = json.loads(done.stdout)
+    other = psutil.Process(result["other"])
+    try:
+        assert len(result["engine"]) >= len(ENGINE_PROCESSES)
+        eventually(lambda: not any(map(psutil.pid_exists, result["engine"])), 5, "all have ended")
+        assert other.status() != psutil.STATUS_ZOMBIE
+    finally:
+        other.kill()

@@ -1,0 +1,145 @@
+"""SGLang's requests and answers, translated."""
+
+import json
+from itertools import islice, permutations
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from common.engine import Chunk, TokenLogprob
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.sampling import Sampling
+from services._sglang_request import (
+    chunk,
+    own_end_ids,
+    request_ids,
+    sampling_params,
+    service_error,
+)
+from tests.doubles.sglang.sglang.srt.sampling.sampling_params import TOP_K_ALL, SamplingParams
+
+CONTRACT = Path(__file__).parents[1] / "doubles" / "contracts" / "sglang.json"
+EOS = frozenset({2})
+
+
+def params(own_ends: frozenset[int] = EOS, *, seeded: bool = False, **fields: Any) -> Any:
+    """As SGLang reads them."""
+    fields = {"max_tokens": 7, "end_token_ids": EOS, **fields}
+    return SamplingParams(**sampling_params(Sampling(**fields), own_ends, seeded=seeded))
+
+
+def answer(
+    ids: list[int], reason: dict[str, Any] | None = None, **meta: Any
+) -> dict[str, dict[str, Any] | list[int] | str]:
+    return {
+        "text": "not used",
+        "output_ids": ids,
+        "meta_info": {"finish_reason": reason, "cached_tokens": 3, **meta},
+    }
+
+
+def test_a_request_says_all_that_sglang_would_choose_by_itself() -> None:
+    given = sampling_params(Sampling(7), EOS, seeded=False)
+    fields = json.loads(CONTRACT.read_text("utf-8"))["objects"][
+        "sglang.srt.sampling.sampling_params:SamplingParams"
+    ]["fields"]
+    assert set(given) <= {field["name"] for field in fields}
+    assert params(temperature=0).top_k == 1
+    plain = params()
+    assert (plain.max_new_tokens, plain.top_k, plain.min_new_tokens) == (7, TOP_K_ALL, 0)
+    assert (plain.stop_token_ids, plain.ignore_eos) == ({2}, False)
+
+
+def test_a_bias_has_strings_for_keys_and_a_schema_is_text() -> None:
+    assert params(logit_bias={5: 1.5}).logit_bias == {"5": 1.5}
+    assert json.loads(params(json_schema={"type": "object"}).json_schema) == {"type": "object"}
+
+
+def test_sglangs_own_ends_are_ignored_unless_all_of_them_end_the_answer() -> None:
+    assert not params(end_token_ids=EOS | {5}).ignore_eos
+    assert params(end_token_ids=frozenset({5})).ignore_eos
+    assert params(end_token_ids=frozenset()).ignore_eos
+    assert params(EOS | {9}).ignore_eos
+    assert not params(frozenset(), end_token_ids=frozenset()).ignore_eos
+
+
+def test_min_tokens_mean_nothing_where_nothing_ends_the_answer() -> None:
+    assert params(min_tokens=5).min_new_tokens == 5
+    assert params(min_tokens=5, end_token_ids=frozenset()).min_new_tokens == 0
+
+
+def test_min_tokens_with_a_document_are_refused() -> None:
+    with pytest.raises(InvalidValue) as refused:
+        params(min_tokens=1, json_schema={"type": "object"})
+    assert refused.value.param == "min_tokens"
+
+
+def test_seeds_are_given_where_they_count_and_then_always() -> None:
+    assert params(seed=5).sampling_seed is None
+    assert params(seed=5, seeded=True).sampling_seed == 5
+    assert params(seeded=True).sampling_seed != params(seeded=True).sampling_seed
+
+
+def test_no_request_id_begins_with_another() -> None:
+    ids = [
+        number + client
+        for number, client in zip(
+            islice(request_ids(), 40), ["a", "a-", "a-0000", "HEALTH_CHECK"] * 10, strict=True
+        )
+    ]
+    assert not any(one.startswith(other) for one, other in permutations(ids, 2))
+    assert not any(one.startswith("HEALTH_CHECK") for one in ids)
+
+
+def test_everything_that_ends_an_answer_of_the_engine_is_known() -> None:
+    def manager(**tokenizer: Any) -> Any:
+        config = SimpleNamespace(hf_eos_token_id={2, 3})
+        return SimpleNamespace(model_config=config, tokenizer=SimpleNamespace(**tokenizer))
+
+    assert own_end_ids(manager(eos_token_id=4, additional_stop_token_ids={5})) == {2, 3, 4, 5}
+    assert own_end_ids(manager(eos_token_id=None, additional_stop_token_ids=None)) == {2, 3}
+    assert own_end_ids(manager(eos_token_id=0)) == {0, 2, 3}
+
+
+def test_an_answer_is_taken_as_it_comes() -> None:
+    nothing: frozenset[int] = frozenset()
+    assert chunk(answer([5, 6]), None, nothing) == Chunk([5, 6])
+    stop = {"type": "stop", "matched": 2}
+    assert chunk(answer([5, 2], stop), None, nothing) == Chunk([5, 2], None, None, "stop", 3)
+    length = {"type": "length", "length": 7}
+    assert chunk(answer([5], length), None, nothing).finish_reason == "length"
+
+
+def test_an_answer_is_cut_behind_an_end_that_sglang_ignores() -> None:
+    tokens = [(-0.1, 5, None), (-0.2, 7, None), (-0.3, 8, None)]
+    tops = [[(-0.1, 5, None), (-2.0, 6, None)]] * 3
+    output = answer([5, 7, 8], output_token_logprobs=tokens, output_top_logprobs=tops)
+    top = [(5, -0.1), (6, -2.0)]
+    expected = [TokenLogprob(5, -0.1, top), TokenLogprob(7, -0.2, top)]
+    assert chunk(output, 2, frozenset({7})) == Chunk([5, 7], None, expected, "stop", 3)
+    assert chunk(output, None, frozenset({9})) == Chunk([5, 7, 8])
+
+
+def test_the_chosen_tokens_log_probability_comes_alone() -> None:
+    output = answer([5], output_token_logprobs=[(-0.5, 5, None)])
+    assert chunk(output, 0, frozenset()).logprobs == [TokenLogprob(5, -0.5, ())]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(400, InvalidValue), (503, Overloaded), (500, InternalError), (None, InternalError)],
+)
+def test_an_answer_that_was_given_up_is_an_error(
+    status: int | None, expected: type[ServiceError]
+) -> None:
+    """Its last token comes a second time then."""
+    reason = {"type": "abort", "message": "no\n room", "status_code": status}
+    with pytest.raises(expected, match="no room"):
+        chunk({"output_ids": [5], "meta_info": {"finish_reason": reason}}, None, frozenset())
+
+
+def test_a_refusal_before_the_start_is_the_clients_doing() -> None:
+    assert isinstance(service_error(ValueError("top_p must be in (0, 1]")), InvalidValue)
+    assert isinstance(service_error(TypeError("unexpected keyword")), InternalError)
