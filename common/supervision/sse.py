@@ -1,11 +1,11 @@
 """Server-sent events out of a stream of bytes."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 
 DATA = b"data:"
 
 
-async def sse_data(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def sse_data(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     """The data of each event, in order. Events are separated by an empty line; comments and other
     fields are skipped (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
     rest = b""

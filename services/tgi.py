@@ -1,0 +1,176 @@
+"""Hugging Face TGI: text-generation-launcher as a child process, or a server that runs elsewhere.
+
+TGI makes token ids of text itself, gives its own back, and stops at limits and end tokens of its
+own: where the request asks for more, an answer goes on in another request, from its text.
+"""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.errors import StartError
+from common.lifecycle import PROBE_ID
+from common.service import llm_service
+from common.settings import Settings
+from common.supervision import ChildServer, Command, RemoteServer
+from common.tokenizer import Tokenizer
+from services._tgi_answer import Answer
+from services._tgi_client import BrokenStream, Client
+from services._tgi_launch import (
+    check_arguments,
+    check_formats,
+    find_launcher,
+    launch,
+    server_command,
+)
+from services._tgi_prompt import Prompt, Prompts
+
+logger = logging.getLogger("bentoml.llm.tgi")
+
+SAMPLE = "Hello, world! 1 + 2 = 3\n猫"
+OF_A_CHILD = (
+    "chunked_prefill", "dtype", "engine_args", "gpu_memory_utilization", "prefix_caching",
+    "quantization", "start_timeout", "tensor_parallel_size", "trust_remote_code",
+)  # fmt: skip
+"""Settings that only a server of our own can be given."""
+
+
+class TGIEngine(Engine):
+    """Text in, token ids out, over HTTP."""
+
+    name = "tgi"
+    title = "TGI"
+    release = "3.3.5"
+    interface = "`text-generation-launcher` as a child, or a running server; `/generate_stream`"
+    tested = Tested(contract="a double that validates by TGI's OpenAPI document")
+    unsupported = {
+        "frequency_penalty": "TGI subtracts a token's share of prompt and answer, not its count",
+        "logit_bias": "TGI's requests have no bias",
+        "min_p": "TGI has no such filter",
+        "min_tokens": "TGI cannot be kept from choosing its end token",
+        "presence_penalty": "TGI has none but a repetition penalty",
+    }
+    unsupported_settings = {
+        "engine_dir": "TGI loads the model's own files",
+        "kv_cache_gib": "TGI's KV cache takes what the weights leave of gpu_memory_utilization",
+        "seed": "TGI's requests have seeds, the server has none",
+    }
+
+    _client: Client | None = None
+    _server: ChildServer | RemoteServer | None = None
+    _directory: Path | None = None
+    _version = release
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        super().check(settings)
+        if settings.engine_url is None:
+            check_formats(settings)
+            check_arguments(settings.engine_args)
+            find_launcher(settings)
+            return
+        address = urlsplit(settings.engine_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise StartError(
+                f"setting 'engine_url': {settings.engine_url!r} is no address of a TGI server; "
+                "allowed is one such as 'http://127.0.0.1:8080'"
+            )
+        for name in OF_A_CHILD:
+            if name in settings.changed:
+                raise StartError(
+                    f"setting {name!r} has no effect with engine_url: that server was started "
+                    "with flags of its own"
+                )
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    async def start(self, report: Callable[[Phase], None]) -> None:
+        report("load")
+        settings, model = self.settings, self.model
+        tokenizer = Tokenizer(model.path)
+        self._prompts = Prompts(tokenizer, images="vision_config" in model.config)
+        self._client = client = Client((settings.engine_url or "").rstrip("/"))
+        if settings.engine_url is not None:
+            self._server = RemoteServer(
+                self.title, client.url, client.ready, command=server_command(settings)
+            )
+        else:
+            self._directory = Path(tempfile.mkdtemp(prefix="tgi-"))
+            self._server = ChildServer(
+                self.title, self._command, client.ready, start_timeout=settings.start_timeout
+            )
+        await self._server.start()
+        await self._check_server(client, tokenizer)
+
+    def _command(self) -> Command:
+        """At each start with other ports."""
+        assert self._client is not None
+        assert self._directory is not None
+        command, self._client.url = launch(self.settings, self.model, self._directory)
+        return command
+
+    async def _check_server(self, client: Client, tokenizer: Tokenizer) -> None:
+        """Raises StartError when it cannot serve this model at this length."""
+        info = await client.info()
+        self._version = str(info.get("version"))
+        length, limit = self.model.max_model_len, info.get("max_total_tokens")
+        if not isinstance(limit, int) or limit < length:
+            raise StartError(
+                f"setting 'max_model_len': {length} is more than the {limit} tokens of TGI at "
+                f"{client.url} (its flag --max-total-tokens); allowed is at most that"
+            )
+        expected = await tokenizer.encode(SAMPLE, add_special_tokens=True)
+        found = await client.encode(SAMPLE)
+        if found != expected:
+            raise StartError(
+                f"setting 'model': TGI at {client.url} serves {info.get('model_id')!r}, which has "
+                f"another tokenizer than {self.model.path}: of a sample it makes {found}, not "
+                f"{expected}"
+            )
+        if info.get("max_concurrent_requests", 0) < self.settings.max_concurrency:
+            logger.warning(
+                "TGI takes %s requests at once; max_concurrency is %s, and those beyond get 429",
+                info.get("max_concurrent_requests"),
+                self.settings.max_concurrency,
+            )
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        assert self._client is not None
+        assert self._server is not None
+        self._server.check()
+        ids = request.prompt_ids
+        # What a probe generates does not matter, and its prompt may not be expressible.
+        probe = request.request_id.startswith(PROBE_ID)
+        prompt = Prompt(self._prompts.text(ids)) if probe else await self._prompts.of(ids)
+        answer = Answer(self._client, self._prompts, self.model.max_model_len, request.sampling)
+        try:
+            async with aclosing(answer.chunks(prompt)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except BrokenStream as error:
+            raise await self._server.failure(str(error)) from error
+
+    async def health(self) -> Health:
+        assert self._server is not None
+        return await self._server.health()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+        if self._client is not None:
+            await self._client.close()
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    async def metrics(self) -> str:
+        return await self._client.metrics() if self._client is not None else ""
+
+
+TGI = llm_service(TGIEngine, name="TGI")
