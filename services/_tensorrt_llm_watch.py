@@ -5,16 +5,30 @@ generation: all others would wait for ever.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import psutil
 
+from common.children import is_alive
 from common.errors import EngineDead
-from services._tensorrt_llm_processes import alive
 
 INTERVAL = 0.25
 """Seconds between two looks."""
+RANK = "mpi4py.futures"
+"""In the command line of a process that runs the model, on one GPU."""
+
+
+def ranks(processes: Iterable[psutil.Process]) -> frozenset[psutil.Process]:
+    """Those without which nothing is generated; MPI has others."""
+    return frozenset(process for process in processes if _is_rank(process))
+
+
+def _is_rank(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return any(RANK in part for part in process.cmdline())
+    return False
 
 
 def why_dead(llm: Any, ranks: Collection[psutil.Process]) -> str | None:
@@ -27,7 +41,7 @@ def why_dead(llm: Any, ranks: Collection[psutil.Process]) -> str | None:
         return "TensorRT-LLM failed in the background"
     if any(future.done() for future in getattr(executor, "mpi_futures", ())):
         return "TensorRT-LLM's executor has ended"
-    if not all(map(alive, ranks)):
+    if not all(map(is_alive, ranks)):
         return "a process of TensorRT-LLM's has died"
     return None
 

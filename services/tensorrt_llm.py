@@ -16,8 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import psutil
-
+from common.children import Children
 from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import EngineDead, InvalidValue, ServiceError, StartError
 from common.model import Model, text_config
@@ -40,7 +39,6 @@ from services._tensorrt_llm_arguments import (
     llm_arguments,
     sampler,
 )
-from services._tensorrt_llm_processes import descendants, kill, ranks, wait_until_gone
 from services._tensorrt_llm_request import (
     NO_GRAMMAR,
     OF_CPP_SAMPLER,
@@ -53,7 +51,7 @@ from services._tensorrt_llm_request import (
     one_line,
     sampling_params,
 )
-from services._tensorrt_llm_watch import Watch
+from services._tensorrt_llm_watch import Watch, ranks
 
 DEFAULT_ENVIRONMENT = {"TLLM_LOG_LEVEL": "WARNING", "DO_NOT_TRACK": "1"}
 WARM_UP = Sampling(
@@ -92,8 +90,7 @@ class TensorRTLLMEngine(Engine):
     _loading: asyncio.Future[None] | None = None
     _stopped = False
     _compiled: EngineConfig | None = None
-    _not_ours: frozenset[psutil.Process] = frozenset()
-    _started: frozenset[psutil.Process] = frozenset()
+    _children: Children | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
@@ -147,10 +144,10 @@ class TensorRTLLMEngine(Engine):
                 "setting 'model': TensorRT-LLM's PyTorch backend reads no AutoAWQ checkpoint; "
                 "compile an engine from it and set 'engine_dir', or give one that ModelOpt exported"
             )
-        self._not_ours = descendants()
+        self._children = children = Children()
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
         await asyncio.shield(self._loading)
-        self._watch = Watch(self._llm, ranks(self._started))
+        self._watch = Watch(self._llm, ranks(children.now()))
         report("warm-up")
         async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
             pass
@@ -174,7 +171,6 @@ class TensorRTLLMEngine(Engine):
         except Exception as error:
             reason = "; ".join(map(one_line, filter(None, (error, error.__cause__))))
             raise StartError(f"TensorRT-LLM cannot start: {reason}") from error
-        self._started = descendants() - self._not_ours
 
     def _llm_class(self) -> Any:
         """Raises StartError for engine arguments that it does not have."""
@@ -240,21 +236,24 @@ class TensorRTLLMEngine(Engine):
     async def stop(self) -> None:
         """Ask it to end its processes, then kill them: nothing in them needs saving."""
         self._stopped = True
-        deadline = time.monotonic() + STOP_TIMEOUT
         if self._watch is not None:
             self._watch.close()
+        if self._children is None:
+            return
+        deadline = time.monotonic() + STOP_TIMEOUT
         while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            kill(descendants() - self._not_ours)
+            self._children.kill()
             await asyncio.wait([self._loading], timeout=0.1)
-        ours = self._started | (descendants() - self._not_ours)
+        self._children.now()
         llm, self._llm = self._llm, None
         if llm is not None:
             # In a thread that nobody waits for: it waits for its processes without limit.
             thread = threading.Thread(target=_shutdown, args=(llm,), daemon=True)
             thread.start()
             await asyncio.to_thread(thread.join, STOP_TIMEOUT)
-        kill(ours)
-        await asyncio.to_thread(wait_until_gone, ours, time.monotonic() + STOP_TIMEOUT)
+        self._children.kill()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        await asyncio.to_thread(self._children.wait_until_gone, deadline)
 
 
 def _compiled(engine_dir: str) -> EngineConfig:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from common.children import descendants, is_alive
 from common.engine import Chunk
 from common.errors import EngineDead, InternalError, StartError
-from services._tensorrt_llm_processes import alive, descendants, ranks
+from services._tensorrt_llm_watch import ranks
 from services.tensorrt_llm import TensorRTLLMEngine
 from tests.tensorrt_llm.support import (
     END,
@@ -100,7 +101,7 @@ async def test_a_failure_in_the_background_is_told_to_everyone_within_a_second(
 async def test_a_killed_process_of_the_model_is_noticed_though_nothing_tells_of_it() -> None:
     async with running_engine() as engine:
         tasks = await waiting(engine, 3)
-        (rank,) = ranks(engine._started)
+        (rank,) = ranks(descendants())
         rank.kill()
         begun = time.monotonic()
         results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
@@ -137,12 +138,12 @@ async def test_stop_leaves_no_process_even_when_the_engine_hangs(
 ) -> None:
     before = descendants()
     async with running_engine() as engine:
-        started = engine._started
+        started = descendants() - before
         assert len(started) == 1
         monkeypatch.setattr("services.tensorrt_llm.STOP_TIMEOUT", 0.2)
         monkeypatch.setattr(engine._llm._executor, "shutdown", lambda: time.sleep(2))
-    assert not any(map(alive, started))
-    assert not [process for process in descendants() - before if alive(process)]
+    assert not any(map(is_alive, started))
+    assert not [process for process in descendants() - before if is_alive(process)]
 
 
 async def test_stop_while_loading_ends_what_was_begun(monkeypatch: pytest.MonkeyPatch) -> None:
