@@ -1,0 +1,64 @@
+"""The service over MLC-LLM's double: what its users see when it cannot start, and when it dies."""
+
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.contract.support import CHAT, assert_error, body_for, post
+from tests.mlc.builds import DEMO, write_build
+from tests.serving import Service, start_service
+
+STREAMS = 8
+
+
+def ends_with(service: Service) -> str:
+    """The line that says why the service ended, which it must do by itself."""
+    try:
+        assert service.process.wait(60) == 1
+    except subprocess.TimeoutExpired:
+        service.stop()
+        raise
+    service.http.close()
+    (line,) = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
+    return line
+
+
+def test_without_a_compiled_model_the_command_is_told_before_anything_starts() -> None:
+    service = start_service("mlc", wait=False)
+    line = ends_with(service)
+    assert "setting 'engine_dir': needed" in line
+    assert "mlc_llm compile" in line
+    assert "entry_service" not in service.log_text()
+
+
+def test_a_library_that_cannot_be_loaded_ends_the_service(tmp_path: Path) -> None:
+    build = write_build(tmp_path / "build")
+    (build / "lib.so").write_text("this is no library")
+    line = ends_with(start_service("mlc", wait=False, engine_dir=build))
+    assert "MLC-LLM cannot load the model: " in line
+
+
+@pytest.mark.parametrize("thread", ["loop", "stream"])
+def test_a_dead_engine_is_told_to_every_client_and_to_the_probes(thread: str) -> None:
+    body = body_for(CHAT, "Count from 1 to 40.", stream=True, max_tokens=3000, ignore_eos=True)
+    with start_service(
+        "mlc", engine_dir=DEMO, double_die_after=400, double_die_in=thread
+    ) as service:
+
+        def stream() -> dict[str, str]:
+            with httpx.stream("POST", service.url + CHAT, json=body, timeout=30) as response:
+                *_, last = [line for line in response.iter_lines() if line]
+            error: dict[str, str] = json.loads(last.removeprefix("data: "))["error"]
+            return error
+
+        with ThreadPoolExecutor(STREAMS) as pool:
+            errors = list(pool.map(lambda _: stream(), range(STREAMS)))
+        assert {error["code"] for error in errors} == {"engine_dead"}
+        for probe in ("/livez", "/readyz"):
+            assert_error(service.http.get(probe), 503, "engine_dead")
+        assert_error(post(service, CHAT), 503, "engine_dead")
+        assert "was told to end" in service.log_text()
