@@ -120,8 +120,7 @@ TUNING = _names(
     "request_stats_max_iterations enable_kv_cache_reuse enable_chunked_context gpu_device_ids "
     "participant_ids num_nodes decoding_mode lookahead_window_size lookahead_ngram_size "
     "lookahead_verification_set_size medusa_choices eagle_choices gpu_weights_percent "
-    "enable_context_fmha_fp32_acc multi_block_mode cuda_graph_mode cuda_graph_cache_size "
-    "guided_decoding_backend xgrammar_tokenizer_info_path"
+    "enable_context_fmha_fp32_acc multi_block_mode cuda_graph_mode cuda_graph_cache_size"
 )
 """Parameters of the model that `engine_args` may set."""
 

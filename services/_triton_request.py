@@ -1,7 +1,5 @@
 """What the model `tensorrt_llm` is asked and what it answers, as tensors."""
 
-import json
-import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +12,8 @@ from services._triton_repository import MODEL
 MAX_TOP_K = 1024
 """Of the engine's top-k kernel."""
 MAX_MESSAGE = 300
-REFUSED = re.compile(r"exceeds maximum input length|guided|grammar|schema", re.IGNORECASE)
-"""Errors that a request caused: in a stream they carry no status."""
+TOO_LONG = "exceeds maximum input length"
+"""In the error of a prompt that is: errors in a stream carry no status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +29,6 @@ class Part:
     seed: int
     ends: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
-
-
-def check_request(sampling: Sampling) -> None:
-    """Raises InvalidValue for what only this engine refuses."""
-    if sampling.json_schema is not None and sampling.min_tokens:
-        raise InvalidValue(
-            "min_tokens cannot be used with response_format on this backend: "
-            "a document is made in one piece",
-            param="min_tokens",
-        )
 
 
 async def once(
@@ -94,10 +82,6 @@ def _inputs(part: Part, sampling: Sampling, vocab_size: int) -> list[Any]:
         inputs.append(tensor("embedding_bias", bias, np.float32))
     if sampling.logprobs is not None:
         inputs.append(tensor("return_log_probs", [True], np.bool_))
-    if sampling.json_schema is not None:
-        inputs.append(tensor("guided_decoding_guide_type", ["json_schema"], np.object_))
-        schema = json.dumps(sampling.json_schema)
-        inputs.append(tensor("guided_decoding_guide", [schema], np.object_))
     return inputs
 
 
@@ -153,6 +137,6 @@ def _finish_reason(ids: Sequence[int], made: int, part: Part) -> FinishReason:
 def service_error(error: Exception) -> ServiceError:
     """Of an InferenceServerException that came in a stream."""
     text = " ".join(str(error).split())[:MAX_MESSAGE]
-    if REFUSED.search(text):
+    if TOO_LONG in text:
         return InvalidValue(f"the engine refuses the request: {text}")
     return InternalError(f"the engine failed: {text}")

@@ -7,7 +7,7 @@ response for itself. One stream per generation; cancelling the stream is what ab
 import dataclasses
 import random
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from common.supervision.ports import LOOPBACK, free_ports
 from services._tensorrt_engine_dir import EngineConfig, check_model
 from services._triton_client import LOCAL, REMOTE, StreamBroken, TritonClient
 from services._triton_repository import MODEL, write_repository
-from services._triton_request import Part, check_request
+from services._triton_request import Part
 from services._triton_server import (
     check_local,
     check_remote,
@@ -35,11 +35,7 @@ COMPILED = "it was decided when the engine was compiled"
 COUNTS_PROMPT = (
     "TensorRT-LLM 1.2 also counts the prompt's tokens, and its Triton backend cannot leave them out"
 )
-NO_GUIDED_DECODING = (
-    "guided decoding is off; set engine_args guided_decoding_backend to 'xgrammar' and "
-    "xgrammar_tokenizer_info_path to the file that generate_xgrammar_tokenizer_info.py writes"
-)
-REMOTE_GUIDED_DECODING = "whether a server elsewhere can follow a grammar is not known"
+ENDS_ALL = "a schema that cannot be compiled ends every running request of TensorRT-LLM's executor"
 
 
 class TritonEngine(Engine):
@@ -59,6 +55,7 @@ class TritonEngine(Engine):
         "presence_penalty": COUNTS_PROMPT,
         "frequency_penalty": COUNTS_PROMPT,
         "top_logprobs": "the engine gives the probability of the chosen token only",
+        "response_format": ENDS_ALL,
     }
     unsupported_settings = {
         "dtype": COMPILED,
@@ -93,14 +90,6 @@ class TritonEngine(Engine):
             check_remote(settings, settings.engine_url)
         else:
             check_local(settings)
-
-    def gaps(self) -> Mapping[str, str]:
-        arguments = self.settings.engine_args
-        if self.settings.engine_url is not None:
-            return {**self.unsupported, "response_format": REMOTE_GUIDED_DECODING}
-        if all(map(arguments.get, ("guided_decoding_backend", "xgrammar_tokenizer_info_path"))):
-            return self.unsupported
-        return {**self.unsupported, "response_format": NO_GUIDED_DECODING}
 
     @property
     def version(self) -> str:
@@ -152,7 +141,6 @@ class TritonEngine(Engine):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         sampling, ends = request.sampling, request.sampling.end_token_ids
-        check_request(sampling)
         self._server.check()
         seed = self._seeds.getrandbits(63) if sampling.seed is None else sampling.seed
         prompt, left = [*request.prompt_ids], sampling.max_tokens

@@ -14,10 +14,10 @@ import pytest
 from tests.serving import (
     REPOSITORY,
     Service,
-    double,
     interpreter,
     package_name,
     start_service,
+    with_double,
 )
 
 MODEL = Path(os.environ.get("MODEL") or REPOSITORY / "common" / "demo_model")
@@ -44,13 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Implicitly cleaning up:ResourceWarning")
 
 
-def _require(backend: str) -> None:
+def require_backend(backend: str) -> None:
     """Skip, or fail where all backends have to be tested, when the engine is not installed."""
     package = package_name(backend)
-    if package is None or double(backend) is not None:
+    if package is None:
         return
     code = f"import importlib.util, sys; sys.exit(not importlib.util.find_spec({package!r}))"
-    if subprocess.run([interpreter(backend), "-c", code]).returncode == 0:
+    environment = with_double({**os.environ}, backend)
+    if subprocess.run([interpreter(backend), "-c", code], env=environment).returncode == 0:
         return
     message = (
         f"{package} is not installed: python -m venv .venv-{backend} && "
@@ -65,7 +66,7 @@ def _require(backend: str) -> None:
 def backend_service(request: pytest.FixtureRequest) -> Iterator[Service]:
     """One service per backend, started when its first test runs."""
     backend: str = request.param
-    _require(backend)
+    require_backend(backend)
     with start_service(backend, **SETTINGS.get(backend, {})) as service:
         yield service
 

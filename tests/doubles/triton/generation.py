@@ -1,6 +1,5 @@
 """One generation of the backend: its tensors, its stop criteria, its way of streaming."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ USED = {
     "input_ids", "input_lengths", "request_output_len", "streaming", "exclude_input_in_output",
     "end_id", "pad_id", "runtime_top_k", "runtime_top_p", "temperature", "seed", "min_tokens",
     "repetition_penalty", "stop_words_list", "bad_words_list", "embedding_bias",
-    "return_log_probs", "guided_decoding_guide_type", "guided_decoding_guide",
+    "return_log_probs",
 }  # fmt: skip
 """Tensors whose meaning is here; the others are refused rather than ignored."""
 
@@ -49,11 +48,6 @@ def words(tensors: Tensors, name: str) -> list[list[int]]:
         found.append(ids[start:end])
         start = end
     return found
-
-
-def text(tensors: Tensors, name: str) -> str | None:
-    found = tensors.get(name)
-    return None if found is None else found.reshape(-1)[0].decode()
 
 
 class Generation:
@@ -114,18 +108,9 @@ class Generation:
             repetition_penalty=penalty,
             seed=number(tensors, "seed", 0),
             min_tokens=min_tokens,
-            end_ids=self._end_ids(tensors),
+            end_ids=frozenset([self._end_id] if self._end_id >= 0 else []),
             logit_bias=self._bias(tensors, settings.vocab_size),
-            json_schema=self._schema(tensors, settings),
         )
-
-    def _end_ids(self, tensors: Tensors) -> frozenset[int]:
-        """The generator's own; a guided document is followed by a stop token."""
-        if self._end_id >= 0:
-            return frozenset([self._end_id])
-        if "guided_decoding_guide" in tensors:
-            return frozenset(word[0] for word in self._stop_words)
-        return frozenset()
 
     @staticmethod
     def _bias(tensors: Tensors, vocab_size: int) -> dict[int, float]:
@@ -140,20 +125,6 @@ class Generation:
                 raise ValueError("this double knows bad words of one token")
             bias[word[0]] = FORBIDDEN
         return {int(token): float(bias[token]) for token in bias.nonzero()[0]}
-
-    @staticmethod
-    def _schema(tensors: Tensors, settings: BackendSettings) -> Any:
-        kind = text(tensors, "guided_decoding_guide_type")
-        if kind is None:
-            return None
-        if not settings.guided_decoding:
-            raise ValueError(
-                f"{FETCHING}Request is specified with GuidedDecodingParams, but GuidedDecoder is "
-                "not setup."
-            )
-        if kind != "json_schema":
-            raise ValueError(f"this double knows no guide of type {kind}")
-        return json.loads(text(tensors, "guided_decoding_guide") or "")
 
     def take(self, token: Token) -> bool:
         """A token from the generator; true when the answer is over."""

@@ -30,10 +30,8 @@ class BackendSettings:
     max_batch_size: int
     vocab_size: int
     exclude_input_in_output: bool
-    normalize_log_probs: bool
     cancellation_check_period: float
     """In seconds."""
-    guided_decoding: bool
 
 
 def read_settings(config: Mapping[str, Any]) -> BackendSettings:
@@ -46,6 +44,9 @@ def read_settings(config: Mapping[str, Any]) -> BackendSettings:
             raise ValueError(f"Cannot find parameter with name: {name}")
     if values["gpt_model_type"] != "inflight_fused_batching":
         raise ValueError("Invalid gpt_model_type. Must be v1/inflight_batching/...")
+    if boolean(values, "normalize_log_probs", default=True):
+        raise ValueError("this double gives probabilities among all tokens only")
+    fraction(values, "kv_cache_free_gpu_mem_fraction")
     engine = Path(values.get("gpt_model_path", ""))
     if not (engine / "rank0.engine").is_file():
         raise ValueError(f"Decoder (GPT) model path at {engine} does not exist.")
@@ -61,31 +62,20 @@ def read_settings(config: Mapping[str, Any]) -> BackendSettings:
         max_batch_size=limits["max_batch_size"],
         vocab_size=built["pretrained_config"]["vocab_size"],
         exclude_input_in_output=boolean(values, "exclude_input_in_output", default=False),
-        normalize_log_probs=boolean(values, "normalize_log_probs", default=True),
         cancellation_check_period=int(values.get("cancellation_check_period_ms", 100)) / 1000,
-        guided_decoding=guided_decoding(values),
     )
 
 
 def boolean(values: Mapping[str, str], name: str, *, default: bool) -> bool:
-    """The backend knows no other spellings."""
-    text = values.get(name)
-    if text is None:
-        return default
-    if text.lower() in ("true", "1"):
-        return True
-    if text.lower() in ("false", "0"):
-        return False
-    raise ValueError(f"Cannot convert {text} to a boolean.")
+    """One that is spelt in another way counts as missing."""
+    return {"true": True, "1": True, "false": False, "0": False}.get(
+        values.get(name, "").lower(), default
+    )
 
 
-def guided_decoding(values: Mapping[str, str]) -> bool:
-    backend, path = values["guided_decoding_backend"], values["xgrammar_tokenizer_info_path"]
-    if not backend or not path:
-        return False
-    if backend != "xgrammar":
-        raise ValueError("Guided decoding is currently supported with 'xgrammar' backend.")
-    info = json.loads(Path(path).read_text("utf-8"))
-    if info.keys() != {"encoded_vocab", "tokenizer_str", "stop_token_ids"}:
-        raise ValueError(f"{path} is not xgrammar's tokenizer info")
-    return True
+def fraction(values: Mapping[str, str], name: str) -> None:
+    if not 0 < float(values.get(name, 0.9)) < 1:
+        raise ValueError(
+            "unexpected error when creating modelInstanceState: Assertion failed: "
+            "freeGpuMemoryFraction < 1.F"
+        )

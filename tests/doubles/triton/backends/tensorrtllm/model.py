@@ -105,6 +105,7 @@ class TritonPythonModel:
 
         generation = request.generation
         self._running.add(request)
+        self._tell_usage()
         try:
             with self._submitting:
                 request.handle = self._generator.submit(
@@ -132,6 +133,9 @@ class TritonPythonModel:
         self._running.discard(request)
         assert request.handle is not None
         request.handle.abort()
+        self._tell_usage()
+
+    def _tell_usage(self) -> None:
         self._kv_cache.set(len(self._running) / self._settings.max_batch_size)
 
     def _count(self) -> None:

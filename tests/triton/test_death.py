@@ -1,0 +1,96 @@
+"""A tritonserver that dies under load: everyone is told at once, and it comes back."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.contract.support import GENERATE, body_for
+from tests.serving import Service, eventually
+from tests.triton.support import Told, Watchers, alive, below, server_of, triton
+
+TOLD_SECONDS = 1.0
+RESTART_SECONDS = 30.0
+
+
+def assert_told(told: list[Told], since: float) -> None:
+    for each in told:
+        assert each.last["error"]["code"] == "engine_dead", each.last
+        assert each.at - since < TOLD_SECONDS
+
+
+async def test_all_who_wait_are_told_within_a_second_and_the_server_comes_back(
+    tmp_path: Path,
+) -> None:
+    with triton(tmpdir=tmp_path) as service:
+        watchers = await Watchers(service).begin()
+        family = [*below(service.process.pid)]
+        died = time.monotonic()
+        server_of(service).kill()
+        told = await asyncio.gather(*watchers)
+        not_ready, living = service.http.get("/readyz"), service.http.get("/livez")
+        refused = service.http.post(GENERATE, json=body_for(GENERATE, "Hello"))
+        assert_told(told, died)
+        assert not_ready.status_code == refused.status_code == 503
+        assert "tritonserver has died and is being started again" in not_ready.text
+        assert living.status_code == 200
+        assert "being started again" in living.json()["reason"]
+        eventually(service.is_ready, RESTART_SECONDS, "the server is back")
+        assert service.http.post(GENERATE, json=body_for(GENERATE, "Hello")).status_code == 200
+        family += below(service.process.pid)
+    assert not [process for process in family if alive(process)]
+    assert not list(tmp_path.glob("triton-*"))
+
+
+def test_an_engine_that_dies_again_and_again_is_given_up() -> None:
+    service = triton(double_die_after=8)
+    try:
+
+        def dead() -> bool:
+            if service.is_ready():
+                answer = service.http.post("/v1/completions", json={"prompt": "One", "n": 4})
+                assert answer.status_code == 503
+            return service.http.get("/livez").status_code == 503
+
+        eventually(dead, 2 * RESTART_SECONDS, "the service is dead")
+        assert service.http.get("/readyz").json()["error"]["code"] == "engine_dead"
+    finally:
+        service.stop()
+
+
+async def test_a_client_that_leaves_frees_its_place_in_the_engine(service: Service) -> None:
+    watchers = await Watchers(service).begin()
+    assert usage(service) > 0
+    for watcher in watchers:
+        watcher.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
+    eventually(lambda: usage(service) == 0, TOLD_SECONDS, "the engine has nothing to do")
+
+
+def usage(service: Service) -> float:
+    """How full the engine says that its KV cache is; ours is what it said the last time."""
+    name = "nv_trt_llm_kv_cache_block_metrics{"
+    lines = service.http.get("/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith(name)).rpartition(" ")[2])
+
+
+def test_the_engines_page_of_metrics_follows_ours(service: Service) -> None:
+    usage(service)
+    text = service.http.get("/metrics").text
+    ours, theirs = text.index("gen_ai_server_"), text.index("nv_inference_request_success")
+    assert ours < theirs
+    assert "gen_ai_server_kv_cache_usage_ratio{" in text
+
+
+@pytest.mark.parametrize("field", ["min_tokens", "logit_bias"])
+def test_fields_of_every_kind_at_once(service: Service, field: str) -> None:
+    """Ends, bans, biases, seeds and log-probabilities do not get in each other's way."""
+    value = {"min_tokens": 12, "logit_bias": {"5": -100}}[field]
+    body = {"prompt": "One, two,", "max_tokens": 20, "temperature": 1.5, "seed": 3, "logprobs": 0}
+    body |= {"stop_token_ids": [7, 9], field: value}
+    first, second = (service.http.post("/v1/completions", json=body).json() for _ in range(2))
+    assert first["choices"] == second["choices"]
+    tokens = first["usage"]["completion_tokens"]
+    assert len(first["choices"][0]["logprobs"]["tokens"]) == tokens
+    assert 12 <= tokens <= 20 or field != "min_tokens"

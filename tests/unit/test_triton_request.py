@@ -1,0 +1,57 @@
+"""Responses of the model `tensorrt_llm` as chunks. The fields are those of ModelInferResponse."""
+
+import struct
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from common.errors import InternalError, InvalidValue
+from services._triton_request import Part, chunk, service_error
+
+PART = Part([1, 2], max_tokens=4, seed=0, ends=frozenset({7}))
+
+
+def response(ids: list[int], logprobs: list[float] | None = None, *, final: bool = False) -> Any:
+    outputs = {"sequence_length": struct.pack("i", len(ids)), "output_ids": packed("i", ids)}
+    if logprobs is not None:
+        outputs["output_log_probs"] = packed("f", logprobs)
+    return SimpleNamespace(
+        outputs=[SimpleNamespace(name=name) for name in outputs],
+        raw_output_contents=list(outputs.values()),
+        parameters={"triton_final_response": SimpleNamespace(bool_param=final)},
+    )
+
+
+def packed(kind: str, values: list[Any]) -> bytes:
+    return struct.pack(f"{len(values)}{kind}", *values)
+
+
+def test_new_tokens_have_the_last_of_the_log_probabilities_so_far() -> None:
+    found = chunk(response([5, 6], [-0.25, -0.5, -1.0]), PART, 1, wants_logprobs=True)
+    assert found.token_ids == [5, 6]
+    assert found.logprobs is not None
+    assert [(entry.token_id, entry.logprob) for entry in found.logprobs] == [(5, -0.5), (6, -1.0)]
+    assert found.finish_reason is None
+
+
+@pytest.mark.parametrize(
+    ("ids", "made", "reason"), [([7], 1, "stop"), ([3], 3, "length"), ([7], 3, "stop")]
+)
+def test_the_reason_follows_from_the_last_token_and_the_count(
+    ids: list[int], made: int, reason: str
+) -> None:
+    found = chunk(response(ids, final=True), PART, made, wants_logprobs=False)
+    assert found.finish_reason == reason
+
+
+@pytest.mark.parametrize("ids", [[], [3]])
+def test_an_end_that_nothing_explains_is_an_error(ids: list[int]) -> None:
+    with pytest.raises(InternalError, match="of 4 tokens without an end"):
+        chunk(response(ids, final=True), PART, 1, wants_logprobs=False)
+
+
+def test_a_prompt_that_is_too_long_is_the_clients_mistake() -> None:
+    text = "Executor failed: Prompt length (9) exceeds maximum input length (8).\nMore"
+    assert isinstance(service_error(Exception(text)), InvalidValue)
+    assert isinstance(service_error(Exception("CUDA out of memory")), InternalError)
