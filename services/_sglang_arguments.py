@@ -15,6 +15,7 @@ RESERVED: Mapping[str, str] = {
     "incremental_streaming_output": "the service needs it",
     "is_embedding": "the service generates",
     "model_path": "use the setting 'model'",
+    "node_rank": "the service is the first node",
     "preferred_sampling_params": "every request is complete",
     "skip_tokenizer_init": "min_tokens and response_format need SGLang's tokenizer",
     "tokenizer_worker_num": "the service's process is the one that takes requests",

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 
-def load_engine(arguments: dict[str, Any]) -> Any:
+def load_engine(arguments: dict[str, Any], spared: frozenset[psutil.Process]) -> Any:
     """SGLang's Engine with its children started; blocks until the model is loaded.
 
     The children get SIGKILL when the thread that started them ends (PR_SET_PDEATHSIG).
@@ -19,7 +19,8 @@ def load_engine(arguments: dict[str, Any]) -> Any:
 
     class TamedEngine(Engine):
         def shutdown(self) -> None:
-            """SGLang's own kills every child of this process, and is called at exit."""
+            """Called at exit; SGLang's own kills every child of this process."""
+            kill(descendants() - spared)
 
     engine = TamedEngine(**arguments)
     # Made for this thread, and for methods that are not used here.

@@ -129,7 +129,7 @@ class SGLangEngine(Engine):
             raise StartError("stopped while loading")
         try:
             with stop_signals_blocked():
-                self._engine = load_engine(arguments)
+                self._engine = load_engine(arguments, self._not_ours)
         except Exception as error:
             raise StartError(f"SGLang cannot load the model: {one_line(error)}") from error
         self._started = descendants() - self._not_ours

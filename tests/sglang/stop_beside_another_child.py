@@ -1,8 +1,12 @@
-"""A process that starts and stops SGLang and has another child; it prints who was who."""
+"""A process that starts SGLang, has another child too, and stops SGLang or only ends itself.
+
+It prints who was who.
+"""
 
 import asyncio
 import json
 import subprocess
+import sys
 
 import psutil
 
@@ -11,14 +15,15 @@ from common.settings import Settings
 from services.sglang import SGLangEngine
 
 
-async def start_and_stop() -> list[int]:
-    """The processes that the engine had."""
+async def start(*, stop: bool) -> list[int]:
+    """The processes that the engine has or had."""
     settings = Settings()
     before = children()
     engine = SGLangEngine(settings, open_model(settings, DEMO_MODEL))
     await engine.start(lambda phase: None)
     started = children() - before
-    await engine.stop()
+    if stop:
+        await engine.stop()
     return [child.pid for child in started]
 
 
@@ -29,7 +34,8 @@ def children() -> set[psutil.Process]:
 def main() -> None:
     nowhere = subprocess.DEVNULL
     other = subprocess.Popen(["sleep", "600"], stdout=nowhere, stderr=nowhere)
-    print(json.dumps({"other": other.pid, "engine": asyncio.run(start_and_stop())}))
+    started = asyncio.run(start(stop=sys.argv[1] == "stop"))
+    print(json.dumps({"other": other.pid, "engine": started}))
 
 
 if __name__ == "__main__":

@@ -110,21 +110,25 @@ def environ(process: psutil.Process) -> str:
         return ""
 
 
-def test_a_client_that_leaves_frees_its_place_in_the_scheduler() -> None:
+def test_an_answer_that_ends_early_frees_its_place_in_the_scheduler() -> None:
     with start_service("sglang", max_concurrency=1) as service:
+        usage = "kv_cache_usage_ratio"
         body = {"prompt": "hello", "max_tokens": LONG, "ignore_eos": True}
         with service.http.stream("POST", "/generate", json=body) as response:
             next(response.iter_raw())
-            assert Samples(service)["kv_cache_usage_ratio"] > 0
-        eventually(lambda: Samples(service)["kv_cache_usage_ratio"] == 0, 5, "it has been aborted")
-        assert service.http.post("/generate", json={"prompt": "hello"}).status_code == 200
+            assert Samples(service)[usage] > 0
+        eventually(lambda: Samples(service)[usage] == 0, 5, "the client has left")
+        stopped = service.http.post("/generate", json=body | {"stop": ["e", "a", "o"]})
+        assert stopped.status_code == 200
+        eventually(lambda: Samples(service)[usage] == 0, 5, "a stop string has come")
 
 
-def test_stopping_ends_its_own_processes_and_no_other_child(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["stop", "exit"])
+def test_its_end_ends_its_own_processes_and_no_other_child(how: str, tmp_path: Path) -> None:
     """The service's guardian is such a child."""
     environment = with_double({**os.environ, "BENTOML_HOME": str(tmp_path)}, "sglang")
     done = subprocess.run(
-        [interpreter("sglang"), "-m", "tests.sglang.stop_beside_another_child"],
+        [interpreter("sglang"), "-m", "tests.sglang.stop_beside_another_child", how],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,

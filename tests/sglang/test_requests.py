@@ -82,14 +82,13 @@ def test_a_repeated_prompt_is_found_in_the_cache(small: Service) -> None:
 
 
 def test_log_probabilities_are_those_before_the_temperature(small: Service) -> None:
-    def first(temperature: float) -> float:
-        value = answer(
-            small, CHAT, UNSURE, temperature=temperature, top_k=1, max_tokens=1, logprobs=True
-        )
-        logprob: float = value["choices"][0]["logprobs"]["content"][0]["logprob"]
-        return logprob
+    def alternatives(temperature: float) -> list[Body]:
+        fields = {"temperature": temperature, "max_tokens": 1}
+        value = answer(small, CHAT, UNSURE, **fields, logprobs=True, top_logprobs=3)
+        found: list[Body] = value["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        return found
 
-    assert first(0.5) == first(2) == first(0)
+    assert alternatives(0.5) == alternatives(2) == alternatives(0)
 
 
 def test_min_tokens_and_a_document_exclude_each_other(small: Service) -> None:

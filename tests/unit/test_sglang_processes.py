@@ -1,0 +1,37 @@
+"""The watch over SGLang's processes."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from services._sglang_processes import Watch
+
+
+@pytest.mark.parametrize("code", [0, 1])
+async def test_any_end_of_a_process_is_noticed_at_once(code: int) -> None:
+    """SGLang's own watch lets an exit code of 0 pass."""
+    ended = asyncio.Event()
+    lasting, ending = processes("import time; time.sleep(60)", f"input(); raise SystemExit({code})")
+    with lasting, ending:
+        watch = Watch([lasting.pid, ending.pid], ended.set)
+        assert ending.stdin is not None
+        ending.stdin.write(b"\n")
+        ending.stdin.close()
+        await asyncio.wait_for(ended.wait(), 10)
+        watch.close()
+        lasting.kill()
+
+
+async def test_a_closed_watch_is_silent() -> None:
+    (ending,) = processes("pass")
+    with ending:
+        watch = Watch([ending.pid], lambda: pytest.fail("it was closed"))
+        watch.close()
+        ending.wait()
+        await asyncio.sleep(0)
+
+
+def processes(*code: str) -> list[subprocess.Popen[bytes]]:
+    return [subprocess.Popen([sys.executable, "-c", each], stdin=subprocess.PIPE) for each in code]
