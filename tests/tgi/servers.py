@@ -1,0 +1,85 @@
+"""The double of TGI by itself, as a server that runs elsewhere."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from common.model import DEMO_MODEL
+from common.supervision.ports import free_ports
+from tests.serving import REPOSITORY, eventually
+
+LAUNCHER = REPOSITORY / "tests" / "doubles" / "tgi" / "bin" / "text-generation-launcher"
+
+
+@dataclass
+class Server:
+    """`process` is the launcher."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    flags: list[str]
+    environment: dict[str, str]
+
+    def start(self) -> None:
+        """Return when it is healthy."""
+        self.process = subprocess.Popen(
+            [LAUNCHER, *self.flags], env=self.environment, stdout=subprocess.DEVNULL
+        )
+        eventually(self._healthy, 30, "TGI is healthy")
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+
+    def _healthy(self) -> bool:
+        assert self.process.poll() is None, "TGI has ended"
+        try:
+            return httpx.get(f"{self.url}/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def server(
+    folder: Path, *flags: object, model: Path = DEMO_MODEL, **double: object
+) -> Iterator[Server]:
+    """`double` are its variables: die_after=5 is DOUBLE_DIE_AFTER."""
+    (port,) = free_ports(1)
+    fixed = ["--model-id", model, "--hostname", "127.0.0.1", "--port", port]
+    files = ["--shard-uds-path", folder / "shard", "--graceful-termination-timeout", 1]
+    variables = {f"DOUBLE_{name.upper()}": str(value) for name, value in double.items()}
+    found = Server(
+        subprocess.Popen(["true"]),
+        f"http://127.0.0.1:{port}",
+        [str(flag) for flag in (*fixed, *files, *flags)],
+        {**os.environ, **variables},
+    )
+    found.process.wait()
+    found.start()
+    try:
+        yield found
+    finally:
+        if found.process.poll() is None:
+            found.stop()
+
+
+def family(launcher: psutil.Process) -> list[psutil.Process]:
+    """The launcher, its shard and its router, in this order."""
+    found = launcher.children()
+    router = next(
+        process for process in found if "tgi_double.router" in " ".join(process.cmdline())
+    )
+    shard = next(process for process in found if process != router)
+    return [launcher, shard, router]
+
+
+def parts(**values: Any) -> dict[str, Any]:
+    return {"details": True, "max_new_tokens": 5, **values}
