@@ -120,6 +120,7 @@ def _penalties(sampling: Sampling, prompt_tokens: int, dialect: Dialect) -> dict
     temperature before, unlike elsewhere."""
     scale = sampling.temperature or 1.0
     seed = dialect.seeds.getrandbits(63) if sampling.seed is None else sampling.seed % 2**64
+    counts = sampling.presence_penalty or sampling.frequency_penalty
     return {
         "seed": seed,
         "min_p": None if sampling.temperature == 0 else sampling.min_p or None,
@@ -131,7 +132,7 @@ def _penalties(sampling: Sampling, prompt_tokens: int, dialect: Dialect) -> dict
         "presence_penalty": sampling.presence_penalty / scale or None,
         "frequency_penalty": sampling.frequency_penalty / scale or None,
         # Otherwise these two would count the prompt's tokens.
-        "prompt_ignore_length": prompt_tokens,
+        "prompt_ignore_length": prompt_tokens if counts else None,
     }
 
 

@@ -7,7 +7,6 @@ detokenizing workers have nothing to do, for ids come out and shared code makes 
 
 import asyncio
 import contextlib
-import os
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -53,7 +52,6 @@ from services._tensorrt_llm_request import (
 )
 from services._tensorrt_llm_watch import Watch, ranks
 
-DEFAULT_ENVIRONMENT = {"TLLM_LOG_LEVEL": "WARNING", "DO_NOT_TRACK": "1"}
 WARM_UP = Sampling(
     max_tokens=2,
     temperature=0.9,
@@ -133,8 +131,6 @@ class TensorRTLLMEngine(Engine):
 
     async def start(self, report: Callable[[Phase], None]) -> None:
         report("load")
-        for name, value in DEFAULT_ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
         if self.settings.engine_dir is not None:
             self._compiled = compiled = _compiled(self.settings.engine_dir)
             check_model(compiled, self.model)

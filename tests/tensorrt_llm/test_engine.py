@@ -99,9 +99,10 @@ async def test_a_failure_in_the_background_is_told_to_everyone_within_a_second(
 
 
 async def test_a_killed_process_of_the_model_is_noticed_though_nothing_tells_of_it() -> None:
+    before = descendants()
     async with running_engine() as engine:
         tasks = await waiting(engine, 3)
-        (rank,) = ranks(descendants())
+        (rank,) = ranks(descendants() - before)
         rank.kill()
         begun = time.monotonic()
         results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)

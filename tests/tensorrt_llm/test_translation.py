@@ -38,7 +38,7 @@ def test_nothing_is_left_to_the_engines_defaults() -> None:
     assert params.seed is not None
     assert params.detokenize is False
     assert params.ignore_eos is False
-    for name in ("min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"):
+    for name in ("min_p", "repetition_penalty", "presence_penalty", "prompt_ignore_length"):
         assert getattr(params, name) is None, name
 
 
