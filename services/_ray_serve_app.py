@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ STATUS_INTERVAL = 1.0
 OBJECT_STORE_BYTES = 256 * 2**20
 """Of a cluster of our own: requests and answers are small, and Ray would take 30 % of memory."""
 QUIET = {"enable_access_log": False, "log_level": "WARNING"}
+INGRESS: dict[str, Any] = {"num_replicas": 1, "ray_actor_options": {"num_cpus": 0.1}}
+HEARD = ("LLMServer", "ServeController")
+"""In the names of actors whose output is ours. HTTP tells enough of the others, which have three
+tracebacks for each request whose client leaves."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -45,6 +50,7 @@ def main(plan: dict[str, Any]) -> int:
         status.write(error=f"Ray cannot be started or reached: {one_line(str(error))}")
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    hear_only(HEARD)
     try:
         deploy(plan)
         stay(plan, status)
@@ -75,6 +81,20 @@ def connect(plan: dict[str, Any]) -> None:
     )
 
 
+def hear_only(names: tuple[str, ...]) -> None:
+    """Drop the output of all other actors, which Ray prints here."""
+    from ray._private.ray_logging import global_worker_stdstream_dispatcher as dispatcher
+
+    def listening(handle: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+        def hear(data: dict[str, Any]) -> None:
+            if any(name in (data.get("actor_name") or "") for name in names):
+                handle(data)
+
+        return hear
+
+    dispatcher.handlers = [(name, listening(handle)) for name, handle in dispatcher.handlers]
+
+
 def leave(plan: dict[str, Any]) -> None:
     """Take the app off a cluster that stays; one of our own ends with this process."""
     if plan["ray"]["ray_address"] is not None:
@@ -91,12 +111,11 @@ def deploy(plan: dict[str, Any]) -> None:
     own = plan["ray"]["ray_address"] is None
     # It would show the replicas' environment, secrets included.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    ingress = {"num_replicas": 1, "ray_actor_options": {"num_cpus": 0.1}}
     try:
         app = build_openai_app(
             {
                 "llm_configs": [llm_config(plan)],
-                "ingress_deployment_config": ingress | plan["ray"]["ingress_deployment_config"],
+                "ingress_deployment_config": INGRESS | plan["ray"]["ingress_deployment_config"],
             }
         )
         serve.start(

@@ -12,12 +12,12 @@ ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
+    "RAYLLM_VLLM_ENGINE_CLS": "services._ray_serve_engine.ReplicaEngine",
 }
 CPU_ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     # Nothing is compiled but what the first request for log-probabilities would wait 17 s for.
     "TORCHDYNAMO_DISABLE": "1",
-    "RAYLLM_VLLM_ENGINE_CLS": "services._ray_serve_cpu.CPUEngine",
 }
 CPU_MAX_SEQUENCES = 256
 CPU_KV_CACHE_BYTES = 2**30
@@ -89,7 +89,7 @@ def cpu_arguments(plan: dict[str, Any]) -> dict[str, Any]:
         "max_num_seqs": min(plan["max_concurrency"], CPU_MAX_SEQUENCES),
         "kv_cache_memory_bytes": kv_cache,
         "enforce_eager": True,
-        "worker_extension_cls": "services._ray_serve_amx.AMX",
+        "worker_extension_cls": "services._vllm_amx.AMX",
     }
 
 
