@@ -72,13 +72,12 @@ class Client:
         body = {"model": model_id, "prompt": text, "add_special_tokens": False}
         try:
             async with self._session.post(f"{self.url}/tokenize", json=body) as response:
-                response.raise_for_status()
                 answer = orjson.loads(await response.read())
                 return answer["tokens"], answer["max_model_len"]
         except (aiohttp.ClientError, OSError, KeyError, orjson.JSONDecodeError) as error:
             raise StartError(
                 f"setting 'engine_url': what answers at {self.url!r} is no app of Ray Serve LLM "
-                f"with vLLM: {error!r:.200}"
+                f"with vLLM: it does not tokenize ({type(error).__name__})"
             ) from None
 
     async def scrape(self, url: str) -> str:

@@ -17,6 +17,7 @@ OF_A_LAUNCH = (
     "chunked_prefill",
     "dtype",
     "engine_args",
+    "engine_dir",
     "gpu_memory_utilization",
     "kv_cache_gib",
     "prefix_caching",
