@@ -126,8 +126,9 @@ class TGIEngine(Engine):
                 f"setting 'max_model_len': {length} is more than the {limit} tokens of TGI at "
                 f"{client.url} (its flag --max-total-tokens); allowed is at most that"
             )
-        expected = await tokenizer.encode(SAMPLE, add_special_tokens=True)
-        found = await client.encode(SAMPLE)
+        sample = SAMPLE + "".join(tokenizer.special_tokens.values())
+        expected = await tokenizer.encode(sample, add_special_tokens=True)
+        found = await client.encode(sample)
         if found != expected:
             raise StartError(
                 f"setting 'model': TGI at {client.url} serves {info.get('model_id')!r}, which has "
