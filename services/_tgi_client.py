@@ -19,7 +19,8 @@ from services._tgi_request import service_error
 JSON = {"content-type": "application/json"}
 SHORT = aiohttp.ClientTimeout(total=5)
 """Seconds for what takes no forward pass."""
-STREAM = aiohttp.ClientTimeout(total=None, sock_connect=5)
+STREAM = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
+"""A stream has a comment every 15 seconds, also while its request waits."""
 BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 

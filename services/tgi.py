@@ -47,7 +47,7 @@ class TGIEngine(Engine):
     title = "TGI"
     release = "3.3.5"
     interface = "`text-generation-launcher` as a child, or a running server; `/generate_stream`"
-    tested = Tested(contract="a double that validates by TGI's OpenAPI document")
+    tested = Tested(contract="its OpenAPI document, source of 3.3")
     unsupported = {
         "frequency_penalty": "TGI subtracts a token's share of prompt and answer, not its count",
         "logit_bias": "TGI's requests have no bias",
