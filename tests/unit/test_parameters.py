@@ -124,7 +124,8 @@ def test_a_gap_refuses_only_what_would_change_the_output(
 
 def engine(generation_config: dict[str, Any], unsupported: dict[str, str]) -> Engine:
     model = SimpleNamespace(generation_config=generation_config)
-    return cast(Engine, SimpleNamespace(model=model, name="some", unsupported=unsupported))
+    named = SimpleNamespace(model=model, name="some", gaps=lambda: unsupported)
+    return cast(Engine, named)
 
 
 def test_a_models_default_is_left_out_where_the_engine_cannot_honour_it() -> None:
