@@ -6,7 +6,6 @@ from typing import Any
 import aiohttp
 import orjson
 
-from common.errors import StartError
 from common.supervision.sse import sse_data
 
 CONNECT_TIMEOUT = 10.0
@@ -66,19 +65,6 @@ class Client:
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError):
             return []
         return [model["id"] for model in answer.get("data", ())]
-
-    async def tokenize(self, model_id: str, text: str) -> tuple[list[int], int]:
-        """The ids of `text`, and the app's context length. Raises StartError."""
-        body = {"model": model_id, "prompt": text, "add_special_tokens": False}
-        try:
-            async with self._session.post(f"{self.url}/tokenize", json=body) as response:
-                answer = orjson.loads(await response.read())
-                return answer["tokens"], answer["max_model_len"]
-        except (aiohttp.ClientError, OSError, KeyError, orjson.JSONDecodeError) as error:
-            raise StartError(
-                f"setting 'engine_url': what answers at {self.url!r} is no app of Ray Serve LLM "
-                f"with vLLM: it does not tokenize ({type(error).__name__})"
-            ) from None
 
     async def scrape(self, url: str) -> str:
         """Empty when nothing answers there."""

@@ -15,7 +15,7 @@ GATEWAY = (404, 408, 502, 503, 504)
 
 def refusal(status: int, body: bytes) -> ServiceError | None:
     """The error of an HTTP status; None when the app is lost."""
-    reason = _message(_parsed(body))
+    reason = message(body)
     if 400 <= status < 500 and status not in GATEWAY:
         return InvalidValue(f"vLLM refuses the request: {reason}")
     if status in GATEWAY or any(sign in body for sign in LOST):
@@ -27,23 +27,25 @@ def event_error(error: dict[str, Any]) -> ServiceError | None:
     """The error of an event in a stream; None when the engine is lost."""
     code = error.get("code")
     if isinstance(code, int) and 400 <= code < 500:
-        return InvalidValue(f"vLLM refuses the request: {_message({'error': error})}")
+        return InvalidValue(f"vLLM refuses the request: {_short(error.get('message'))}")
     return None
 
 
-def _parsed(body: bytes) -> Any:
+def message(body: bytes) -> str:
+    """What the body of an error says, whichever of Ray's parts has made it."""
     try:
-        return orjson.loads(body)
+        said = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
+        said = body.decode("utf-8", "replace")
+    if isinstance(said, dict):
+        error = said.get("error")
+        said = error.get("message") if isinstance(error, dict) else said.get("detail")
+    return _short(said)
 
 
-def _message(body: Any) -> str:
+def _short(text: Any) -> str:
     """Without request ids, and without the rejected value, which may be of the prompt."""
-    if isinstance(body, dict):
-        error = body.get("error")
-        body = error.get("message") if isinstance(error, dict) else body.get("detail")
-    text = " ".join(str(body).split()).removeprefix("Message: ")
+    text = " ".join(str(text).split()).removeprefix("Message: ")
     for tail in (" (Request ID: ", ", Internal exception: ", " (parameter="):
         text = text.partition(tail)[0]
-    return text[:MAX_MESSAGE]
+    return str(text[:MAX_MESSAGE])

@@ -53,6 +53,25 @@ def completion_body(request: GenerateRequest, model_id: str) -> dict[str, Any]:
     return body
 
 
+def introduction(model_id: str, text: str, max_tokens: int) -> dict[str, Any]:
+    """Asks for the ids of `text`, and for as many tokens as the context is to hold."""
+    return {
+        "model": model_id,
+        "prompt": text,
+        "add_special_tokens": False,
+        "stream": True,
+        "return_token_ids": True,
+        "max_tokens": max(1, max_tokens),
+    }
+
+
+def prompt_ids(event: Mapping[str, Any] | None) -> list[int] | None:
+    """Of the first event; None where there are none."""
+    choices = (event or {}).get("choices") or [{}]
+    ids: list[int] | None = choices[0].get("prompt_token_ids")
+    return ids
+
+
 def chunk(choice: Mapping[str, Any], wanted_logprobs: int | None) -> Chunk:
     """Of one event's only choice."""
     logprobs = None

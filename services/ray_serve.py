@@ -19,10 +19,16 @@ from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, RemoteServer
 from services._ray_serve_client import Client, Refused
-from services._ray_serve_errors import event_error, refusal
+from services._ray_serve_errors import event_error, message, refusal
 from services._ray_serve_launch import Launch
 from services._ray_serve_metrics import kv_cache_usage, vllm_series
-from services._ray_serve_request import cached_tokens, chunk, completion_body
+from services._ray_serve_request import (
+    cached_tokens,
+    chunk,
+    completion_body,
+    introduction,
+    prompt_ids,
+)
 from services._ray_serve_settings import (
     UNSUPPORTED_SETTINGS,
     app_url,
@@ -104,14 +110,25 @@ class RayServeEngine(Engine):
     async def _meet(self, client: Client) -> None:
         """Raises StartError for a running app that is not the one of our model."""
         self._model_id = choose_model(await client.models(), self.settings, self.model)
-        ids, limit = await client.tokenize(self._model_id, SAMPLE)
-        if limit < self.model.max_model_len:
-            raise StartError(
-                f"setting 'max_model_len': the app's context is {limit} tokens, ours "
-                f"{self.model.max_model_len}; allowed is at most {limit}"
-            )
         tokenizer = Tokenizer.from_file(str(self.model.path / "tokenizer.json"))
-        if ids != tokenizer.encode(SAMPLE, add_special_tokens=False).ids:
+        ids = tokenizer.encode(SAMPLE, add_special_tokens=False).ids
+        body = introduction(self._model_id, SAMPLE, self.model.max_model_len - len(ids))
+        try:
+            async with aclosing(client.completion(body, "introduction")) as events:
+                theirs = prompt_ids(await anext(events))
+        except Refused as error:
+            raise StartError(
+                f"setting 'max_model_len': the app refuses {self.model.max_model_len} tokens: "
+                f"{message(error.body)}"
+            ) from None
+        except aiohttp.ClientError as error:
+            raise StartError(f"setting 'engine_url': the app broke off: {error!r}") from None
+        if theirs is None:
+            raise StartError(
+                f"setting 'engine_url': the app at {client.url!r} gives no token ids; allowed is "
+                f"one of Ray Serve LLM {self.release} with vLLM"
+            )
+        if ids != theirs:
             raise StartError(
                 f"setting 'model': the app's model {self._model_id!r} has another tokenizer than "
                 f"{self.model.path}; give the directory or hub id of the model that it serves"

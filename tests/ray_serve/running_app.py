@@ -37,6 +37,15 @@ ENGINE_LOST = {
     "param": None,
     "code": 500,
 }
+TOO_LONG = {
+    "error": {
+        "message": "Message: This model's maximum context length is 64 tokens. (parameter="
+        "input_tokens, value=41) (Request ID: 1), Internal exception: ray",
+        "type": "OpenAIHTTPException",
+        "param": None,
+        "code": 400,
+    }
+}
 REFUSED = {
     "message": "token_id(s) [100000] in logit_bias contain out-of-vocab token ids. Vocabulary "
     "size: 768 (parameter=logit_bias, value=[100000])",
@@ -79,20 +88,26 @@ class RunningApp:
     async def list_models(self, request: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": name} for name in self.models]})
 
-    async def tokenize(self, request: web.Request) -> web.Response:
-        text = (await request.json())["prompt"]
-        ids = Tokenizer.from_file(str(self.tokenizer)).encode(text, add_special_tokens=False).ids
-        return web.json_response({"tokens": ids, "max_model_len": self.context})
+    def encode(self, text: str) -> list[int]:
+        tokenizer = Tokenizer.from_file(str(self.tokenizer))
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         self.body = await request.json()
         if self.refusal is not None:
             status, body = self.refusal
             return web.json_response(body, status=status)
+        stream = self.stream
+        if isinstance(self.body["prompt"], str):
+            ids = self.encode(self.body["prompt"])
+            if len(ids) + self.body["max_tokens"] > self.context:
+                return web.json_response(TOO_LONG, status=400)
+            choice = {"text": "", "finish_reason": None, "token_ids": [5]}
+            stream = [event({"choices": [{**choice, "prompt_token_ids": ids}]})]
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         try:
-            for piece in self.stream:
+            for piece in stream:
                 await response.write(piece)
         except ConnectionError:
             self.left = True
@@ -105,7 +120,6 @@ async def running_app() -> AsyncIterator[RunningApp]:
     server = web.Application()
     server.router.add_get("/llm/v1/models", app.list_models)
     server.router.add_post("/llm/v1/completions", app.complete)
-    server.router.add_post("/llm/tokenize", app.tokenize)
     runner = web.AppRunner(server)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

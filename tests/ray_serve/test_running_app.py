@@ -168,7 +168,7 @@ async def test_an_app_of_several_models_gives_the_one_that_is_named() -> None:
 
 
 async def test_an_app_of_another_model_or_of_less_context_is_refused(tmp_path: Path) -> None:
-    assert "allowed is at most 64" in await refused(context=64)
+    assert "maximum context length is 64 tokens." in await refused(context=64)
     other = json.loads((DEMO_MODEL / "tokenizer.json").read_text("utf-8"))
     vocabulary = other["model"]["vocab"]
     vocabulary["1"], vocabulary["2"] = vocabulary["2"], vocabulary["1"]

@@ -1,0 +1,129 @@
+"""An app on a cluster of two nodes, a replica on each: used by its address, then with a node killed
+under load. The tests build on each other's state, in their order."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.support import CHAT, COMPLETIONS, GENERATE, answer, model_card, text_of
+from tests.ray_serve.conftest import TwoNodes
+from tests.serving import Service, start_service
+
+TOKENS = 200
+STREAMS = 6
+"""On each of the two APIs: the load."""
+AFTER = 12.0
+"""Seconds of load after the kill."""
+PROMPT = "What is the capital of France?"
+BODY = {"prompt": PROMPT, "max_tokens": TOKENS, "temperature": 0, "ignore_eos": True}
+FRANCE = "The capital of France is Paris."
+
+
+@pytest.fixture(scope="module")
+def app_url(on_two_nodes: Service, two_nodes: TwoNodes) -> str:
+    """Where the app is, by Serve's own list of routes."""
+    (route,) = httpx.get(f"{two_nodes.serve_url}/-/routes").json()
+    return f"{two_nodes.serve_url}{route}"
+
+
+def test_a_running_app_serves_by_its_address(app_url: str) -> None:
+    with start_service("ray_serve", engine_url=app_url) as service:
+        card = model_card(service)
+        assert card["backend"] == "ray_serve"
+        assert text_of(answer(service, CHAT, PROMPT, temperature=0)) == FRANCE
+        assert service.http.get("/readyz").status_code == 200
+
+
+@dataclass
+class Load:
+    """What became of each request; `told` are errors, `silent` would be an answer cut unnoticed."""
+
+    whole: str
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failed_at: list[float] = field(default_factory=list)
+    stopped: bool = False
+    wanted: int = 4 * STREAMS
+    warm: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once as many answers as `wanted` have finished."""
+
+    def count(self, outcome: str) -> None:
+        self.outcomes[outcome] += 1
+        if self.outcomes["finished"] >= self.wanted:
+            self.warm.set()
+        if outcome != "finished":
+            self.failed_at.append(time.monotonic())
+
+    async def generate(self, client: httpx.AsyncClient) -> None:
+        """The text of /generate, whose body breaks off when the answer does."""
+        text = ""
+        try:
+            async with client.stream("POST", GENERATE, json=BODY) as response:
+                async for piece in response.aiter_text():
+                    text += piece
+        except httpx.RemoteProtocolError:
+            self.count("told")
+            return
+        if response.status_code != 200:
+            self.count("told" if json.loads(text)["error"]["code"] else "silent")
+        else:
+            self.count("finished" if text == self.whole else "silent")
+
+    async def complete(self, client: httpx.AsyncClient) -> None:
+        """Events of /v1/completions: the last one is [DONE], or an error."""
+        body = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
+        response = await client.post(COMPLETIONS, json=body)
+        if response.status_code != 200:
+            self.count("told" if response.json()["error"]["code"] else "silent")
+            return
+        *events, end = [e.removeprefix("data: ") for e in response.text.split("\n\n") if e]
+        if end != "[DONE]":
+            self.count("told" if json.loads(end)["error"]["code"] else "silent")
+            return
+        used = json.loads(events[-1])["usage"]["completion_tokens"]
+        self.count("finished" if used == TOKENS else "silent")
+
+    async def repeat(self, request: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while not self.stopped:
+            await request()
+
+
+@asynccontextmanager
+async def load(service: Service) -> AsyncIterator[Load]:
+    async with httpx.AsyncClient(base_url=service.url, timeout=60) as client:
+        whole = (await client.post(GENERATE, json=BODY)).text
+        running = Load(whole)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(STREAMS):
+                group.create_task(running.repeat(lambda: running.generate(client)))
+                group.create_task(running.repeat(lambda: running.complete(client)))
+            try:
+                yield running
+            finally:
+                running.stopped = True
+
+
+async def test_a_killed_node_cuts_some_requests_which_are_told_and_the_others_go_on(
+    on_two_nodes: Service, two_nodes: TwoNodes
+) -> None:
+    async with load(on_two_nodes) as running:
+        await asyncio.wait_for(running.warm.wait(), 60)
+        assert running.outcomes.keys() == {"finished"}
+        before = running.outcomes["finished"]
+        await asyncio.to_thread(two_nodes.kill_second)
+        killed = time.monotonic()
+        await asyncio.sleep(AFTER)
+        ready = on_two_nodes.http.get("/readyz").status_code
+    print(f"{running.outcomes}, {before} of them before the kill;", end=" ")
+    print("failures after", [f"{at - killed:.2f} s" for at in running.failed_at])
+    assert running.outcomes["silent"] == 0
+    assert running.outcomes["told"] > 0
+    assert running.outcomes["finished"] > before + 2 * STREAMS
+    assert ready == 200
