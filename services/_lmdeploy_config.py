@@ -108,12 +108,13 @@ def _model_format(settings: Settings, model: Model, backend: Backend) -> str | N
 
 
 def one_line(error: BaseException) -> str:
-    """The message without the rejected value, which pydantic appends; LMDeploy asserts a lot,
-    and sometimes says nothing then."""
+    """The message without the rejected value, which pydantic appends."""
     details = getattr(error, "errors", None)
     if callable(details):
         first = details()[0]
-        text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        # What LMDeploy asserts itself, often without a message.
+        cause = first.get("ctx", {}).get("error")
+        text = one_line(cause) if cause else f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     else:
         text = str(error)
     return " ".join(text.split())[:MAX_MESSAGE] or _failed_check(error)

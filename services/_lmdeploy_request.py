@@ -30,12 +30,19 @@ class LogitBias:
 
 
 def generation_config(sampling: Sampling, backend: Backend, vocab_size: int, seed: int) -> Any:
-    """`seed` is used where the request has none. Raises InvalidValue for what TurboMind cannot."""
+    """`seed` is used where the request has none. Raises InvalidValue."""
     from lmdeploy import GenerationConfig
 
     turbomind = backend == "turbomind"
     greedy = sampling.temperature == 0
     ends = sampling.end_token_ids
+    if sampling.json_schema is not None and sampling.min_tokens:
+        # Behind its last bracket a document allows the end token only: nothing would be left.
+        raise InvalidValue(
+            "min_tokens cannot be used with response_format: the end of the document is the end "
+            "of the answer",
+            param="min_tokens",
+        )
     if turbomind:
         _check_turbomind(sampling, vocab_size)
     min_tokens = sampling.min_tokens if ends else 0
@@ -90,9 +97,6 @@ def _check_turbomind(sampling: Sampling, vocab_size: int) -> None:
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if schema is None:
         return None
-    if schema == {"type": "object"}:
-        # As a schema XGrammar would take it for an object without properties.
-        return {"type": "json_object"}
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
 
 

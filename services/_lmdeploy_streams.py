@@ -28,6 +28,7 @@ class Streams:
     def __init__(self, llm: Any) -> None:
         self.dead = ""
         """Why LMDeploy generates no more, for good."""
+        without_text(llm.tokenizer)
         self._llm = llm
         self._open: dict[asyncio.Task[None], asyncio.Queue[Any]] = {}
         self._watching = asyncio.create_task(self._watch())
@@ -71,8 +72,13 @@ class Streams:
                 None, session, gen_config=config, input_ids=list(prompt_ids), do_preprocess=False
             )
             only_wanted_ends(request.gen_config, config)
+            task = asyncio.current_task()
+            assert task is not None
             async with aclosing(self._llm.generate(request)) as outputs:
                 async for output in outputs:
+                    # The PyTorch engine goes on when asyncio.wait_for swallows the cancelling.
+                    if task.cancelling():
+                        break
                     queue.put_nowait(output)
         except Exception as error:
             queue.put_nowait(client_error(error) or await self._failure(error))
@@ -81,7 +87,7 @@ class Streams:
 
     async def _failure(self, error: Exception) -> ServiceError:
         """LMDeploy says "unavailable" of a malformed request too: its health decides."""
-        reason = await self._unhealthy()
+        reason = await self.unhealthy()
         if reason:
             self._end(reason)
             return EngineDead(reason)
@@ -91,11 +97,11 @@ class Streams:
         """A request that waits for a dead PyTorch engine is told by LMDeploy after 1 to 2 s."""
         while not self.dead:
             await asyncio.sleep(POLL_SECONDS)
-            reason = await self._unhealthy()
+            reason = await self.unhealthy()
             if reason:
                 self._end(reason)
 
-    async def _unhealthy(self) -> str:
+    async def unhealthy(self) -> str:
         """Why the engine is of no more use, empty while it is.
 
         Never for lack of progress: a client that does not read its answer would be that.
@@ -111,3 +117,18 @@ class Streams:
         self.dead = self.dead or reason
         for queue in self._open.values():
             queue.put_nowait(EngineDead(self.dead))
+
+
+def without_text(tokenizer: Any) -> None:
+    """Text is made from ids elsewhere; LMDeploy's takes 14 µs of the event loop per token."""
+
+    def no_text(
+        all_input_ids: Sequence[int],
+        state: Any,
+        skip_special_tokens: bool = True,
+        spaces_between_special_tokens: bool = True,
+    ) -> tuple[str, Any]:
+        state.ids_offset = len(all_input_ids)
+        return "", state
+
+    tokenizer.detokenize_incrementally = no_text

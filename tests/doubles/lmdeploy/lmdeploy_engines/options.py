@@ -20,8 +20,7 @@ def schema_of(response_format: Mapping[str, Any]) -> Mapping[str, Any] | None:
             return {"type": "object"}
         case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
             json_text(schema)
-            # An object that names no properties has none.
-            return {"const": {}} if schema == {"type": "object"} else schema
+            return schema
     raise ValueError(f"{response_format.get('type')!r}")
 
 
@@ -30,8 +29,9 @@ def turbomind_options(config: Any, eos: int) -> Options:
     for value in (config.max_new_tokens, config.top_k):
         if not isinstance(value, int):
             raise TypeError(f"incompatible function arguments: {value!r}")
-    if not 0 <= config.random_seed < 2**64:
-        raise TypeError(f"incompatible function arguments: {config.random_seed!r}")
+    seed = config.random_seed or 0
+    if not 0 <= seed < 2**64:
+        raise TypeError(f"incompatible function arguments: {seed!r}")
     if config.top_k > MOST_TOP_K:
         raise OverflowError(f"top-k kernel supports 1<=k<=1024 but got k={config.top_k}")
     stops = [] if config.ignore_eos else (config.stop_token_ids or [])[:MOST_STOPS]
@@ -45,7 +45,7 @@ def turbomind_options(config: Any, eos: int) -> Options:
         top_k=config.top_k,
         min_p=config.min_p,
         repetition_penalty=config.repetition_penalty,
-        seed=config.random_seed,
+        seed=seed,
         # A grammar ends with the tokenizer's own end token.
         end_ids=frozenset(stops if schema is None else {eos} & set(stops)),
         json_schema=schema,

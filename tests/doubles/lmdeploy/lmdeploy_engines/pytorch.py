@@ -29,6 +29,7 @@ class PytorchEngine(DoubleEngine):
         if engine_config.distributed_executor_backend == "mp":
             raise ValueError("signal only works in main thread of the main interpreter")
         super().__init__(model_path, engine_config)
+        self.max_session_len: int = engine_config.session_len
         self._task: asyncio.Task[None] | None = None
         self._died = asyncio.Event()
         self._workers = [
@@ -100,7 +101,7 @@ class EngineInstance:
         self, session_id: int, input_ids: list[int], gen_config: Any, **kwargs: Any
     ) -> AsyncGenerator[EngineOutput, None]:
         engine = self._engine
-        if len(input_ids) > engine.engine_config.session_len:
+        if len(input_ids) > engine.max_session_len:
             yield EngineOutput(ResponseType.INPUT_LENGTH_ERROR, [])
             return
         mode = engine.engine_config.logprobs_mode

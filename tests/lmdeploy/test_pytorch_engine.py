@@ -1,0 +1,24 @@
+"""The contract suite's main parts again, over LMDeploy's other engine."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.test_batching import *  # noqa: F403
+from tests.contract.test_cancellation import (
+    test_a_client_that_does_not_read_holds_up_nobody,  # noqa: F401
+    test_a_delete_before_the_first_byte_is_an_error_answer,  # noqa: F401
+    test_a_delete_ends_a_stream_with_one_error_event,  # noqa: F401
+    test_leaving_a_request_that_does_not_stream_ends_the_generation,  # noqa: F401
+    test_leaving_ends_all_n_answers,  # noqa: F401
+    test_leaving_in_the_middle_of_a_stream_ends_the_generation,  # noqa: F401
+)
+from tests.contract.test_capabilities import *  # noqa: F403
+from tests.contract.test_ranges import *  # noqa: F403
+from tests.serving import Service, start_service
+
+
+@pytest.fixture(scope="module")
+def backend_service() -> Iterator[Service]:
+    with start_service("lmdeploy", engine_args={"backend": "pytorch"}) as service:
+        yield service
