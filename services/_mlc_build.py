@@ -19,6 +19,7 @@ CONFIG = "mlc-chat-config.json"
 LIBRARY = "lib.so"
 WEIGHTS = "tensor-cache.json"
 MANIFEST = "build.json"
+TOKENIZER = "tokenizer.json"
 NO_LIMIT = -1
 """Of context_window_size, for a model with a sliding window or without attention."""
 # The conversation template is asked for and not used: prompts arrive as token ids.
@@ -159,4 +160,10 @@ def check_model(build: Build, model: Model) -> None:
             f"setting 'engine_dir': {build.path} has a vocabulary of {build.vocab_size} tokens and "
             f"the model {model.path} one of {vocab_size}; compile that model, or set 'model' to "
             "the one that was compiled"
+        )
+    copied, own = build.path / TOKENIZER, model.path / TOKENIZER
+    if copied.is_file() and read_json(copied) != read_json(own):
+        raise StartError(
+            f"setting 'engine_dir': {copied} is not the tokenizer of the model, {own}; compile "
+            "that model, or set 'model' to the one that was compiled"
         )

@@ -1,10 +1,10 @@
 """An AsyncMLCEngine that is asked in token ids and answers in token ids.
 
 Its public calls give text: with special tokens in it, without the space that a SentencePiece model
-begins a word with, ended by a conversation template's stop strings too, and their count of tokens
-lacks the first. The ids are there, one step before: MLC-LLM's callback looks a request up in
-`state.async_streamers` and hands its ids to the streamer that it finds, which here keeps them.
-What is used of MLC-LLM beyond its public names is in NEEDED, and looked for when it is loaded.
+begins a word with, and ended by a conversation template's stop strings too. The ids are there, one
+step before: MLC-LLM's callback looks a request up in `state.async_streamers` and hands its ids to
+the streamer that it finds, which here keeps them. What is used of MLC-LLM beyond its public names
+is in NEEDED, and looked for when it is loaded.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """What MLC-LLM is asked and what it answers, in its own terms and in those of common/."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from common.sampling import Sampling
 from services._mlc_schema import grammar_schema
 
 MAX_MESSAGE = 300
+SOURCE_PLACE = re.compile(r"^(.*Check failed: )?(\(.*?\) is false: )?(\[[\d:]+\] \S+:\d+: )?")
+"""What an error of MLC-LLM's C++ code begins with: the condition, or the time and the line."""
 SEEDS = 2**31
 """MLC-LLM keeps a seed in a C int."""
 
@@ -71,6 +74,5 @@ def one_line(error: BaseException) -> str:
     """The message without the rejected value, which pydantic appends."""
     details = getattr(error, "errors", None)
     text = details()[0]["msg"] if callable(details) else str(error)
-    # An error of MLC-LLM's C++ code begins with its place in the source.
-    text = text.rpartition("Check failed:")[2]
-    return " ".join(text.split())[:MAX_MESSAGE] or type(error).__name__
+    text = SOURCE_PLACE.sub("", " ".join(text.split()))
+    return text[:MAX_MESSAGE] or type(error).__name__

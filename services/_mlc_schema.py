@@ -47,7 +47,9 @@ Schema = dict[str, Any]
 
 def grammar_schema(schema: Mapping[str, Any]) -> str:
     """JSON text for MLC-LLM. Raises InvalidValue for a schema it does not follow."""
-    return json.dumps(_Rewriter(schema).rewrite(schema, 0, ()), ensure_ascii=False)
+    rewritten = _Rewriter(schema).rewrite(schema, 0, ())
+    # For a schema that it has a rule for already, such as {}, it makes none for the root, and dies.
+    return json.dumps({"anyOf": [rewritten]}, ensure_ascii=False)
 
 
 def _refusal(reason: str) -> InvalidValue:

@@ -106,7 +106,9 @@ def test_streams_of_several_prompts_are_told_apart_by_index(backend_service: Ser
         assert "".join(choice["text"] for choice in own) == text
         assert [choice["finish_reason"] for choice in own if choice["finish_reason"]] == ["length"]
     assert last["choices"] == []
-    assert last["usage"] == expected["usage"]
+    # What was cached meanwhile may differ.
+    for name in ("prompt_tokens", "completion_tokens"):
+        assert last["usage"][name] == expected["usage"][name]
 
 
 def test_a_stop_string_ends_the_text_before_it(backend_service: Service) -> None:

@@ -47,6 +47,8 @@ async def test_a_schema_that_would_end_the_engine_does_not_reach_it(
     engine = await start(model=model, engine_dir=str(write_build(tmp_path / "b", model=model)))
     with pytest.raises(InvalidValue, match="nonsense"):
         await chunks_of(engine, request(UNSURE, json_schema={"type": "nonsense"}))
+    for schema in ({}, {"type": "string"}, {"type": "array"}):
+        assert ids(await chunks_of(engine, request(UNSURE, json_schema=schema)))
     document = await chunks_of(engine, request(UNSURE, json_schema=SCHEMA))
     assert json.loads(TOKENIZER.decode(ids(document), skip_special_tokens=True)).keys() == {
         "capital"

@@ -118,6 +118,15 @@ def test_another_models_build_is_refused(tmp_path: Path) -> None:
     assert "768" in message
 
 
+def test_another_tokenizer_is_refused(build: Path) -> None:
+    tokenizer = (MODEL / "tokenizer.json").read_text("utf-8")
+    (build / "tokenizer.json").write_text(tokenizer)
+    accepted(engine_dir=str(build))
+    (build / "tokenizer.json").write_text(tokenizer.replace("<|pad|>", "<|other|>"))
+    message = refusal(engine_dir=str(build))
+    assert f"{build / 'tokenizer.json'} is not the tokenizer of the model" in message
+
+
 def test_a_model_from_the_hub_is_checked_once_it_is_here(tmp_path: Path) -> None:
     build = write_build(tmp_path / "build", config={"vocab_size": 32000})
     accepted(engine_dir=str(build), model="some/model")

@@ -76,5 +76,7 @@ def _options(config: Mapping[str, Any], chat_config: Mapping[str, Any]) -> Optio
 def _schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     if response_format is None or response_format["type"] == "text":
         return None
-    schema: Mapping[str, Any] = json.loads(response_format["schema"] or "{}")
+    if response_format.get("schema") is None:
+        return {"type": "object"}
+    schema: Mapping[str, Any] = json.loads(response_format["schema"])
     return schema

@@ -22,6 +22,11 @@ from .data import RequestStreamOutput, SingleRequestStreamOutput, TokenData
 from .requests import Request
 
 GRAMMAR_ENDS = ("</s>", "<|end_of_text|>", "<|eot_id|>", "<|endoftext|>", "<eos>", "<end_of_turn>")
+WITHOUT_ROOT = (
+    {},
+    *({"type": name} for name in ("string", "number", "integer", "boolean", "null")),
+)
+"""Schemas that the grammar has a rule for, which it then does not take as its root."""
 FUNCTIONS = (
     "init_threaded_engine",
     "run_background_loop",
@@ -157,6 +162,8 @@ class ThreadedEngine:
             self._give(request.id, [], "length")
             self._give_usage(request.id, {"prompt_tokens": 0, "completion_tokens": 0}, None)
         else:
+            if request.options.json_schema in WITHOUT_ROOT:
+                raise RuntimeError('The root rule with name "root" is not found.')
             self._waiting.append(request)
             self._admit()
 
@@ -202,8 +209,7 @@ class ThreadedEngine:
         request = running.request
         del self._running[request.id]
         self._finished.append([*request.prompt, *running.made])
-        # The first token comes from the prefill and is not counted.
-        counts = {"prompt_tokens": len(request.prompt), "completion_tokens": len(running.made) - 1}
+        counts = {"prompt_tokens": len(request.prompt), "completion_tokens": len(running.made)}
         self._give_usage(request.id, counts, {**counts, "prefill_tokens": running.computed})
         self._admit()
 
