@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from common.engine import Chunk, GenerateRequest
 from common.errors import StartError
 from services._triton_repository import MODEL
-from services._triton_request import MAX_MESSAGE, Part, chunk, once, service_error
+from services._triton_request import MAX_MESSAGE, Part, chunk, infer_request, only, service_error
 
 NEEDED = frozenset(
     {
@@ -109,7 +109,7 @@ class TritonClient:
         """Cancels the generation when closed. Raises ServiceError, StreamBroken."""
         wants_logprobs = request.sampling.logprobs is not None
         made = 0
-        call = self._client.stream_infer(once(request, part, vocab_size))
+        call = self._client.stream_infer(only(infer_request(request, part, vocab_size)))
         try:
             async for result, error in call:
                 if error is not None:

@@ -31,21 +31,24 @@ class Part:
     banned: frozenset[int] = frozenset()
 
 
-async def once(
-    request: GenerateRequest, part: Part, vocab_size: int
-) -> AsyncIterator[dict[str, Any]]:
-    """The one request of a stream, as tritonclient takes it."""
+def infer_request(request: GenerateRequest, part: Part, vocab_size: int) -> dict[str, Any]:
+    """In tritonclient's form. Raises InvalidValue for what only this engine refuses."""
     from tritonclient.grpc import InferRequestedOutput
 
     wanted = ["output_ids", "sequence_length"]
     if request.sampling.logprobs is not None:
         wanted.append("output_log_probs")
-    yield {
+    return {
         "model_name": MODEL,
         "request_id": request.request_id,
         "inputs": _inputs(part, request.sampling, vocab_size),
         "outputs": [InferRequestedOutput(name) for name in wanted],
     }
+
+
+async def only(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """The requests of a stream that has one."""
+    yield request
 
 
 def _inputs(part: Part, sampling: Sampling, vocab_size: int) -> list[Any]:
@@ -64,13 +67,13 @@ def _inputs(part: Part, sampling: Sampling, vocab_size: int) -> list[Any]:
         tensor("request_output_len", [part.max_tokens], np.int32),
         tensor("streaming", [True], np.bool_),
         tensor("exclude_input_in_output", [True], np.bool_),
-        tensor("runtime_top_k", [_top_k(sampling, vocab_size)], np.int32),
+        tensor("runtime_top_k", [runtime_top_k(sampling, vocab_size)], np.int32),
         tensor("runtime_top_p", [sampling.top_p], np.float32),
         tensor("repetition_penalty", [sampling.repetition_penalty], np.float32),
     ]
     if sampling.temperature:
         inputs.append(tensor("temperature", [sampling.temperature], np.float32))
-        # Left out it would be 0, for all.
+        # Left out it would be 0 for every request, in some releases.
         inputs.append(tensor("seed", [part.seed], np.uint64))
     if part.ends:
         inputs.append(tensor("stop_words_list", _words(part.ends), np.int32))
@@ -85,8 +88,8 @@ def _inputs(part: Part, sampling: Sampling, vocab_size: int) -> list[Any]:
     return inputs
 
 
-def _top_k(sampling: Sampling, vocab_size: int) -> int:
-    """1 is greedy, 0 is off."""
+def runtime_top_k(sampling: Sampling, vocab_size: int) -> int:
+    """1 is greedy, 0 is off. Raises InvalidValue."""
     if not sampling.temperature:
         return 1
     if sampling.top_k >= vocab_size:
@@ -116,7 +119,7 @@ def chunk(response: Any, part: Part, made: int, *, wants_logprobs: bool) -> Chun
             every_logprob = memoryview(data).cast("f").tolist()
     logprobs = None
     if wants_logprobs:
-        # Those of all tokens so far; an answer that is cut off may lack the last.
+        # They are those of all tokens so far.
         new = every_logprob[made : made + len(ids)]
         logprobs = [TokenLogprob(*pair, ()) for pair in zip(ids, new, strict=True)]
     reason = None

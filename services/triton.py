@@ -77,7 +77,9 @@ class TritonEngine(Engine):
         self._seeds = random.Random(settings.seed)  # noqa: S311
         self._server: ChildServer | RemoteServer
         if settings.engine_url is not None:
-            self._server = RemoteServer(SERVER, settings.engine_url, self._ready)
+            self._server = RemoteServer(
+                SERVER, settings.engine_url, self._ready, command=f"{SERVER} --model-repository=DIR"
+            )
         else:
             self._server = ChildServer(
                 SERVER, self._command, self._loaded, start_timeout=settings.start_timeout

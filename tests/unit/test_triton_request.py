@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from common.errors import InternalError, InvalidValue
-from services._triton_request import Part, chunk, service_error
+from common.sampling import Sampling
+from services._triton_request import Part, chunk, runtime_top_k, service_error
 
 PART = Part([1, 2], max_tokens=4, seed=0, ends=frozenset({7}))
 
@@ -55,3 +56,18 @@ def test_a_prompt_that_is_too_long_is_the_clients_mistake() -> None:
     text = "Executor failed: Prompt length (9) exceeds maximum input length (8).\nMore"
     assert isinstance(service_error(Exception(text)), InvalidValue)
     assert isinstance(service_error(Exception("CUDA out of memory")), InternalError)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "wanted", "found"), [(0, 50, 1), (1, 0, 0), (1, 50, 50), (1, 1024, 1024)]
+)
+def test_greedy_is_the_likeliest_of_one(temperature: float, wanted: int, found: int) -> None:
+    sampling = Sampling(1, temperature=temperature, top_k=wanted)
+    assert runtime_top_k(sampling, 32000) == found
+
+
+def test_more_than_the_engines_kernel_can_rank_is_refused_unless_it_is_everything() -> None:
+    sampling = Sampling(1, top_k=1025)
+    with pytest.raises(InvalidValue, match="allowed are 1 to 1024"):
+        runtime_top_k(sampling, 32000)
+    assert runtime_top_k(sampling, 1025) == 0
