@@ -5,14 +5,18 @@ the interpreter that has the packages: the package prepares both only for server
 """
 
 import os
+import re
 import shutil
 import sys
 import sysconfig
+import time
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = Path(sysconfig.get_path("purelib"))
 SERVER = PACKAGES / "pytriton" / "tritonserver"
 STUB = "triton_python_backend_stub"
+REGION = "triton_tensorrtllm_backend_shm_region_"
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 
@@ -38,6 +42,19 @@ def put(file: Path, folder: Path) -> None:
         part.replace(place)
 
 
+def remove_left_memory() -> None:
+    """A server that was killed leaves its shared memory behind: what no process has mapped."""
+    mapped = set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with suppress(OSError):
+            mapped.update(re.findall(rf"{REGION}\S+", maps.read_text("utf-8", "replace")))
+    for region in Path("/dev/shm").glob(f"{REGION}*"):
+        with suppress(OSError):
+            # A new one may not be mapped yet.
+            if region.name not in mapped and time.time() - region.stat().st_mtime > 60:
+                region.unlink()
+
+
 def environment() -> dict[str, str]:
     libraries = [sysconfig.get_config_var("LIBDIR"), str(PACKAGES / "nvidia_pytriton.libs")]
     return {
@@ -51,5 +68,6 @@ def environment() -> dict[str, str]:
 
 if __name__ == "__main__":
     binary = str(SERVER / "bin" / "tritonserver")
+    remove_left_memory()
     arguments = [binary, *sys.argv[1:], f"--backend-directory={backends()}"]
     os.execve(binary, arguments, environment())
