@@ -7,6 +7,7 @@ from typing import Any
 
 from common.engine import Engine
 from common.errors import UnsupportedParameter
+from common.sampling import Sampling
 
 logger = logging.getLogger("bentoml.llm.capabilities")
 
@@ -55,6 +56,18 @@ class Capabilities:
             raise UnsupportedParameter(
                 f"{field} is not supported by the {self.backend} backend: {reason}", param=field
             )
+
+
+def check_logprobs(sampling: Sampling, title: str) -> None:
+    """For an engine that tells probabilities as sampling has changed them: everywhere they mean
+    the model's own. Raises UnsupportedParameter when they would differ."""
+    if sampling.logprobs is not None and not sampling.keeps_probabilities:
+        raise UnsupportedParameter(
+            f"logprobs: {title} tells probabilities after sampling has changed them; allowed with "
+            "them are temperature 0 or 1, and no other sampling field, penalty, logit_bias, "
+            "min_tokens or response_format",
+            param="logprobs",
+        )
 
 
 def default_values(engine: Engine) -> dict[str, Any]:

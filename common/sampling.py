@@ -30,3 +30,13 @@ class Sampling:
     logprobs: int | None = None
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     json_schema: Mapping[str, Any] | None = None
+
+    @property
+    def keeps_probabilities(self) -> bool:
+        """Whether a token is chosen by the model's own probabilities, changed by nothing here."""
+        plain = self.temperature == 1 and self.top_p == 1 and not self.top_k and not self.min_p
+        unpenalized = self.repetition_penalty == 1 and not (
+            self.presence_penalty or self.frequency_penalty
+        )
+        unbound = not self.logit_bias and not self.min_tokens and self.json_schema is None
+        return (plain or self.temperature == 0) and unpenalized and unbound

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from common.capabilities import check_logprobs
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
 from common.lifecycle import PROBE_ID
@@ -146,6 +147,7 @@ class TGIEngine(Engine):
         assert self._client is not None
         assert self._server is not None
         self._server.check()
+        check_logprobs(request.sampling, self.title)
         ids = request.prompt_ids
         # What a probe generates does not matter, and its prompt may not be expressible.
         probe = request.request_id.startswith(PROBE_ID)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
+from common.capabilities import check_logprobs
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
 from common.model import Model, text_config
@@ -144,6 +145,7 @@ class TritonEngine(Engine):
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         sampling, ends = request.sampling, request.sampling.end_token_ids
         self._server.check()
+        check_logprobs(request.sampling, self.title)
         seed = self._seeds.getrandbits(63) if sampling.seed is None else sampling.seed
         prompt, left = [*request.prompt_ids], sampling.max_tokens
         try:

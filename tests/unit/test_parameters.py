@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from common.capabilities import NEUTRAL, Capabilities, default_values
+from common.capabilities import NEUTRAL, Capabilities, check_logprobs, default_values
 from common.engine import Engine
 from common.errors import ContextLengthExceeded, InvalidValue, UnsupportedParameter
 from common.http.parameters import Parameters
@@ -138,3 +138,31 @@ def test_a_models_default_is_left_out_where_the_engine_cannot_honour_it() -> Non
         "min_p": 0.0,
         "repetition_penalty": 1.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ({}, True),
+        ({"temperature": 0.0, "top_p": 0.5, "top_k": 3}, True),
+        ({"seed": 7}, True),
+        ({"temperature": 0.5}, False),
+        ({"top_p": 0.9}, False),
+        ({"top_k": 5}, False),
+        ({"min_p": 0.1}, False),
+        ({"temperature": 0.0, "repetition_penalty": 1.1}, False),
+        ({"frequency_penalty": 0.1}, False),
+        ({"logit_bias": {1: 2.0}}, False),
+        ({"json_schema": {"type": "object"}}, False),
+    ],
+)
+def test_probabilities_are_the_models_own_where_sampling_changes_none(
+    values: dict[str, Any], kept: bool
+) -> None:
+    wanted = Sampling(max_tokens=1, logprobs=1, **values)
+    assert wanted.keeps_probabilities == kept
+    if kept:
+        check_logprobs(wanted, "some engine")
+    else:
+        with pytest.raises(UnsupportedParameter, match="some engine"):
+            check_logprobs(wanted, "some engine")
