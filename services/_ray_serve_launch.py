@@ -36,16 +36,16 @@ class Launch:
         self._scratch = Scratch()
         self._status = self._scratch.path / "status.json"
         self.model_id: str = self._plan["model_id"]
+        self.own_cluster: bool = self._plan["ray"]["ray_address"] is None
 
     def command(self) -> Command:
         """A new name and port each time: another cluster may listen on the same port, and an app
         that answers under this name is ours."""
         self._status.unlink(missing_ok=True)
-        ray = self._plan["ray"]
-        own = ray["ray_address"] is None
+        port = self._plan["ray"]["http_port"] or CLUSTER_PORT
         plan = self._plan | {
             "name": f"llm-{uuid.uuid4().hex[:12]}",
-            "port": free_ports(1)[0] if own else ray["http_port"] or CLUSTER_PORT,
+            "port": free_ports(1)[0] if self.own_cluster else port,
             "directory": str(self._scratch.path),
             "status": str(self._status),
         }

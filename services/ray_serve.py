@@ -37,8 +37,9 @@ from services._ray_serve_settings import (
     ray_args,
 )
 
-GRACE = 10.0
-"""Seconds for the driver to take an app off a cluster that is not ours."""
+GRACE = 1.0
+GRACE_ON_A_CLUSTER = 10.0
+"""Seconds for the driver to end; on a cluster that stays it takes the app off."""
 WARM_UP = Sampling(
     max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, repetition_penalty=1.1, logprobs=1, seed=0
 )
@@ -88,7 +89,7 @@ class RayServeEngine(Engine):
                 launch.command,
                 self._ready,
                 start_timeout=settings.start_timeout,
-                grace=GRACE,
+                grace=GRACE if launch.own_cluster else GRACE_ON_A_CLUSTER,
             )
             try:
                 await server.start()

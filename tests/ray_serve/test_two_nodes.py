@@ -15,7 +15,7 @@ import pytest
 
 from tests.contract.support import CHAT, COMPLETIONS, GENERATE, answer, model_card, text_of
 from tests.ray_serve.conftest import TwoNodes
-from tests.serving import Service, start_service
+from tests.serving import Service, eventually, start_service
 
 TOKENS = 200
 STREAMS = 6
@@ -127,3 +127,11 @@ async def test_a_killed_node_cuts_some_requests_which_are_told_and_the_others_go
     assert running.outcomes["told"] > 0
     assert running.outcomes["finished"] > before + 2 * STREAMS
     assert ready == 200
+
+
+def test_a_stopped_service_takes_its_app_off_the_cluster(
+    on_two_nodes: Service, two_nodes: TwoNodes
+) -> None:
+    on_two_nodes.stop()
+    routes = f"{two_nodes.serve_url}/-/routes"
+    eventually(lambda: httpx.get(routes).json() == {}, 10, "the app is gone from the cluster")

@@ -1,0 +1,104 @@
+"""An app and a cluster of our own: what is told when they die, and that nothing outlives us. The
+tests share one service, in their order."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import psutil
+import pytest
+
+from tests.conftest import require_backend
+from tests.contract.support import GENERATE
+from tests.processes.test_stop import assert_gone, family
+from tests.serving import Service, eventually, start_service
+
+STREAMS = 4
+TOLD_WITHIN = 1.0
+"""Seconds from the death of the driver to the last client's error."""
+START_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    require_backend("ray_serve")
+    with start_service("ray_serve") as started:
+        yield started
+
+
+def driver(service: Service) -> psutil.Process:
+    """The keeper has its command line as arguments of its own."""
+    processes = service.worker().children(recursive=True)
+    return next(p for p in processes if p.cmdline()[1:] == ["-m", "services._ray_serve_app"])
+
+
+async def fall(client: httpx.AsyncClient, started: asyncio.Event) -> float:
+    """When an answer that must break off does."""
+    body = {"prompt": "hello", "max_tokens": 4000, "ignore_eos": True}
+    async with client.stream("POST", GENERATE, json=body) as response:
+        pieces = response.aiter_text()
+        await anext(pieces)
+        started.set()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await join(pieces)
+    return time.monotonic()
+
+
+async def join(pieces: AsyncIterator[str]) -> str:
+    return "".join([piece async for piece in pieces])
+
+
+async def test_a_dead_driver_is_told_to_every_client_and_by_the_health_routes(
+    service: Service,
+) -> None:
+    async with httpx.AsyncClient(base_url=service.url, timeout=60) as client:
+        started = [asyncio.Event() for _ in range(STREAMS)]
+        falling = [asyncio.create_task(fall(client, event)) for event in started]
+        for event in started:
+            await event.wait()
+        old = driver(service).children(recursive=True)
+        driver(service).kill()
+        died = time.monotonic()
+        assert max(await asyncio.gather(*falling)) - died < TOLD_WITHIN
+        alive = await client.get("/livez")
+        ready = await client.get("/readyz")
+        refused = await client.post(GENERATE, json={"prompt": "hello"})
+    assert alive.status_code == 200
+    assert "started again" in alive.json()["reason"]
+    for response in (ready, refused):
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
+    assert_gone(old)
+    service.wait_ready()
+    assert service.http.post(GENERATE, json={"prompt": "hello"}).status_code == 200
+
+
+def test_a_killed_worker_leaves_nothing_of_the_cluster(service: Service) -> None:
+    worker = service.worker()
+    old = [worker, *worker.children(recursive=True)]
+    assert {"raylet", "gcs_server"} <= {process.name() for process in old}
+    worker.kill()
+    assert_gone(old)
+
+
+def test_a_killed_supervisor_leaves_nothing_even_of_a_cluster_that_starts(service: Service) -> None:
+    def starting() -> bool:
+        return any(process.name() == "raylet" for process in family(service))
+
+    eventually(starting, START_SECONDS, "a new cluster is starting")
+    old = family(service)
+    service.process.kill()
+    service.process.wait()
+    assert_gone(old)
+
+
+def test_an_argument_that_neither_ray_nor_vllm_has_is_one_line() -> None:
+    require_backend("ray_serve")
+    service = start_service("ray_serve", wait=False, engine_args={"max_num_sequs": 4})
+    try:
+        assert service.process.wait(START_SECONDS) == 1
+    finally:
+        service.process.kill()
+        service.http.close()
+    (line,) = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
+    assert "has no 'max_num_sequs'; did you mean 'max_num_seqs'?" in line
