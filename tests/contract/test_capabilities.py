@@ -25,7 +25,7 @@ from tests.serving import Service, loads_weights
 LONG = "Count from 1 to 40."
 SCHEMA = {
     "type": "object",
-    "properties": {"capital": {"type": "string", "maxLength": 20}},
+    "properties": {"capital": {"type": "string", "enum": ["Paris", "Rome"]}},
     "required": ["capital"],
     "additionalProperties": False,
 }
