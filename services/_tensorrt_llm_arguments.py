@@ -1,7 +1,6 @@
 """What TensorRT-LLM is constructed with: the service's settings in its own terms."""
 
-import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from common.errors import StartError
@@ -31,18 +30,6 @@ def guided_decoding(settings: Settings) -> str | None:
     """The engine's backend for structured output."""
     found: str | None = settings.engine_args.get("guided_decoding_backend", GUIDED_DECODING)
     return found
-
-
-def check_engine_args(settings: Settings, allowed: Collection[str], owner: str) -> None:
-    """Raises StartError for an engine argument that TensorRT-LLM does not have."""
-    for name in settings.engine_args:
-        if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise StartError(
-                f"setting 'engine_args': TensorRT-LLM has no argument {name!r}; {hint}"
-                f"allowed are the fields of tensorrt_llm.llmapi.{owner}"
-            )
 
 
 def llm_arguments(settings: Settings, model: Model, engine: EngineConfig | None) -> dict[str, Any]:

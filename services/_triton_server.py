@@ -1,7 +1,6 @@
 """tritonserver: what it needs to start, how it is started, and its metrics page."""
 
 import asyncio
-import difflib
 import http.client
 import os
 import re
@@ -9,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.engine_args import check_engine_args
 from common.errors import StartError
 from common.settings import Settings
 from common.supervision import Command
@@ -59,14 +59,7 @@ def check_remote(settings: Settings, url: str) -> None:
 
 def check_local(settings: Settings) -> EngineConfig:
     """What there has to be before tritonserver can start. Raises StartError."""
-    for name in settings.engine_args:
-        if name not in ALLOWED_ARGS:
-            near = difflib.get_close_matches(name, ALLOWED_ARGS, 1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise StartError(
-                f"setting 'engine_args': Triton has no argument {name!r}{hint}; "
-                f"allowed are {', '.join(ALLOWED_ARGS)}"
-            )
+    check_engine_args(settings.engine_args, ALLOWED_ARGS, "Triton")
     if settings.engine_dir is None:
         raise StartError(
             "setting 'engine_dir': needed, the directory with an engine that was compiled with: "

@@ -17,6 +17,7 @@ from typing import Any
 
 from common.children import Children
 from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine_args import check_engine_args
 from common.errors import EngineDead, InvalidValue, ServiceError, StartError
 from common.model import Model, text_config
 from common.sampling import Sampling
@@ -33,7 +34,6 @@ from services._tensorrt_engine_dir import (
 from services._tensorrt_llm_arguments import (
     GUIDED_DECODING,
     TRTLLM_SAMPLER,
-    check_engine_args,
     guided_decoding,
     llm_arguments,
     sampler,
@@ -175,12 +175,16 @@ class TensorRTLLMEngine(Engine):
         if self._compiled is None:
             from tensorrt_llm import LLM
 
-            check_engine_args(self.settings, TorchLlmArgs.model_fields, "TorchLlmArgs")
+            self._check_args(TorchLlmArgs)
         else:
             from tensorrt_llm._tensorrt_engine import LLM
 
-            check_engine_args(self.settings, TrtLlmArgs.model_fields, "TrtLlmArgs")
+            self._check_args(TrtLlmArgs)
         return LLM
+
+    def _check_args(self, kind: Any) -> None:
+        source = f"the fields of tensorrt_llm.llmapi.{kind.__name__}"
+        check_engine_args(self.settings.engine_args, kind.model_fields, self.title, source)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         sampling, watch = request.sampling, self._watch

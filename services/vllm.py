@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import difflib
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from common.children import Children, kill
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine_args import check_engine_args
 from common.errors import ServiceError, StartError
 from common.sampling import Sampling
 from common.service import llm_service
@@ -103,14 +103,9 @@ class VLLMEngine(Engine):
         from vllm.platforms import current_platform
 
         settings = self.settings
-        for name in settings.engine_args:
-            if name not in allowed:
-                near = difflib.get_close_matches(name, allowed, 1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise StartError(
-                    f"setting 'engine_args': vLLM has no argument {name!r}; {hint}"
-                    "allowed are the fields of vllm.AsyncEngineArgs"
-                )
+        check_engine_args(
+            settings.engine_args, allowed, self.title, "the fields of vllm.AsyncEngineArgs"
+        )
         values: dict[str, Any] = {
             "model": str(self.model.path),
             "served_model_name": self.model.served_name,

@@ -8,7 +8,7 @@ import pytest
 from common.errors import StartError
 from common.settings import Settings
 from services._tensorrt_engine_dir import check_engine_dir
-from services._tensorrt_llm_arguments import check_engine_args, kv_cache_tokens, llm_arguments
+from services._tensorrt_llm_arguments import kv_cache_tokens, llm_arguments
 from services.tensorrt_llm import TensorRTLLMEngine
 from tests.tensorrt_llm.support import compiled_engine, demo_model, running_engine
 
@@ -109,12 +109,6 @@ def test_an_engine_without_paged_attention_neither_chunks_nor_reuses(tmp_path: P
     found = arguments(compiled_engine(tmp_path, plugin_config={}))
     assert found["enable_chunked_prefill"] is False
     assert found["kv_cache_config"].enable_block_reuse is False
-
-
-def test_an_unknown_engine_argument_is_refused_with_the_nearest_one() -> None:
-    settings = Settings(engine_args={"max_batchsize": 4})
-    with pytest.raises(StartError, match="no argument 'max_batchsize'; did you mean 'max_batch_"):
-        check_engine_args(settings, ["max_batch_size", "model"], "TorchLlmArgs")
 
 
 @pytest.mark.parametrize(

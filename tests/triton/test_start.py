@@ -19,7 +19,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "engine argument": (
         {"engine_dir": ENGINE, "engine_args": {"enable_trt_overlapp": True}},
-        ["no argument 'enable_trt_overlapp' (did you mean 'enable_trt_overlap'?)"],
+        ["no argument 'enable_trt_overlapp'; did you mean 'enable_trt_overlap'?"],
     ),
     "another GPU": (
         {"engine_dir": ENGINE, "double_compute_capability": "9.0"},

@@ -1,0 +1,35 @@
+"""The names in the setting `engine_args`, which go to the engine as they are."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+
+from common.errors import StartError
+
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def check_engine_args(
+    given: Iterable[str],
+    allowed: Collection[str],
+    engine: str,
+    source: str | None = None,
+    reserved: Mapping[str, str] = NONE,
+) -> None:
+    """Raises StartError for the first name that is `reserved`, or that `engine` does not have.
+
+    `source` says where the allowed names stand; without one they are listed. `reserved` names
+    arguments that the service sets, each with the reason or with what sets it.
+    """
+    for name in given:
+        if name in reserved:
+            raise StartError(
+                f"setting 'engine_args': {name!r} is not for you to set: {reserved[name]}"
+            )
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise StartError(
+                f"setting 'engine_args': {engine} has no argument {name!r}; {hint}"
+                f"allowed are {source or ', '.join(sorted(allowed))}"
+            )
