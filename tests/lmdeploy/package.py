@@ -33,8 +33,11 @@ def importable() -> Iterator[None]:
 
 def _double_engines() -> None:
     """AsyncEngine builds them by these two methods; the rest of it stays its own."""
+    import lmdeploy
     import lmdeploy_engines
     from lmdeploy.serve.core import AsyncEngine
+
+    assert not lmdeploy.__file__.startswith(DOUBLE), "the package itself is not installed"
 
     def turbomind(self: Any, model_path: str, backend_config: Any, **_: Any) -> Any:
         return lmdeploy_engines.TurboMind(Path(model_path), backend_config)
