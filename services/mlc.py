@@ -49,7 +49,7 @@ class MLCEngine(Engine):
     title = "MLC-LLM"
     release = "0.20.0.dev0"
     interface = "`AsyncMLCEngine` in process"
-    tested = Tested(contract="source 79d603f0")
+    tested = Tested(cpu="79d603f0 built from source, by hand", contract="source 79d603f0")
     package = "mlc_llm"
     unsupported = {
         "top_k": "MLC-LLM samples by temperature and top_p only",
