@@ -113,8 +113,10 @@ class LMDeployEngine(Engine):
     def _load(self) -> None:
         """Import LMDeploy and construct the engine: it blocks for long, so in a thread."""
         os.environ.setdefault("TM_LOG_LEVEL", "WARNING")
-        from lmdeploy.serve.core import AsyncEngine
-
+        try:
+            from lmdeploy.serve.core import AsyncEngine
+        except Exception as error:
+            raise StartError(f"LMDeploy cannot be imported: {one_line(error)}") from error
         logging.getLogger("lmdeploy").setLevel(logging.WARNING)
         config = engine_config(self.settings, self.model)
         if self._stopped:
@@ -204,7 +206,8 @@ class LMDeployEngine(Engine):
         self._llm.close()
         end_of_loop = getattr(self._llm.engine, "wait_tasks", None)
         if end_of_loop is not None:
-            await asyncio.wait([asyncio.ensure_future(end_of_loop())], timeout=STOP_SECONDS)
+            ended = asyncio.gather(end_of_loop(), return_exceptions=True)
+            await asyncio.wait_for(ended, STOP_SECONDS)
         self._llm = None
 
 
