@@ -21,6 +21,7 @@ from tests.contract.support import (
     connect,
     expect_idle,
     expect_outcomes,
+    outcomes_since,
     post,
     raw_request,
 )
@@ -109,7 +110,12 @@ def test_leaving_in_the_middle_of_the_body_does_no_harm(backend_service: Service
         head = raw_request(GENERATE, b"", "content-type: application/json", "content-length: 999")
         connection.sendall(head + b'{"prompt"')
     expect_idle(backend_service)
+    before = Samples(backend_service)
     assert post(backend_service, GENERATE, max_tokens=1).status_code == 200
+    answered = {"length", "stop"}
+    eventually(
+        lambda: bool(answered & outcomes_since(backend_service, before).keys()), 2, "counted"
+    )
 
 
 @pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
