@@ -10,13 +10,13 @@ is in NEEDED, and looked for when it is loaded.
 import asyncio
 import contextlib
 import dataclasses
-import difflib
 import json
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 from common.engine import Chunk
+from common.engine_args import check_engine_args
 from common.errors import EngineDead, InvalidValue, StartError
 from common.sampling import Sampling
 from common.signals import stop_signals_blocked
@@ -25,6 +25,7 @@ from services._mlc_threads import EngineThreads, in_daemon_thread
 
 OWN_ARGS = ("device", "mode", "model_lib")
 """Of AsyncMLCEngine itself; the others are fields of EngineConfig."""
+RESERVED = {"model": "it is the directory of the setting 'engine_dir'"}
 NEEDED = attrgetter("_abort", "_ffi", "state.async_lazy_init_event_loop", "state.async_streamers")
 POLL = 0.25
 STOP_TIMEOUT = 3.0
@@ -81,7 +82,8 @@ class AsyncEngine:
         try:
             from mlc_llm.serve import AsyncMLCEngine, EngineConfig
 
-            _check_names(config, [field.name for field in dataclasses.fields(EngineConfig)])
+            fields = {field.name for field in dataclasses.fields(EngineConfig)}
+            check_engine_args(config, fields | {*OWN_ARGS}, "MLC-LLM", reserved=RESERVED)
             self._engine = engine = AsyncMLCEngine.__new__(AsyncMLCEngine)
             self._threads.of(engine)
             with stop_signals_blocked():
@@ -159,18 +161,3 @@ class AsyncEngine:
         if self._engine is not None:
             await asyncio.wait([in_daemon_thread(self._engine.terminate)], timeout=STOP_TIMEOUT)
         self._threads.close()
-
-
-def _check_names(config: Mapping[str, Any], fields: Sequence[str]) -> None:
-    allowed = {*fields, *OWN_ARGS} - {"model"}
-    for name in config:
-        if name not in allowed:
-            raise StartError(
-                f"setting 'engine_args': MLC-LLM has no argument {name!r}; "
-                f"{_near(name, allowed)}allowed are {', '.join(sorted(allowed))}"
-            )
-
-
-def _near(name: str, allowed: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, allowed, 1)
-    return f"did you mean {near[0]!r}? " if near else ""
