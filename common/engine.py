@@ -7,6 +7,7 @@ import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
 
 from common.errors import StartError
@@ -132,6 +133,11 @@ class Engine(ABC):
     @abstractmethod
     def version(self) -> str:
         """The engine's own version, for `/v1/models`."""
+
+    @cached_property
+    def quantization(self) -> str:
+        """The scheme of the weights, for `/v1/models` and metrics: "none" for plain ones."""
+        return self.settings.quantization or self.model.quantization
 
     @abstractmethod
     async def start(self, report: Callable[[Phase], None]) -> None:

@@ -65,7 +65,7 @@ def build_runtime(
     unsupported = _gaps(engine, has_template=template is not None, tool_format=tool_format)
     capabilities = Capabilities(engine.name, unsupported)
     admission = Admission(settings.max_concurrency, settings.max_queue, settings.queue_timeout)
-    metrics = Metrics((engine.name, model.served_name, settings.quantization or model.quantization))
+    metrics = Metrics((engine.name, model.served_name, engine.quantization))
     metrics.add_gauges(
         {
             "gen_ai_server_requests_running": (

@@ -11,9 +11,9 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
+from common.gpu import visible_gpus
 from common.model import Model, local_directory, open_model, text_config
 from common.settings import Settings
-from services._tensorrt_engine_dir import visible_gpus
 
 CONFIG = "mlc-chat-config.json"
 LIBRARY = "lib.so"

@@ -4,20 +4,17 @@ Made by `trtllm-build`: rank0.engine (one file per GPU) and config.json. Our own
 build.json, which names the GPU that it was compiled on: TensorRT compiles for one architecture.
 """
 
-import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
+from common.gpu import visible_gpus
 from common.model import Model, text_config
 from common.settings import Settings
 
 MANIFEST = "build.json"
-NVIDIA_SMI = "nvidia-smi"
-NVIDIA_SMI_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,8 @@ class EngineConfig:
     version: str
     """Of TensorRT-LLM."""
     dtype: str
+    quantization: str
+    """As TensorRT-LLM names it, "none" for plain weights."""
     vocab_size: int
     tp_size: int
     world_size: int
@@ -45,6 +44,11 @@ class EngineConfig:
     def vocab_size_padded(self) -> int:
         """How many logits there are per token: as many on each GPU."""
         return -(-self.vocab_size // self.world_size) * self.world_size
+
+
+def open_engine(engine_dir: str) -> EngineConfig:
+    """What the setting of that name holds. Raises StartError."""
+    return check_engine_dir(Path(engine_dir).expanduser().absolute())
 
 
 def check_engine_dir(path: Path) -> EngineConfig:
@@ -73,6 +77,7 @@ def _engine_config(path: Path, values: dict[str, Any]) -> EngineConfig:
         path=path,
         version=str(values.get("version") or "unknown"),
         dtype=str(pretrained.get("dtype") or "auto"),
+        quantization=str((pretrained.get("quantization") or {}).get("quant_algo") or "none"),
         vocab_size=int(pretrained["vocab_size"]),
         tp_size=int(mapping.get("tp_size", 1)),
         world_size=int(mapping.get("world_size", 1)),
@@ -110,37 +115,6 @@ def check_gpu(config: EngineConfig) -> None:
                 f"setting 'engine_dir': the engine in {config.path} was compiled for {made_for} "
                 f"and this GPU has compute capability {found} ({gpu}); compile it on this machine"
             )
-
-
-def visible_gpus(made_for: str) -> list[tuple[str, str]]:
-    """Compute capability and name of each GPU that this process may use.
-
-    Raises StartError where nvidia-smi finds none; `made_for` says what was looked for.
-    """
-    command = [NVIDIA_SMI, "--query-gpu=compute_cap,name", "--format=csv,noheader"]
-    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        command += ["-i", visible]
-    reason = "it lists none"
-    try:
-        output = subprocess.run(
-            command, capture_output=True, text=True, timeout=NVIDIA_SMI_TIMEOUT, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        output, reason = "", _reason(error)
-    rows = [line.partition(",") for line in output.splitlines() if line.strip()]
-    if not rows:
-        raise StartError(
-            f"setting 'engine_dir': its engine needs a GPU of {made_for}, and "
-            f"{NVIDIA_SMI} finds none here ({reason})"
-        )
-    return [(capability.strip(), name.strip()) for capability, _, name in rows]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, subprocess.CalledProcessError):
-        lines = (error.stdout + error.stderr).split("\n")
-        return next((line.strip() for line in lines if line.strip()), f"exit {error.returncode}")
-    return "it is not installed" if isinstance(error, FileNotFoundError) else str(error)
 
 
 def check_settings(config: EngineConfig, settings: Settings) -> None:

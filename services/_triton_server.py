@@ -15,9 +15,9 @@ from common.supervision import Command
 from common.supervision.ports import LOOPBACK
 from services._tensorrt_engine_dir import (
     EngineConfig,
-    check_engine_dir,
     check_gpu,
     check_settings,
+    open_engine,
 )
 from services._triton_repository import MODEL, TUNING
 
@@ -66,7 +66,7 @@ def check_local(settings: Settings) -> EngineConfig:
             "trtllm-build --checkpoint_dir CHECKPOINT --output_dir DIRECTORY; or set 'engine_url' "
             "to the address of a running tritonserver"
         )
-    config = check_engine_dir(Path(settings.engine_dir).expanduser().absolute())
+    config = open_engine(settings.engine_dir)
     check_settings(config, settings)
     find_binary(settings)
     if config.world_size > 1 and shutil.which(MPIRUN) is None:

@@ -91,6 +91,10 @@ class MLCEngine(Engine):
 
         return str(mlc_llm.__version__)
 
+    @cached_property
+    def quantization(self) -> str:
+        return open_build(self.settings).quantization
+
     async def start(self, report: Callable[[Phase], None]) -> None:
         report("load")
         build = open_build(self.settings)

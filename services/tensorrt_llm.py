@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -26,10 +26,10 @@ from common.settings import Settings
 from common.signals import stop_signals_blocked
 from services._tensorrt_engine_dir import (
     EngineConfig,
-    check_engine_dir,
     check_gpu,
     check_model,
     check_settings,
+    open_engine,
 )
 from services._tensorrt_llm_arguments import (
     GUIDED_DECODING,
@@ -111,7 +111,7 @@ class TensorRTLLMEngine(Engine):
                 "setting 'dtype': it was fixed when the engine in 'engine_dir' was compiled; "
                 "allowed is 'auto'"
             )
-        compiled = _compiled(settings.engine_dir)
+        compiled = open_engine(settings.engine_dir)
         check_settings(compiled, settings)
         check_gpu(compiled)
 
@@ -129,10 +129,16 @@ class TensorRTLLMEngine(Engine):
 
         return str(tensorrt_llm.__version__)
 
+    @cached_property
+    def quantization(self) -> str:
+        if self.settings.engine_dir is None:
+            return self.model.quantization
+        return open_engine(self.settings.engine_dir).quantization
+
     async def start(self, report: Callable[[Phase], None]) -> None:
         report("load")
         if self.settings.engine_dir is not None:
-            self._compiled = compiled = _compiled(self.settings.engine_dir)
+            self._compiled = compiled = open_engine(self.settings.engine_dir)
             check_model(compiled, self.model)
             self._dialect = replace(self._dialect, vocab_size=compiled.vocab_size_padded)
         elif self.model.quantization == "awq":
@@ -254,10 +260,6 @@ class TensorRTLLMEngine(Engine):
         self._children.kill()
         deadline = time.monotonic() + STOP_TIMEOUT
         await asyncio.to_thread(self._children.wait_until_gone, deadline)
-
-
-def _compiled(engine_dir: str) -> EngineConfig:
-    return check_engine_dir(Path(engine_dir).expanduser().absolute())
 
 
 def _shutdown(llm: Any) -> None:

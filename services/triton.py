@@ -9,6 +9,7 @@ import random
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import cached_property
 from pathlib import Path
 
 from common.capabilities import check_logprobs
@@ -19,7 +20,7 @@ from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, Command, RemoteServer
 from common.supervision.ports import LOOPBACK, free_ports
-from services._tensorrt_engine_dir import EngineConfig, check_model
+from services._tensorrt_engine_dir import EngineConfig, check_model, open_engine
 from services._triton_client import LOCAL, REMOTE, StreamBroken, TritonClient
 from services._triton_repository import MODEL, write_repository
 from services._triton_request import Part
@@ -97,6 +98,12 @@ class TritonEngine(Engine):
     @property
     def version(self) -> str:
         return "unknown" if self._client is None else self._client.version
+
+    @cached_property
+    def quantization(self) -> str:
+        if self.settings.engine_dir is None:
+            return self.model.quantization
+        return open_engine(self.settings.engine_dir).quantization
 
     async def start(self, report: Callable[[Phase], None]) -> None:
         report("load")

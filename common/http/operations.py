@@ -105,7 +105,7 @@ def _model_card(runtime: Runtime) -> dict[str, Any]:
         "owned_by": "self-hosted",
         "backend": runtime.engine.name,
         "backend_version": runtime.engine.version,
-        "quantization": settings.quantization or model.quantization,
+        "quantization": runtime.engine.quantization,
         "dtype": model.dtype if settings.dtype == "auto" else settings.dtype,
         "max_model_len": model.max_model_len,
         "capabilities": runtime.capabilities.as_map(),
