@@ -101,6 +101,8 @@ def leave(plan: dict[str, Any]) -> None:
         from ray import serve
 
         serve.delete(plan["name"], _blocking=False)
+        # It only sends; once this is answered, it has arrived.
+        serve.status()
 
 
 def deploy(plan: dict[str, Any]) -> None:
@@ -182,9 +184,11 @@ def one_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    code = 0
+    code = 1
     try:
         code = main(json.loads(os.environ[PLAN]))
+    except Exception:
+        logging.exception("the driver failed")
     finally:
         # Ray's own way out takes 10 s; whoever started us ends what is left.
         sys.stdout.flush()

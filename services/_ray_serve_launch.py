@@ -34,18 +34,24 @@ class Launch:
     def __init__(self, settings: Settings, model: Model) -> None:
         self._plan = launch_plan(settings, model)
         self._scratch = Scratch()
+        self._name = _new_name()
         self._status = self._scratch.path / "status.json"
         self.model_id: str = self._plan["model_id"]
         self.own_cluster: bool = self._plan["ray"]["ray_address"] is None
 
     def command(self) -> Command:
-        """A new name and port each time: another cluster may listen on the same port, and an app
-        that answers under this name is ours."""
+        """An app that answers under this name is ours: another cluster may listen on the same port.
+
+        On a cluster that stays, the app of a driver that died is taken over by its name.
+        """
         self._status.unlink(missing_ok=True)
         port = self._plan["ray"]["http_port"] or CLUSTER_PORT
+        if self.own_cluster:
+            self._name = _new_name()
+            port = free_ports(1)[0]
         plan = self._plan | {
-            "name": f"llm-{uuid.uuid4().hex[:12]}",
-            "port": free_ports(1)[0] if self.own_cluster else port,
+            "name": self._name,
+            "port": port,
             "directory": str(self._scratch.path),
             "status": str(self._status),
         }
@@ -66,3 +72,8 @@ class Launch:
 
     def close(self) -> None:
         self._scratch.remove()
+
+
+def _new_name() -> str:
+    """Of an app, and of its path."""
+    return f"llm-{uuid.uuid4().hex[:12]}"
