@@ -1,10 +1,10 @@
 """LMDeploy's engine and its configuration, from the service's settings."""
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from common.engine_args import check_engine_args
 from common.errors import StartError
 from common.model import Model
 from common.settings import Settings
@@ -61,7 +61,9 @@ def engine_config(settings: Settings, model: Model) -> Any:
     backend = backend_of(settings)
     kind = TurbomindEngineConfig if backend == "turbomind" else PytorchEngineConfig
     arguments = {k: v for k, v in settings.engine_args.items() if k != "backend"}
-    _check_names(arguments, kind)
+    allowed = {"backend"} | {field.name for field in dataclasses.fields(kind)}
+    source = f"backend and the fields of lmdeploy.{kind.__name__}"
+    check_engine_args(arguments, allowed, "LMDeploy", source)
     values: dict[str, Any] = {
         "dtype": settings.dtype,
         "model_format": _model_format(settings, model, backend),
@@ -80,18 +82,6 @@ def engine_config(settings: Settings, model: Model) -> Any:
         return kind(**(values | arguments))
     except Exception as error:
         raise StartError(f"LMDeploy refuses its arguments: {one_line(error)}") from error
-
-
-def _check_names(arguments: Mapping[str, Any], kind: type[Any]) -> None:
-    allowed = {"backend"} | {field.name for field in dataclasses.fields(kind)}
-    for name in arguments:
-        if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise StartError(
-                f"setting 'engine_args': LMDeploy has no argument {name!r}; {hint}"
-                f"allowed are backend and the fields of lmdeploy.{kind.__name__}"
-            )
 
 
 def _model_format(settings: Settings, model: Model, backend: Backend) -> str | None:

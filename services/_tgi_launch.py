@@ -1,12 +1,12 @@
 """How text-generation-launcher is called: its flags, its environment, and where it is."""
 
-import difflib
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common.engine_args import check_engine_args
 from common.errors import StartError
 from common.model import Model, local_directory
 from common.settings import Settings
@@ -58,25 +58,14 @@ the launcher does not know."""
 
 def check_arguments(arguments: Mapping[str, Any]) -> None:
     """Of `engine_args`. Raises StartError for a flag that is none or is not to be set there."""
-    allowed = sorted({*OPTIONS, *SWITCHES} - BY_SETTING.keys())
-    for name, value in arguments.items():
-        flag = name.replace("_", "-")
-        if name == "launcher":
-            continue
-        if flag in BY_SETTING:
-            raise StartError(
-                f"setting 'engine_args': {name!r} goes by the setting {BY_SETTING[flag]!r}"
-            )
-        if flag not in allowed:
-            near = difflib.get_close_matches(flag, allowed, 1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise StartError(
-                f"setting 'engine_args': {name!r} is no flag of {LAUNCHER} that can be set "
-                f"there{hint}; allowed are launcher, {', '.join(allowed)}"
-            )
+    flags = {name.replace("_", "-"): value for name, value in arguments.items()}
+    allowed = {"launcher", *OPTIONS, *SWITCHES} - BY_SETTING.keys()
+    reserved = {flag: f"use the setting {setting!r}" for flag, setting in BY_SETTING.items()}
+    check_engine_args(flags, allowed, LAUNCHER, reserved=reserved)
+    for flag, value in flags.items():
         if not isinstance(value, bool if flag in SWITCHES else str | int | float):
             kind = "true or false" if flag in SWITCHES else "a string or a number"
-            raise StartError(f"setting 'engine_args': {name!r} must be {kind}")
+            raise StartError(f"setting 'engine_args': {flag!r} must be {kind}")
 
 
 def check_formats(settings: Settings) -> None:

@@ -42,6 +42,8 @@ with warnings.catch_warnings(action="ignore"):
 def pytest_configure(config: pytest.Config) -> None:
     # bentoml's asynchronous client leaves its temporary directory to the garbage collector.
     config.addinivalue_line("filterwarnings", "ignore:Implicitly cleaning up:ResourceWarning")
+    # Its decorators override a pydantic method in a way that will go.
+    config.addinivalue_line("filterwarnings", "ignore:The `__get_pydantic_core_schema__` method")
 
 
 def require_backend(backend: str) -> None:

@@ -99,7 +99,10 @@ def test_variables_that_the_launcher_would_read_are_kept_from_it(
     ("values", "message"),
     [
         ({"engine_args": {"max_batch_sise": 4}}, "'max_batch_sise' is no flag .*'max-batch-size'"),
-        ({"engine_args": {"num_shard": 4}}, "'num_shard' goes by the setting 'tensor_parallel"),
+        (
+            {"engine_args": {"num_shard": 4}},
+            "'num-shard' is not for you to set: use the setting 'tensor_parallel",
+        ),
         ({"engine_args": {"port": 4}}, "'port' is no flag .* that can be set there"),
         ({"engine_args": {"max_batch_size": [4]}}, "'max_batch_size' must be a string or a number"),
         ({"engine_args": {"disable_custom_kernels": 1}}, "must be true or false"),
