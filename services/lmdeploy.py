@@ -18,9 +18,9 @@ from common.sampling import Sampling
 from common.service import llm_service
 from common.settings import Settings
 from common.signals import stop_signals_blocked
-from services._lmdeploy_config import backend_of, check_settings, engine_config, one_line
-from services._lmdeploy_request import chunk, generation_config
-from services._lmdeploy_streams import Streams
+from services._lmdeploy.config import backend_of, check_settings, engine_config, one_line
+from services._lmdeploy.request import chunk, generation_config
+from services._lmdeploy.streams import Streams
 
 WARM_UP = Sampling(max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, seed=0)
 """Takes the paths that compile something when they are first used."""

@@ -13,8 +13,8 @@ from common.files import read_json
 from common.sampling import Sampling
 from common.service import llm_service
 from common.settings import Settings
-from services._mlc_build import Build, check_build, check_model, open_build
-from services._mlc_engine import OWN_ARGS, AsyncEngine
+from services._mlc.build import Build, check_build, check_model, open_build
+from services._mlc.engine import OWN_ARGS, AsyncEngine
 
 DEFAULT_ENVIRONMENT = {
     # Compiling belongs to the build: here it would take minutes, unasked.

@@ -31,14 +31,14 @@ from services._tensorrt_engine_dir import (
     check_settings,
     open_engine,
 )
-from services._tensorrt_llm_arguments import (
+from services._tensorrt_llm.arguments import (
     GUIDED_DECODING,
     TRTLLM_SAMPLER,
     guided_decoding,
     llm_arguments,
     sampler,
 )
-from services._tensorrt_llm_request import (
+from services._tensorrt_llm.request import (
     NO_GRAMMAR,
     OF_CPP_SAMPLER,
     OF_TORCH_SAMPLER,
@@ -50,7 +50,7 @@ from services._tensorrt_llm_request import (
     one_line,
     sampling_params,
 )
-from services._tensorrt_llm_watch import Watch, ranks
+from services._tensorrt_llm.watch import Watch, ranks
 
 WARM_UP = Sampling(
     max_tokens=2,

@@ -20,16 +20,16 @@ from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, Command, RemoteServer
 from common.tokenizer import Tokenizer
-from services._tgi_answer import Answer
-from services._tgi_client import BrokenStream, Client
-from services._tgi_launch import (
+from services._tgi.answer import Answer
+from services._tgi.client import BrokenStream, Client
+from services._tgi.launch import (
     check_arguments,
     check_formats,
     find_launcher,
     launch,
     server_command,
 )
-from services._tgi_prompt import Prompt, Prompts
+from services._tgi.prompt import Prompt, Prompts
 
 logger = logging.getLogger("bentoml.llm.tgi")
 

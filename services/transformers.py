@@ -22,7 +22,7 @@ from common.service import llm_service
 from common.settings import Settings
 
 if TYPE_CHECKING:
-    from services._transformers_sampler import Sampler
+    from services._transformers.sampler import Sampler
 
 WATCH_INTERVAL = 0.25
 STOP_TIMEOUT = 4.0
@@ -83,7 +83,7 @@ class TransformersEngine(Engine):
             pass
 
     def _load(self) -> None:
-        from services._transformers_loading import load_manager
+        from services._transformers.loading import load_manager
 
         manager, self._sampler, self._capacity = load_manager(self.settings, self.model)
         if self._stopped:

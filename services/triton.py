@@ -21,10 +21,10 @@ from common.settings import Settings
 from common.supervision import ChildServer, Command, RemoteServer
 from common.supervision.ports import LOOPBACK, free_ports
 from services._tensorrt_engine_dir import EngineConfig, check_model, open_engine
-from services._triton_client import LOCAL, REMOTE, StreamBroken, TritonClient
-from services._triton_repository import MODEL, write_repository
-from services._triton_request import Part
-from services._triton_server import (
+from services._triton.client import LOCAL, REMOTE, StreamBroken, TritonClient
+from services._triton.repository import MODEL, write_repository
+from services._triton.request import Part
+from services._triton.server import (
     check_local,
     check_remote,
     command,

@@ -21,7 +21,7 @@ from common.errors import ServiceError, StartError
 from common.sampling import Sampling
 from common.service import llm_service
 from common.signals import stop_signals_blocked
-from services._vllm_request import chunk, one_line, sampling_params, service_error
+from services._vllm.request import chunk, one_line, sampling_params, service_error
 
 DEFAULT_ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -137,7 +137,7 @@ class VLLMEngine(Engine):
             "max_num_seqs": min(settings.max_concurrency, CPU_MAX_SEQUENCES),
             "kv_cache_memory_bytes": int(CPU_KV_CACHE_GIB * 2**30),
             "enforce_eager": True,
-            "worker_extension_cls": "services._vllm_amx.AMX",
+            "worker_extension_cls": "services._vllm.amx.AMX",
         }
         if settings.tensor_parallel_size == 1 and THREADS_BIND not in os.environ:
             from vllm.v1.executor.uniproc_executor import UniProcExecutor

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from common.model import DEMO_MODEL
-from services._lmdeploy_config import Backend
+from services._lmdeploy.config import Backend
 
 PROMPT = [0, 5, 6, 7]
 BOTH: list[Backend] = ["turbomind", "pytorch"]

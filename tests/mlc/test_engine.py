@@ -13,7 +13,7 @@ from common.engine import Chunk, GenerateRequest
 from common.errors import InternalError, InvalidValue
 from common.sampling import Sampling
 from common.tokenizer import Tokenizer
-from services._mlc_request import last_chunk
+from services._mlc.request import last_chunk
 from services.mlc import MLCEngine
 from tests.conftest import MODEL
 from tests.mlc.conftest import StartEngine

@@ -90,7 +90,7 @@ async def test_a_release_that_gives_text_only_is_refused(
     start: StartEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its streamer is not asked any more, the ids come from elsewhere."""
-    monkeypatch.setattr("services._mlc_engine.TokenIds.put", lambda self, ids: "some text")
+    monkeypatch.setattr("services._mlc.engine.TokenIds.put", lambda self, ids: "some text")
     assert "it gave 0 token ids" in await refusal(start)
 
 

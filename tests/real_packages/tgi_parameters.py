@@ -10,7 +10,7 @@ from typing import Any
 from text_generation.errors import ValidationError  # type: ignore[import-not-found]
 from text_generation.types import Parameters  # type: ignore[import-not-found]
 
-from services._tgi_request import sampling_parameters
+from services._tgi.request import sampling_parameters
 from tests.real_packages.samplings import SAMPLINGS
 
 WRONG: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ import pytest
 from common.children import descendants, is_alive
 from common.engine import Chunk
 from common.errors import EngineDead, InternalError, StartError
-from services._tensorrt_llm_watch import ranks
+from services._tensorrt_llm.watch import ranks
 from services.tensorrt_llm import TensorRTLLMEngine
 from tests.tensorrt_llm.support import (
     END,

@@ -8,7 +8,7 @@ import pytest
 from common.engine import Chunk
 from common.errors import EngineDead, InternalError, InvalidValue
 from common.sampling import Sampling
-from services._tensorrt_llm_request import (
+from services._tensorrt_llm.request import (
     Dialect,
     check_schema,
     chunk,

@@ -18,7 +18,7 @@ import psutil
 from common.settings import Settings
 from common.supervision.ports import free_ports
 from services._tensorrt_engine_dir import check_engine_dir
-from services._triton_repository import write_repository
+from services._triton.repository import write_repository
 from tests.contract.support import CHAT, user
 from tests.serving import REPOSITORY, Service, eventually, start_service, with_double
 

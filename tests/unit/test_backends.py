@@ -90,7 +90,7 @@ def test_every_other_setting_of_an_engine_is_read_by_its_adapter(backend: str) -
     """A setting that is neither declared nor even mentioned would be silently ignored."""
     sources = "".join(
         file.read_text("utf-8")
-        for pattern in (f"{backend}.py", f"_{backend}_*.py", "_tensorrt_*.py")
+        for pattern in (f"{backend}.py", f"_{backend}/*.py", "_tensorrt_*.py")
         for file in (REPOSITORY / "services").glob(pattern)
     )
     for name in CHANGED.keys() - ENGINES[backend].unsupported_settings.keys() - {"revision"}:

@@ -8,7 +8,7 @@ import pytest
 from common.errors import StartError
 from common.model import DEMO_MODEL, Model, open_model
 from common.settings import Settings
-from services._lmdeploy_config import check_settings, engine_config
+from services._lmdeploy.config import check_settings, engine_config
 from tests.lmdeploy.package import importable
 
 PYTORCH = {"backend": "pytorch"}

@@ -11,8 +11,8 @@ import torch
 from common.engine import TokenLogprob
 from common.errors import ContextLengthExceeded, InternalError, InvalidValue
 from common.sampling import Sampling
-from services._lmdeploy_config import Backend
-from services._lmdeploy_request import (
+from services._lmdeploy.config import Backend
+from services._lmdeploy.request import (
     LogitBias,
     chunk,
     client_error,

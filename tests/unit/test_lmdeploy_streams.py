@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import ContextLengthExceeded, EngineDead, InternalError, InvalidValue
-from services._lmdeploy_streams import Streams
+from services._lmdeploy.streams import Streams
 from tests.lmdeploy.engines import BOTH, PROMPT, asked, async_engine, idle, prepared, until
 from tests.lmdeploy.package import importable
 

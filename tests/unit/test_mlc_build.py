@@ -8,7 +8,7 @@ import pytest
 from common.errors import StartError
 from common.model import open_model
 from common.settings import Settings
-from services._mlc_build import check_build, check_model, open_build
+from services._mlc.build import check_build, check_model, open_build
 from tests.conftest import MODEL
 from tests.mlc.builds import write_build
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidValue
-from services._mlc_schema import MOST_PARTS, grammar_schema
+from services._mlc.schema import MOST_PARTS, grammar_schema
 
 
 def closed(**properties: Any) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from common.engine import Chunk
 from common.model import DEMO_MODEL
 from common.sampling import Sampling
 from common.tokenizer import Tokenizer
-from services._tgi_answer import Answer
-from services._tgi_prompt import Prompt, Prompts
+from services._tgi.answer import Answer
+from services._tgi.prompt import Prompt, Prompts
 
 PROMPT = Prompt("Hello")
 WORD, PART, END = 50, 130, 2

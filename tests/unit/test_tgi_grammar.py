@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from common.errors import InvalidValue
-from services._tgi_grammar import expression
+from services._tgi.grammar import expression
 from tests.doubles.tgi.tgi_double.grammar import document
 
 PERSON = {

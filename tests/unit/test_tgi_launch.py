@@ -10,7 +10,7 @@ import pytest
 from common.errors import StartError
 from common.model import DEMO_MODEL, open_model
 from common.settings import Settings
-from services._tgi_launch import READ_FROM_ENVIRONMENT, launch
+from services._tgi.launch import READ_FROM_ENVIRONMENT, launch
 from services.tgi import TGIEngine
 from tests.doubles.tgi.tgi_double.flags import KNOWN, parse
 from tests.serving import REPOSITORY

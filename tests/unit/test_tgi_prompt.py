@@ -15,7 +15,7 @@ from common.chat_template import load_chat_template
 from common.errors import InvalidValue
 from common.model import DEMO_MODEL
 from common.tokenizer import Tokenizer
-from services._tgi_prompt import Prompt, Prompts
+from services._tgi.prompt import Prompt, Prompts
 
 CHAT = "<|bos|><|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
 

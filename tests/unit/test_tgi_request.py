@@ -8,8 +8,8 @@ import pytest
 
 from common.errors import InternalError, InvalidValue, Overloaded
 from common.sampling import Sampling
-from services._tgi_prompt import Prompt
-from services._tgi_request import (
+from services._tgi.prompt import Prompt
+from services._tgi.request import (
     finish_reason,
     request_body,
     sampling_parameters,

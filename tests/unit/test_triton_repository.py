@@ -9,8 +9,8 @@ import pytest
 
 from common.settings import Settings
 from services._tensorrt_engine_dir import EngineConfig, check_engine_dir
-from services._triton_repository import TUNING, write_repository
-from services._triton_server import command
+from services._triton.repository import TUNING, write_repository
+from services._triton.server import command
 from tests.conftest import require_backend
 from tests.serving import REPOSITORY, interpreter
 

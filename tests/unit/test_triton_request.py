@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import InternalError, InvalidValue
 from common.sampling import Sampling
-from services._triton_request import Part, chunk, runtime_top_k, service_error
+from services._triton.request import Part, chunk, runtime_top_k, service_error
 
 PART = Part([1, 2], max_tokens=4, seed=0, ends=frozenset({7}))
 

@@ -1,0 +1,121 @@
+"""LMDeploy's engine and its configuration, from the service's settings."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from common.engine_args import check_engine_args
+from common.errors import StartError
+from common.model import Model
+from common.settings import Settings
+
+Backend = Literal["turbomind", "pytorch"]
+BACKENDS: Sequence[str] = get_args(Backend)
+MODEL_FORMATS: Mapping[Backend, Sequence[str]] = {
+    "turbomind": ("hf", "awq", "gptq", "compressed-tensors", "fp8", "mxfp4"),
+    "pytorch": ("fp8",),
+}
+"""What `model_format` takes beside None; both engines detect the checkpoint's own method."""
+MAX_MESSAGE = 300
+
+
+def backend_of(settings: Settings) -> Backend:
+    """TurboMind, unless `engine_args` name the PyTorch engine. Raises StartError."""
+    name = settings.engine_args.get("backend", "turbomind")
+    if name == "turbomind":
+        return "turbomind"
+    if name == "pytorch":
+        return "pytorch"
+    raise StartError(
+        f"setting 'engine_args': backend is {name!r}; allowed are {' and '.join(BACKENDS)}"
+    )
+
+
+def check_settings(settings: Settings) -> None:
+    """What LMDeploy would refuse only after it has begun to load. Raises StartError."""
+    backend_of(settings)
+    if settings.dtype == "float32":
+        raise StartError(
+            "setting 'dtype': LMDeploy does not compute in 'float32'; "
+            "allowed are auto, bfloat16, float16"
+        )
+    if settings.gpu_memory_utilization == 1:
+        raise StartError(
+            "setting 'gpu_memory_utilization': 1 leaves LMDeploy no memory beside the KV cache, "
+            "of which this is the share in what the weights leave free; allowed is less than 1"
+        )
+    arguments = settings.engine_args
+    if arguments.get("empty_init"):
+        raise StartError("setting 'engine_args': empty_init would load no weights to answer with")
+    if arguments.get("distributed_executor_backend") == "mp":
+        raise StartError(
+            "setting 'engine_args': distributed_executor_backend 'mp' takes over a signal, for "
+            "which it needs the thread that serves HTTP; allowed are uni and ray"
+        )
+
+
+def engine_config(settings: Settings, model: Model) -> Any:
+    """A TurbomindEngineConfig or PytorchEngineConfig. Raises StartError for what it refuses."""
+    from lmdeploy import PytorchEngineConfig, TurbomindEngineConfig
+
+    backend = backend_of(settings)
+    kind = TurbomindEngineConfig if backend == "turbomind" else PytorchEngineConfig
+    arguments = {k: v for k, v in settings.engine_args.items() if k != "backend"}
+    allowed = {"backend"} | {field.name for field in dataclasses.fields(kind)}
+    source = f"backend and the fields of lmdeploy.{kind.__name__}"
+    check_engine_args(arguments, allowed, "LMDeploy", source)
+    values: dict[str, Any] = {
+        "dtype": settings.dtype,
+        "model_format": _model_format(settings, model, backend),
+        "tp": settings.tensor_parallel_size,
+        "session_len": model.max_model_len,
+        "max_batch_size": settings.max_concurrency,
+        "enable_prefix_caching": settings.prefix_caching,
+    }
+    if "gpu_memory_utilization" in settings.changed:
+        # Of the memory that the weights leave free; LMDeploy's own default is 0.8 of that.
+        values["cache_max_entry_count"] = settings.gpu_memory_utilization
+    if backend == "pytorch":
+        # Without it there are none; it costs nothing until a request asks for them.
+        values["logprobs_mode"] = "raw_logprobs"
+    try:
+        return kind(**(values | arguments))
+    except Exception as error:
+        raise StartError(f"LMDeploy refuses its arguments: {one_line(error)}") from error
+
+
+def _model_format(settings: Settings, model: Model, backend: Backend) -> str | None:
+    wanted = settings.quantization
+    if wanted in (None, "none", model.quantization):
+        return None
+    if wanted not in MODEL_FORMATS[backend]:
+        allowed = ", ".join(MODEL_FORMATS[backend])
+        raise StartError(
+            f"setting 'quantization': LMDeploy's engine {backend!r} has no {wanted!r}; "
+            f"allowed are {allowed} and the checkpoint's own, {model.quantization!r}"
+        )
+    return wanted
+
+
+def one_line(error: BaseException) -> str:
+    """The message without the rejected value, which pydantic appends."""
+    details = getattr(error, "errors", None)
+    if callable(details):
+        first = details()[0]
+        # What LMDeploy asserts itself, often without a message.
+        cause = first.get("ctx", {}).get("error")
+        text = one_line(cause) if cause else f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    else:
+        text = str(error)
+    return " ".join(text.split())[:MAX_MESSAGE] or _failed_check(error)
+
+
+def _failed_check(error: BaseException) -> str:
+    """Where an exception without a message was raised."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None:
+        return type(error).__name__
+    code = last.tb_frame.f_code
+    return f"{type(error).__name__} in {code.co_name} ({code.co_filename}:{last.tb_lineno})"

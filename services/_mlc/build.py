@@ -1,0 +1,169 @@
+"""A directory made by MLC-LLM's build commands: what it can do, and whether it runs here.
+
+Made by three commands (BUILD): weights, mlc-chat-config.json, the tokenizer and the library
+lib.so. Our own builder adds build.json, which names the GPU that the library was compiled for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import StartError
+from common.files import read_json
+from common.gpu import visible_gpus
+from common.model import Model, local_directory, open_model, text_config
+from common.settings import Settings
+
+CONFIG = "mlc-chat-config.json"
+LIBRARY = "lib.so"
+WEIGHTS = "tensor-cache.json"
+MANIFEST = "build.json"
+TOKENIZER = "tokenizer.json"
+NO_LIMIT = -1
+"""Of context_window_size, for a model with a sliding window or without attention."""
+# The conversation template is asked for and not used: prompts arrive as token ids.
+BUILD = (
+    "mlc_llm convert_weight {model} --quantization q4f16_1 -o {path} && "
+    "mlc_llm gen_config {model} --quantization q4f16_1 --conv-template LM -o {path} && "
+    "mlc_llm compile {path}/mlc-chat-config.json --device cuda -o {path}/lib.so"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What was compiled. Lengths are in tokens.
+
+    `compute_capability` (such as "8.0") and `gpu` are None where there is no build.json.
+    """
+
+    path: Path
+    library: Path
+    quantization: str
+    vocab_size: int
+    context_window_size: int
+    tensor_parallel_shards: int
+    max_batch_size: int | None
+    compute_capability: str | None
+    gpu: str | None
+
+
+def open_build(settings: Settings) -> Build:
+    """Raises StartError, naming what was looked for and how to make it."""
+    if settings.engine_dir is None:
+        raise _missing("needed: MLC-LLM runs a model that was compiled before", settings, None)
+    path = Path(settings.engine_dir).expanduser().resolve()
+    if not path.is_dir():
+        raise _missing(f"there is no directory {path}", settings, path)
+    for name, what in ((CONFIG, "the configuration"), (WEIGHTS, "the weights")):
+        if not (path / name).is_file():
+            raise _missing(f"{path} has no {name}, {what}", settings, path)
+    values = read_json(path / CONFIG)
+    library = _library(settings, path)
+    try:
+        return _build(path, library, values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{path / CONFIG} is not one of MLC-LLM's ({error!r})"
+        raise _missing(reason, settings, path) from None
+
+
+def _library(settings: Settings, path: Path) -> Path:
+    named = settings.engine_args.get("model_lib")
+    if named is None:
+        if not (path / LIBRARY).is_file():
+            raise _missing(f"{path} has no {LIBRARY}, the compiled library", settings, path)
+        return path / LIBRARY
+    library = Path(str(named)).expanduser().resolve()
+    if not library.is_file():
+        raise StartError(
+            f"setting 'engine_args': model_lib: there is no file {library}; "
+            f"without it, {LIBRARY} in 'engine_dir' is used"
+        )
+    return library
+
+
+def _build(path: Path, library: Path, values: Mapping[str, Any]) -> Build:
+    """Raises KeyError, TypeError, ValueError or AttributeError for another kind of file."""
+    manifest = read_json(path / MANIFEST) if (path / MANIFEST).exists() else {}
+    batch = values["model_config"].get("max_batch_size")
+    return Build(
+        path=path,
+        library=library,
+        quantization=str(values["quantization"]),
+        vocab_size=int(values["vocab_size"]),
+        context_window_size=int(values["context_window_size"]),
+        tensor_parallel_shards=int(values["tensor_parallel_shards"]),
+        max_batch_size=None if batch is None else int(batch),
+        compute_capability=_text(manifest.get("compute_capability")),
+        gpu=_text(manifest.get("gpu")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _missing(what: str, settings: Settings, path: Path | None) -> StartError:
+    command = BUILD.format(model=settings.model or "MODEL", path=path or "DIRECTORY")
+    return StartError(f"setting 'engine_dir': {what}; compile the model with: {command}")
+
+
+def check_build(build: Build, settings: Settings) -> None:
+    """What can be known without the engine and without a download. Raises StartError."""
+    _check_settings(build, settings)
+    _check_gpu(build, settings)
+    directory = local_directory(settings)
+    if directory is not None:
+        check_model(build, open_model(settings, directory))
+
+
+def _check_settings(build: Build, settings: Settings) -> None:
+    where = f"the model in {build.path} was compiled"
+    if settings.quantization not in (None, build.quantization):
+        raise StartError(
+            f"setting 'quantization': {settings.quantization!r}, but {where} with "
+            f"{build.quantization!r}; allowed is that, or none"
+        )
+    if settings.tensor_parallel_size != build.tensor_parallel_shards:
+        raise StartError(
+            f"setting 'tensor_parallel_size': {settings.tensor_parallel_size}, but {where} for "
+            f"{build.tensor_parallel_shards}; allowed is {build.tensor_parallel_shards}"
+        )
+
+
+def _check_gpu(build: Build, settings: Settings) -> None:
+    """A library without build.json is left to MLC-LLM's own check, while it loads."""
+    built = build.compute_capability
+    device = str(settings.engine_args.get("device", "auto"))
+    if built is None or not device.startswith(("auto", "cuda")):
+        return
+    made_for = f"compute capability {built}" + (f" ({build.gpu})" if build.gpu else "")
+    for found, gpu in visible_gpus(made_for):
+        if found != built:
+            raise StartError(
+                f"setting 'engine_dir': {build.library} was compiled for {made_for} and this GPU "
+                f"has compute capability {found} ({gpu}); compile it on this machine"
+            )
+
+
+def check_model(build: Build, model: Model) -> None:
+    """Raises StartError for a model whose tokens, or whose context, were not compiled."""
+    limit = build.context_window_size
+    if limit != NO_LIMIT and model.max_model_len > limit:
+        raise StartError(
+            f"setting 'max_model_len': {model.max_model_len} tokens, but the model in "
+            f"{build.path} was compiled for {limit}; allowed is at most that"
+        )
+    vocab_size = text_config(model.config).get("vocab_size", build.vocab_size)
+    if vocab_size != build.vocab_size:
+        raise StartError(
+            f"setting 'engine_dir': {build.path} has a vocabulary of {build.vocab_size} tokens and "
+            f"the model {model.path} one of {vocab_size}; compile that model, or set 'model' to "
+            "the one that was compiled"
+        )
+    copied, own = build.path / TOKENIZER, model.path / TOKENIZER
+    if copied.is_file() and read_json(copied) != read_json(own):
+        raise StartError(
+            f"setting 'engine_dir': {copied} is not the tokenizer of the model, {own}; compile "
+            "that model, or set 'model' to the one that was compiled"
+        )

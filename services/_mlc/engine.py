@@ -1,0 +1,163 @@
+"""An AsyncMLCEngine that is asked in token ids and answers in token ids.
+
+Its public calls give text: with special tokens in it, without the space that a SentencePiece model
+begins a word with, and ended by a conversation template's stop strings too. The ids are there, one
+step before: MLC-LLM's callback looks a request up in `state.async_streamers` and hands its ids to
+the streamer that it finds, which here keeps them. What is used of MLC-LLM beyond its public names
+is in NEEDED, and looked for when it is loaded.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+from common.engine import Chunk
+from common.engine_args import check_engine_args
+from common.errors import EngineDead, InvalidValue, StartError
+from common.sampling import Sampling
+from common.signals import stop_signals_blocked
+from services._mlc.request import generation_config, last_chunk, one_line
+from services._mlc.threads import EngineThreads, in_daemon_thread
+
+OWN_ARGS = ("device", "mode", "model_lib")
+"""Of AsyncMLCEngine itself; the others are fields of EngineConfig."""
+RESERVED = {"model": "it is the directory of the setting 'engine_dir'"}
+NEEDED = attrgetter("_abort", "_ffi", "state.async_lazy_init_event_loop", "state.async_streamers")
+POLL = 0.25
+STOP_TIMEOUT = 3.0
+
+
+class TokenIds:
+    """Stands where MLC-LLM keeps a request's TextStreamer: ids in, no text out."""
+
+    __slots__ = ("_new",)
+
+    def __init__(self) -> None:
+        self._new: list[int] = []
+
+    def put(self, ids: Sequence[int]) -> str:
+        self._new.extend(ids)
+        return ""
+
+    def finish(self) -> str:
+        return ""
+
+    def take(self) -> list[int]:
+        """The ids that came since the last call."""
+        new, self._new = self._new, []
+        return new
+
+
+class AsyncEngine:
+    """Loaded once, without hanging where MLC-LLM hangs; asked, watched, ended."""
+
+    def __init__(self) -> None:
+        self.dead: str | None = None
+        self._engine: Any = None
+        self._threads = EngineThreads()
+        self._streams: set[Any] = set()
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of one sequence for which there is room."""
+        return int(self._engine.max_input_sequence_length)
+
+    async def load(self, own: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """`own` are arguments of AsyncMLCEngine. Raises StartError."""
+        loading = in_daemon_thread(lambda: self._construct(own, config))
+        while not (await asyncio.wait([loading], timeout=POLL))[0]:
+            # AsyncMLCEngine waits for ever for a thread that failed to load the model.
+            if reason := self._threads.death():
+                raise StartError(f"MLC-LLM cannot load the model: {reason}")
+        loading.result()
+        self._watching = asyncio.create_task(self._watch())
+
+    def _construct(self, own: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Imports and loads for many seconds. Raises StartError."""
+        try:
+            from mlc_llm.serve import AsyncMLCEngine, EngineConfig
+
+            fields = {field.name for field in dataclasses.fields(EngineConfig)}
+            check_engine_args(config, fields | {*OWN_ARGS}, "MLC-LLM", reserved=RESERVED)
+            self._engine = engine = AsyncMLCEngine.__new__(AsyncMLCEngine)
+            self._threads.of(engine)
+            with stop_signals_blocked():
+                engine.__init__(**own, engine_config=EngineConfig(**config))
+            NEEDED(engine)
+        except StartError:
+            raise
+        except (AttributeError, ImportError) as error:
+            raise StartError(f"this MLC-LLM cannot be used: {one_line(error)}") from error
+        except Exception as error:
+            # An assertion without words is all that it says when it finds no device.
+            reason = "it finds no device" if not str(error) else one_line(error)
+            raise StartError(f"MLC-LLM cannot load the model: {reason}") from error
+
+    async def _watch(self) -> None:
+        """Who waits for an answer of a dead engine would wait for ever."""
+        while True:
+            await asyncio.sleep(POLL)
+            if reason := self._threads.death():
+                break
+        self.dead = f"MLC-LLM's engine has ended: {reason}"
+        for stream in self._streams:
+            stream.push(EngineDead(self.dead))
+
+    async def generate(
+        self, request_id: str, prompt_ids: Sequence[int], sampling: Sampling
+    ) -> AsyncGenerator[Chunk, None]:
+        """Raises InvalidValue, InternalError, EngineDead."""
+        config = generation_config(sampling)
+        reason = None
+        with self._request(request_id, prompt_ids, config) as (stream, ids):
+            async for (output,) in stream:
+                if output.request_final_usage_json_str is not None:
+                    usage = json.loads(output.request_final_usage_json_str)
+                    yield last_chunk(ids.take(), reason, usage, sampling)
+                elif output.finish_reason is not None:
+                    # The usage is already on its way.
+                    reason = output.finish_reason
+                elif new := ids.take():
+                    yield Chunk(new)
+
+    @contextlib.contextmanager
+    def _request(
+        self, request_id: str, prompt_ids: Sequence[int], config: Any
+    ) -> Iterator[tuple[Any, TokenIds]]:
+        """Aborted at the end unless MLC-LLM has finished it."""
+        from mlc_llm.serve.data import TokenData
+        from mlc_llm.serve.engine_base import AsyncRequestStream
+
+        if self.dead is not None:
+            raise EngineDead(self.dead)
+        engine = self._engine
+        engine.state.async_lazy_init_event_loop()
+        prompt = [TokenData(list(prompt_ids))]
+        try:
+            request = engine._ffi["create_request"](
+                request_id, prompt, config.model_dump_json(by_alias=True)
+            )
+        except Exception as error:
+            raise InvalidValue(f"MLC-LLM refuses the request: {one_line(error)}") from error
+        stream, ids = AsyncRequestStream(), TokenIds()
+        engine.state.async_streamers[request_id] = (stream, [ids])
+        self._streams.add(stream)
+        try:
+            engine._ffi["add_request"](request)
+            yield stream, ids
+        finally:
+            self._streams.discard(stream)
+            if request_id in engine.state.async_streamers:
+                engine._abort(request_id)
+
+    async def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._engine is not None:
+            await asyncio.wait([in_daemon_thread(self._engine.terminate)], timeout=STOP_TIMEOUT)
+        self._threads.close()

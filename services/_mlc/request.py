@@ -1,0 +1,78 @@
+"""What MLC-LLM is asked and what it answers, in its own terms and in those of common/."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from common.engine import Chunk
+from common.errors import InternalError
+from common.sampling import Sampling
+from services._mlc.schema import grammar_schema
+
+MAX_MESSAGE = 300
+SOURCE_PLACE = re.compile(r"^(.*Check failed: )?(\(.*?\) is false: )?(\[[\d:]+\] \S+:\d+: )?")
+"""What an error of MLC-LLM's C++ code begins with: the condition, or the time and the line."""
+SEEDS = 2**31
+"""MLC-LLM keeps a seed in a C int."""
+
+
+def generation_config(sampling: Sampling) -> Any:
+    """A GenerationConfig that leaves nothing to the defaults of mlc-chat-config.json.
+
+    Raises InvalidValue for a schema that MLC-LLM would not follow.
+    """
+    from mlc_llm.protocol.debug_protocol import DebugConfig
+    from mlc_llm.protocol.generation_config import GenerationConfig
+    from mlc_llm.protocol.openai_api_protocol import RequestResponseFormat
+
+    response_format = debug_config = None
+    if sampling.json_schema is not None:
+        schema = grammar_schema(sampling.json_schema)
+        response_format = RequestResponseFormat(type="json_object", schema=schema)
+        # The other mode takes tokens back that it has already given.
+        debug_config = DebugConfig(grammar_execution_mode="constraint")
+    return GenerationConfig(
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        presence_penalty=sampling.presence_penalty,
+        frequency_penalty=sampling.frequency_penalty,
+        repetition_penalty=1.0,
+        seed=None if sampling.seed is None else sampling.seed % SEEDS,
+        logit_bias=dict(sampling.logit_bias) or None,
+        stop_strs=[],
+        stop_token_ids=sorted(sampling.end_token_ids),
+        response_format=response_format,
+        debug_config=debug_config,
+    )
+
+
+def last_chunk(
+    ids: Sequence[int], reason: str | None, usage: Mapping[str, Any], sampling: Sampling
+) -> Chunk:
+    """The end token, which MLC-LLM takes away, is put back: it counts as generated.
+
+    Raises InternalError for an ending that is neither "stop" nor "length".
+    """
+    cached = _cached_tokens(usage)
+    if reason == "length":
+        return Chunk(ids, None, None, "length", cached)
+    if reason != "stop":
+        raise InternalError(f"MLC-LLM ended the generation with {reason!r}")
+    # Of several it does not say which; none is ever shown.
+    end = sorted(sampling.end_token_ids)[:1]
+    return Chunk([*ids, *end], None, None, "stop", cached)
+
+
+def _cached_tokens(usage: Mapping[str, Any]) -> int | None:
+    """Prompt tokens that were not computed; a preempted prompt is computed twice."""
+    computed = (usage.get("extra") or {}).get("prefill_tokens")
+    return None if computed is None else max(0, usage["prompt_tokens"] - computed)
+
+
+def one_line(error: BaseException) -> str:
+    """The message without the rejected value, which pydantic appends."""
+    details = getattr(error, "errors", None)
+    text = details()[0]["msg"] if callable(details) else str(error)
+    text = SOURCE_PLACE.sub("", " ".join(text.split()))
+    return text[:MAX_MESSAGE] or type(error).__name__

@@ -1,0 +1,112 @@
+"""What TensorRT-LLM is constructed with: the service's settings in its own terms."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.errors import StartError
+from common.model import Model, text_config
+from common.settings import Settings
+from services._tensorrt_engine_dir import EngineConfig
+
+TRTLLM_SAMPLER = "TRTLLMSampler"
+"""TensorRT-LLM's C++ decoder, which compiled engines use in any case."""
+GUIDED_DECODING = "xgrammar"
+DEFAULT_MAX_NUM_TOKENS = 8192
+"""TensorRT-LLM's own: tokens in one forward pass."""
+BYTES = {"float32": 4}
+OTHER_CACHES = ("kv_lora_rank", "full_attention_interval", "hybrid_override_pattern")
+"""In the configs of models whose cache is not keys and values of every layer."""
+
+
+def sampler(settings: Settings) -> str:
+    """The sampler that the engine will use; speculative decoding has one of its own."""
+    if settings.engine_dir is not None:
+        return TRTLLM_SAMPLER
+    default = "auto" if settings.engine_args.get("speculative_config") else TRTLLM_SAMPLER
+    return str(settings.engine_args.get("sampler_type", default))
+
+
+def guided_decoding(settings: Settings) -> str | None:
+    """The engine's backend for structured output."""
+    found: str | None = settings.engine_args.get("guided_decoding_backend", GUIDED_DECODING)
+    return found
+
+
+def llm_arguments(settings: Settings, model: Model, engine: EngineConfig | None) -> dict[str, Any]:
+    """Keyword arguments of LLM. Raises StartError for a size of the KV cache that is unknown."""
+    from tensorrt_llm.llmapi import KvCacheConfig
+
+    guided = guided_decoding(settings)
+    common = {
+        "tokenizer": str(model.path),
+        # Its only use is the grammar of structured output: ids go in and come out.
+        "skip_tokenizer_init": guided is None,
+        "guided_decoding_backend": guided,
+        "trust_remote_code": settings.trust_remote_code,
+        "tensor_parallel_size": settings.tensor_parallel_size,
+    }
+    special = _of_checkpoint(settings, model) if engine is None else _of_engine(settings, engine)
+    values = common | special | settings.engine_args
+    cache = _kv_cache(settings, model, engine)
+    values["kv_cache_config"] = KvCacheConfig(
+        **cache | settings.engine_args.get("kv_cache_config", {})
+    )
+    return values
+
+
+def _of_checkpoint(settings: Settings, model: Model) -> dict[str, Any]:
+    values = {
+        "model": str(model.path),
+        "dtype": settings.dtype,
+        "max_seq_len": model.max_model_len,
+        "max_batch_size": settings.max_concurrency,
+        "enable_chunked_prefill": settings.chunked_prefill,
+        "sampler_type": sampler(settings),
+    }
+    if not settings.chunked_prefill:
+        # A longer prompt than one forward pass takes would be refused.
+        values["max_num_tokens"] = max(DEFAULT_MAX_NUM_TOKENS, model.max_model_len)
+    return values
+
+
+def _of_engine(settings: Settings, engine: EngineConfig) -> dict[str, Any]:
+    """Its lengths and number format were compiled in."""
+    return {
+        "model": str(engine.path),
+        "max_batch_size": min(settings.max_concurrency, engine.max_batch_size),
+        "enable_chunked_prefill": settings.chunked_prefill and engine.paged_context_fmha,
+    }
+
+
+def _kv_cache(settings: Settings, model: Model, engine: EngineConfig | None) -> dict[str, Any]:
+    values = {
+        "enable_block_reuse": settings.prefix_caching
+        and (engine is None or engine.paged_context_fmha),
+        "free_gpu_memory_fraction": settings.gpu_memory_utilization,
+    }
+    if settings.kv_cache_gib is not None:
+        dtype = engine.dtype if engine else settings.dtype
+        size = BYTES.get(model.dtype if dtype == "auto" else dtype, 2)
+        tokens = kv_cache_tokens(
+            settings.kv_cache_gib, text_config(model.config), size, settings.tensor_parallel_size
+        )
+        # The PyTorch backend of 1.2 heeds this size, and max_gpu_total_bytes only sometimes.
+        values["max_tokens"] = tokens
+    return values
+
+
+def kv_cache_tokens(gib: float, config: Mapping[str, Any], size: int, gpus: int) -> int:
+    """How many tokens' keys and values, `size` bytes a number, fit in `gib` GiB of each GPU.
+
+    Raises StartError for a model that keeps something else.
+    """
+    heads = config.get("num_attention_heads")
+    layers = config.get("num_hidden_layers")
+    if heads is None or layers is None or any(name in config for name in OTHER_CACHES):
+        raise StartError(
+            "setting 'kv_cache_gib': this model does not keep keys and values of every layer; "
+            'set its number of tokens: engine_args={"kv_cache_config": {"max_tokens": 100000}}'
+        )
+    kv_heads = -(-(config.get("num_key_value_heads") or heads) // gpus)
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    return int(gib * 2**30 // (2 * layers * kv_heads * head_dim * size))

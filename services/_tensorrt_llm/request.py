@@ -1,0 +1,200 @@
+"""What TensorRT-LLM is asked and what it answers, in its own terms and in those of common/."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from common.engine import Chunk, FinishReason
+from common.errors import EngineDead, InternalError, InvalidValue, ServiceError
+from common.sampling import Sampling
+
+FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
+MAX_TOP_K = 1024
+"""TOP_K_MAX of its C++ kernels, which silently take this for anything larger."""
+NO_END = -1
+"""An id that no token has: nothing ends the answer."""
+ANY_OBJECT = {"type": "object"}
+MAX_MESSAGE = 300
+CUDA_ERROR = "CUDA error"
+"""After one, a CUDA context is of no more use."""
+
+NO_LOGPROBS = (
+    "this release's C++ sampler gives none of alternatives, and its PyTorch sampler none of a "
+    "chosen token that is not among the likeliest"
+)
+NO_SUCH_FIELD = "this release's PyTorch sampler ignores it: use the default sampler_type"
+ONE_END_ONLY = "it can be kept from ending early by one token only, and this model ends by several"
+NO_GRAMMAR = "engine_args names no guided decoding backend, or another one than xgrammar"
+OF_CPP_SAMPLER: Mapping[str, str] = dict.fromkeys(("logprobs", "top_logprobs"), NO_LOGPROBS)
+OF_TORCH_SAMPLER: Mapping[str, str] = {
+    **OF_CPP_SAMPLER,
+    **dict.fromkeys(
+        ("repetition_penalty", "presence_penalty", "frequency_penalty", "min_p", "seed"),
+        NO_SUCH_FIELD,
+    ),
+    "min_tokens": "this release's PyTorch sampler counts the prompt's tokens too",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a request's translation depends on. `cpp` is the sampler that honours all fields."""
+
+    cpp: bool
+    vocab_size: int
+    model_ends: frozenset[int]
+    seeds: Random
+    """For requests without a seed: TensorRT-LLM would take 0 for all of them."""
+
+
+def sampling_params(sampling: Sampling, prompt_tokens: int, dialect: Dialect) -> Any:
+    """Raises InvalidValue for what TensorRT-LLM cannot honour together, or would cut."""
+    from tensorrt_llm import SamplingParams
+
+    ends = sampling.end_token_ids
+    if sampling.json_schema is not None:
+        # When the document is done its grammar allows nothing but the model's end.
+        ends |= dialect.model_ends
+    end_id = min(ends & dialect.model_ends or ends, default=NO_END)
+    _check(sampling, ends)
+    return SamplingParams(
+        max_tokens=sampling.max_tokens,
+        end_id=end_id,
+        pad_id=max(end_id, 0),
+        stop_token_ids=sorted(ends - {end_id}) or None,
+        # Otherwise a stop token would be taken out of the ids.
+        include_stop_str_in_output=True,
+        embedding_bias=_embedding_bias(sampling.logit_bias, dialect.vocab_size),
+        guided_decoding=_guided_decoding(sampling),
+        detokenize=False,
+        **_choice(sampling, dialect),
+        **(_penalties(sampling, prompt_tokens, dialect) if dialect.cpp else {}),
+    )
+
+
+def _embedding_bias(bias: Mapping[int, float], vocab_size: int) -> Any:
+    """A number for each token."""
+    if not bias:
+        return None
+    import torch
+
+    every = torch.zeros(vocab_size)
+    every[list(bias)] = torch.tensor(list(bias.values()), dtype=every.dtype)
+    return every
+
+
+def _check(sampling: Sampling, ends: frozenset[int]) -> None:
+    if not sampling.min_tokens:
+        return
+    if len(ends) > 1:
+        raise InvalidValue(
+            "min_tokens: TensorRT-LLM can keep one token from ending the answer early, and here "
+            f"{len(ends)} may end it; allowed is min_tokens without stop_token_ids",
+            param="min_tokens",
+        )
+    if sampling.json_schema is not None:
+        raise InvalidValue(
+            "min_tokens: not allowed together with response_format, whose document ends by itself",
+            param="min_tokens",
+        )
+
+
+def _choice(sampling: Sampling, dialect: Dialect) -> dict[str, Any]:
+    """Fields that are None together would mean greedy."""
+    if sampling.temperature == 0:
+        return {"temperature": 1.0, "top_p": 1.0, "top_k": 1}
+    top_k = 0 if sampling.top_k >= dialect.vocab_size else sampling.top_k
+    if dialect.cpp and top_k > MAX_TOP_K:
+        raise InvalidValue(
+            f"top_k: {top_k} is more than TensorRT-LLM can choose among; allowed is at most "
+            f"{MAX_TOP_K}, or the whole vocabulary",
+            param="top_k",
+        )
+    return {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": top_k}
+
+
+def _penalties(sampling: Sampling, prompt_tokens: int, dialect: Dialect) -> dict[str, Any]:
+    """None leaves a kernel out. The penalties are subtracted from logits that were divided by the
+    temperature before, unlike elsewhere."""
+    scale = sampling.temperature or 1.0
+    seed = dialect.seeds.getrandbits(63) if sampling.seed is None else sampling.seed % 2**64
+    counts = sampling.presence_penalty or sampling.frequency_penalty
+    return {
+        "seed": seed,
+        "min_p": None if sampling.temperature == 0 else sampling.min_p or None,
+        # By default it is 1 as soon as any other request has set it.
+        "min_tokens": sampling.min_tokens,
+        "repetition_penalty": None
+        if sampling.repetition_penalty == 1
+        else sampling.repetition_penalty,
+        "presence_penalty": sampling.presence_penalty / scale or None,
+        "frequency_penalty": sampling.frequency_penalty / scale or None,
+        # Otherwise these two would count the prompt's tokens.
+        "prompt_ignore_length": prompt_tokens if counts else None,
+    }
+
+
+def _guided_decoding(sampling: Sampling) -> Any:
+    """Its `json_object` would also allow an array."""
+    from tensorrt_llm.llmapi import GuidedDecodingParams
+
+    if sampling.json_schema is None:
+        return None
+    return GuidedDecodingParams(json=dict(sampling.json_schema))
+
+
+def check_schema(schema: Mapping[str, Any]) -> None:
+    """Raises InvalidValue. Inside the engine, a schema that cannot be compiled would fail every
+    request of its batch. Takes milliseconds."""
+    if schema == ANY_OBJECT:
+        return
+    from xgrammar import Grammar
+
+    try:
+        Grammar.from_json_schema(json.dumps(schema))
+    except Exception as error:
+        raise InvalidValue(
+            f"response_format: xgrammar refuses the schema: {one_line(error)}",
+            param="response_format",
+        ) from error
+
+
+def chunk(result: Any, params: Any, *, has_cached_tokens: bool) -> Chunk:
+    """What the RequestOutput, one and the same object each time, has that is new."""
+    output = result.outputs[0]
+    ids: list[int] = output.token_ids_diff
+    if output.finish_reason is None:
+        return Chunk(ids)
+    reason = FINISH_REASONS.get(output.finish_reason)
+    if reason is None:
+        raise InternalError(f"TensorRT-LLM ended the generation with {output.finish_reason!r}")
+    if reason == "stop" and output.stop_reason is None and ids[-1:] != [params.end_id]:
+        # The C++ sampler leaves out the end token itself, not the other stop tokens.
+        ids = [*ids, params.end_id]
+    elif reason == "length" and ids and ids[-1] in (params.stop_token_ids or ()):
+        # Both are true of a stop token in the last place.
+        reason = "stop"
+    cached = int(result.cached_tokens) if has_cached_tokens else None
+    return Chunk(ids, None, None, reason, cached)
+
+
+def failure(error: Exception) -> ServiceError:
+    """What a client is told when TensorRT-LLM gives up one request."""
+    message = one_line(error)
+    if CUDA_ERROR in message:
+        return EngineDead(f"TensorRT-LLM met a {message}")
+    return InternalError(f"TensorRT-LLM failed: {type(error).__name__}: {message}")
+
+
+def one_line(error: BaseException) -> str:
+    """The message without the rejected value, which pydantic appends."""
+    details = getattr(error, "errors", None)
+    if callable(details):
+        first = details()[0]
+        place = ".".join(map(str, first["loc"]))
+        text = f"{place}: {first['msg']}"
+    else:
+        text = str((*error.args, "")[0])
+    return " ".join(text.split())[:MAX_MESSAGE] or type(error).__name__

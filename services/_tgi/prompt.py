@@ -1,0 +1,83 @@
+"""Prompts for TGI: text, to which it adds special tokens of its own."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from common.errors import InvalidValue
+from common.tokenizer import Tokenizer
+
+IMAGE = re.compile(r"!\[\]\([^)]*\)")
+"""What TGI fetches from the network when the model takes images (router/src/validation.rs)."""
+NOT_EXPRESSIBLE = (
+    "TGI takes a prompt as text and makes the token ids itself; these are not what it would make "
+    "of any text, so send the text, or ids as /tokenize gives them"
+)
+
+
+class Prompt(NamedTuple):
+    """`truncate` keeps that many tokens, counted from the end: of a BOS that TGI would double."""
+
+    text: str
+    truncate: int | None = None
+
+    def followed_by(self, answer: str) -> "Prompt":
+        return Prompt(answer if self.truncate is not None else self.text + answer)
+
+
+class Prompts:
+    """`images`: the model takes images."""
+
+    def __init__(self, tokenizer: Tokenizer, *, images: bool) -> None:
+        self._tokenizer = tokenizer
+        self._images = images
+        self._added = tokenizer.fast.encode("", add_special_tokens=True).ids
+        self._special = {
+            token_id: token.content
+            for token_id, token in tokenizer.fast.get_added_tokens_decoder().items()
+        }
+
+    async def of(self, ids: Sequence[int]) -> Prompt:
+        """What TGI turns into exactly `ids`. Raises InvalidValue when nothing is."""
+        ids = list(ids)
+        if ids == self._added:
+            # TGI refuses an empty text; of this one and the tokens that it adds the last are left.
+            return Prompt(self.text(ids), len(ids))
+        for text in self._candidates(ids):
+            if text and ids == await self._tokenizer.encode(text, add_special_tokens=True):
+                self.check(text)
+                return Prompt(text)
+        raise InvalidValue(NOT_EXPRESSIBLE, param="prompt")
+
+    def text(self, ids: Sequence[int]) -> str:
+        return self._tokenizer.decode(ids)
+
+    def check(self, text: str) -> None:
+        """Raises InvalidValue for text that would make TGI open an address."""
+        if self._images and IMAGE.search(text):
+            raise InvalidValue("TGI would take ![](...) for an image; images are not supported")
+
+    async def count(self, text: str) -> int:
+        """Tokens that TGI makes of `text`."""
+        return len(await self._tokenizer.encode(text, add_special_tokens=True))
+
+    def _candidates(self, ids: list[int]) -> Iterator[str]:
+        """Without the tokens that TGI adds, then with them; decoded at once, then in runs between
+        special tokens, beside which some decoders lose a blank."""
+        added = len(self._added)
+        if added and ids[:added] == self._added:
+            yield self.text(ids[added:])
+            yield self._by_runs(ids[added:])
+        yield self.text(ids)
+        yield self._by_runs(ids)
+
+    def _by_runs(self, ids: list[int]) -> str:
+        text, run = "", []
+        for token_id in ids:
+            special = self._special.get(token_id)
+            if special is None:
+                run.append(token_id)
+            else:
+                text += (self.text(run) if run else "") + special
+                run = []
+        return text + (self.text(run) if run else "")

@@ -1,0 +1,107 @@
+"""What TGI is asked and what it answers, in its own terms and in those of common/."""
+
+import ctypes
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from common.engine import FinishReason, TokenLogprob
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.sampling import Sampling
+from services._tgi.grammar import expression
+from services._tgi.prompt import Prompt
+
+MOST_NEW_TOKENS = 1024
+"""Beyond them TGI makes a new request of its own text, and with it another 1024 tokens, however
+few were asked for, and starts a grammar anew (router/src/infer/mod.rs)."""
+GOOD_PLACE = 1000
+"""From here on an answer is broken off after a whole character, rather than at the very limit."""
+MAX_TOP_TOKENS = 20
+LARGEST_SEED = 2**63 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+LEAST_FLOAT = 2.0**-126
+MAX_MESSAGE = 300
+
+
+def request_body(prompt: Prompt, sampling: Sampling, new_tokens: int, made: int) -> bytes:
+    """Of /generate_stream, for the `new_tokens` after the `made` ones that an answer has."""
+    parameters = sampling_parameters(sampling, made)
+    parameters["max_new_tokens"] = new_tokens
+    if prompt.truncate is not None:
+        parameters["truncate"] = prompt.truncate
+    return orjson.dumps({"inputs": prompt.text, "parameters": parameters})
+
+
+def sampling_parameters(sampling: Sampling, made: int = 0) -> dict[str, Any]:
+    """TGI refuses most neutral values, so they are left out. Raises InvalidValue for a schema
+    that cannot be followed."""
+    # Without details the last event does not say that it is the last.
+    values: dict[str, Any] = {"details": True, "do_sample": sampling.temperature > 0}
+    if sampling.temperature > 0:
+        values |= _choice(sampling, made)
+    if sampling.repetition_penalty != 1:
+        values["repetition_penalty"] = sampling.repetition_penalty
+    if sampling.logprobs:
+        values["top_n_tokens"] = sampling.logprobs
+    if sampling.json_schema is not None:
+        if sampling.max_tokens > MOST_NEW_TOKENS:
+            raise InvalidValue(
+                f"max_tokens is {sampling.max_tokens}; with response_format TGI allows at most "
+                f"{MOST_NEW_TOKENS}, after which it begins the document again",
+                param="max_tokens",
+            )
+        values["grammar"] = {"type": "regex", "value": expression(sampling.json_schema)}
+    return values
+
+
+def _choice(sampling: Sampling, made: int) -> dict[str, Any]:
+    """How one of the likely tokens is chosen; TGI reads 32-bit floats."""
+    values: dict[str, Any] = {}
+    if sampling.temperature != 1:
+        values["temperature"] = sampling.temperature
+    top_p = ctypes.c_float(sampling.top_p).value
+    if top_p < 1:
+        values["top_p"] = max(top_p, LEAST_FLOAT)
+    if sampling.top_k > 0:
+        values["top_k"] = min(sampling.top_k, 2**31 - 1)
+    if sampling.seed is not None:
+        # Its document asks for more than 0; the rest of an answer needs other random numbers.
+        values["seed"] = 1 + (sampling.seed + made * GOLDEN) % LARGEST_SEED
+    return values
+
+
+def finish_reason(token_id: int, ended: bool, made: int, sampling: Sampling) -> FinishReason | None:
+    """None where the answer goes on, also when TGI has `ended`: at a limit of its own, or at an
+    end token that is none of the request's."""
+    if token_id in sampling.end_token_ids:
+        return "stop"
+    if made >= sampling.max_tokens:
+        return "length"
+    return "stop" if ended and sampling.json_schema is not None else None
+
+
+def token_logprob(event: Mapping[str, Any], wanted: int) -> TokenLogprob:
+    """Of tokens equally likely as the last one wanted TGI gives all."""
+    token = event["token"]
+    top = [(one["id"], _logprob(one)) for one in event.get("top_tokens", ())[:wanted]]
+    return TokenLogprob(token["id"], _logprob(token), top)
+
+
+def _logprob(token: Mapping[str, Any]) -> float:
+    """JSON has no minus infinity: it comes as null."""
+    value = token["logprob"]
+    return -math.inf if value is None else value
+
+
+def service_error(answer: Mapping[str, Any]) -> ServiceError:
+    """Of an error event, which comes with HTTP 200, or of an error response."""
+    text = " ".join(str(answer.get("error")).split())[:MAX_MESSAGE]
+    match answer.get("error_type"):
+        case "validation":
+            return InvalidValue(f"TGI refuses the request: {text}")
+        case "overloaded":
+            return Overloaded("TGI is overloaded: too many requests at once")
+        case kind:
+            return InternalError(f"TGI failed ({kind}): {text}")
