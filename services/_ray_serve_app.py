@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from services._ray_serve_config import llm_config, logical_cpus
 from services._ray_serve_settings import PLAN
 
 STATUS_INTERVAL = 1.0
+CONNECT_TIMEOUT = 5.0
 OBJECT_STORE_BYTES = 256 * 2**20
 """Of a cluster of our own: requests and answers are small, and Ray would take 30 % of memory."""
 QUIET = {"enable_access_log": False, "log_level": "WARNING"}
@@ -67,6 +69,7 @@ def connect(plan: dict[str, Any]) -> None:
 
     address = plan["ray"]["ray_address"]
     if address is not None:
+        reach(address)
         # Its nodes may have no copy of this repository.
         package = str(Path(__file__).parent)
         ray.init(address=address, runtime_env={"py_modules": [package]})
@@ -79,6 +82,16 @@ def connect(plan: dict[str, Any]) -> None:
         _temp_dir=plan["directory"],
         _node_ip_address=LOOPBACK,
     )
+
+
+def reach(address: str) -> None:
+    """Raises OSError: Ray would try for minutes. "auto" has no address yet."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), CONNECT_TIMEOUT).close()
+        except OSError as error:
+            raise OSError(f"no cluster answers at the ray_address {address!r}: {error}") from None
 
 
 def hear_only(names: tuple[str, ...]) -> None:
@@ -178,9 +191,11 @@ def failed_deployment(name: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The last line that says something: a traceback ends with its error."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:500] if lines else "no reason was given"
+    """The last line that says something: a traceback ends with its error, and pydantic's error
+    with a link."""
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("For further information")]
+    return lines[-1].partition(" [type=")[0][:500] if lines else "no reason was given"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ tests share one service, in their order."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import psutil
@@ -33,6 +33,11 @@ def driver(service: Service) -> psutil.Process:
     return next(p for p in processes if p.cmdline()[1:] == ["-m", "services._ray_serve_app"])
 
 
+def named(service: Service, name: str) -> psutil.Process:
+    processes = service.worker().children(recursive=True)
+    return next(process for process in processes if process.name().startswith(name[:15]))
+
+
 async def fall(client: httpx.AsyncClient, started: asyncio.Event) -> float:
     """When an answer that must break off does."""
     body = {"prompt": "hello", "max_tokens": 4000, "ignore_eos": True}
@@ -49,21 +54,34 @@ async def join(pieces: AsyncIterator[str]) -> str:
     return "".join([piece async for piece in pieces])
 
 
-async def test_a_dead_driver_is_told_to_every_client_and_by_the_health_routes(
-    service: Service,
-) -> None:
+async def broken_off(service: Service, victim: Callable[[], psutil.Process]) -> None:
+    """Kill one under load: every client has its error in time."""
     async with httpx.AsyncClient(base_url=service.url, timeout=60) as client:
         started = [asyncio.Event() for _ in range(STREAMS)]
         falling = [asyncio.create_task(fall(client, event)) for event in started]
         for event in started:
             await event.wait()
-        old = driver(service).children(recursive=True)
-        driver(service).kill()
+        victim().kill()
         died = time.monotonic()
         assert max(await asyncio.gather(*falling)) - died < TOLD_WITHIN
-        alive = await client.get("/livez")
-        ready = await client.get("/readyz")
-        refused = await client.post(GENERATE, json={"prompt": "hello"})
+
+
+async def test_a_dead_engine_is_told_to_every_client_and_replaced_by_ray(service: Service) -> None:
+    await broken_off(service, lambda: named(service, "VLLM::EngineCore"))
+    eventually(lambda: not service.is_ready(), START_SECONDS, "Ray notices")
+    assert service.http.get("/livez").status_code == 200
+    service.wait_ready()
+    assert service.http.post(GENERATE, json={"prompt": "hello"}).status_code == 200
+
+
+async def test_a_dead_driver_is_told_to_every_client_and_by_the_health_routes(
+    service: Service,
+) -> None:
+    old = driver(service).children(recursive=True)
+    await broken_off(service, lambda: driver(service))
+    alive = service.http.get("/livez")
+    ready = service.http.get("/readyz")
+    refused = service.http.post(GENERATE, json={"prompt": "hello"})
     assert alive.status_code == 200
     assert "started again" in alive.json()["reason"]
     for response in (ready, refused):
