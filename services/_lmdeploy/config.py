@@ -1,6 +1,7 @@
 """LMDeploy's engine and its configuration, from the service's settings."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -16,6 +17,8 @@ MODEL_FORMATS: Mapping[Backend, Sequence[str]] = {
     "pytorch": ("fp8",),
 }
 """What `model_format` takes beside None; both engines detect the checkpoint's own method."""
+EXECUTOR = "LMDEPLOY_EXECUTOR_BACKEND"
+"""LMDeploy's own variable, which wins."""
 MAX_MESSAGE = 300
 
 
@@ -47,10 +50,10 @@ def check_settings(settings: Settings) -> None:
     arguments = settings.engine_args
     if arguments.get("empty_init"):
         raise StartError("setting 'engine_args': empty_init would load no weights to answer with")
-    if arguments.get("distributed_executor_backend") == "mp":
+    if "mp" in (arguments.get("distributed_executor_backend"), os.environ.get(EXECUTOR)):
         raise StartError(
-            "setting 'engine_args': distributed_executor_backend 'mp' takes over a signal, for "
-            "which it needs the thread that serves HTTP; allowed are uni and ray"
+            f"setting 'engine_args': distributed_executor_backend 'mp' (or {EXECUTOR}=mp) takes "
+            "over a signal, for which it needs the thread that serves HTTP; allowed are uni and ray"
         )
 
 
@@ -72,7 +75,7 @@ def engine_config(settings: Settings, model: Model) -> Any:
         "max_batch_size": settings.max_concurrency,
         "enable_prefix_caching": settings.prefix_caching,
     }
-    if "gpu_memory_utilization" in settings.changed:
+    if "gpu_memory_utilization" in settings.model_fields_set:
         # Of the memory that the weights leave free; LMDeploy's own default is 0.8 of that.
         values["cache_max_entry_count"] = settings.gpu_memory_utilization
     if backend == "pytorch":

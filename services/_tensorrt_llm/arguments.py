@@ -13,7 +13,7 @@ TRTLLM_SAMPLER = "TRTLLMSampler"
 GUIDED_DECODING = "xgrammar"
 DEFAULT_MAX_NUM_TOKENS = 8192
 """TensorRT-LLM's own: tokens in one forward pass."""
-BYTES = {"float32": 4}
+BYTES = {"float32": 4, "fp8": 1, "int8": 1}
 OTHER_CACHES = ("kv_lora_rank", "full_attention_interval", "hybrid_override_pattern")
 """In the configs of models whose cache is not keys and values of every layer."""
 
@@ -85,14 +85,22 @@ def _kv_cache(settings: Settings, model: Model, engine: EngineConfig | None) -> 
         "free_gpu_memory_fraction": settings.gpu_memory_utilization,
     }
     if settings.kv_cache_gib is not None:
-        dtype = engine.dtype if engine else settings.dtype
-        size = BYTES.get(model.dtype if dtype == "auto" else dtype, 2)
+        size = BYTES.get(_kv_dtype(settings, model, engine), 2)
         tokens = kv_cache_tokens(
             settings.kv_cache_gib, text_config(model.config), size, settings.tensor_parallel_size
         )
         # The PyTorch backend of 1.2 heeds this size, and max_gpu_total_bytes only sometimes.
         values["max_tokens"] = tokens
     return values
+
+
+def _kv_dtype(settings: Settings, model: Model, engine: EngineConfig | None) -> str:
+    """Of a number in the KV cache: as engine_args say, else as the model computes."""
+    given = (settings.engine_args.get("kv_cache_config") or {}).get("dtype", "auto")
+    if given != "auto":
+        return str(given)
+    dtype = engine.dtype if engine else settings.dtype
+    return model.dtype if dtype == "auto" else dtype
 
 
 def kv_cache_tokens(gib: float, config: Mapping[str, Any], size: int, gpus: int) -> int:

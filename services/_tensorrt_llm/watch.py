@@ -70,7 +70,10 @@ class Watch:
             raise EngineDead(reason)
 
     async def next(self, results: AsyncIterator[Any]) -> None:
-        """Wait for the next result. Raises EngineDead soon after the engine has died."""
+        """Wait for the next result. Raises EngineDead soon after the engine has died, and at once
+        to a reader who did not wait when that was told."""
+        if self._reason is not None:
+            raise EngineDead(self._reason)
         try:
             async with asyncio.timeout(None) as limit:
                 self._waiting.add(limit)

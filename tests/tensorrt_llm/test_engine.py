@@ -113,6 +113,21 @@ async def test_a_killed_process_of_the_model_is_noticed_though_nothing_tells_of_
         assert "process" in health.reason
 
 
+async def test_a_reader_who_paused_while_the_engine_died_is_told_too() -> None:
+    before = descendants()
+    async with running_engine() as engine:
+        answer = engine.generate(request(2000))
+        await anext(answer)
+        (other,) = await waiting(engine, 1)
+        (rank,) = ranks(descendants() - before)
+        rank.kill()
+        async with asyncio.timeout(5):
+            with pytest.raises(EngineDead):
+                await other
+            with pytest.raises(EngineDead):
+                await anext(answer)
+
+
 async def test_an_engine_that_was_shut_down_is_dead() -> None:
     async with running_engine() as engine:
         assert (await engine.health()).alive

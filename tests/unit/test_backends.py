@@ -88,9 +88,12 @@ def test_a_setting_without_effect_stops_the_start_with_its_reason(
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_other_setting_of_an_engine_is_read_by_its_adapter(backend: str) -> None:
     """A setting that is neither declared nor even mentioned would be silently ignored."""
+    patterns = [f"{backend}.py", f"_{backend}/*.py"]
+    if backend in ("tensorrt_llm", "triton"):
+        patterns.append("_tensorrt_engine_dir.py")
     sources = "".join(
         file.read_text("utf-8")
-        for pattern in (f"{backend}.py", f"_{backend}/*.py", "_tensorrt_*.py")
+        for pattern in patterns
         for file in (REPOSITORY / "services").glob(pattern)
     )
     for name in CHANGED.keys() - ENGINES[backend].unsupported_settings.keys() - {"revision"}:
