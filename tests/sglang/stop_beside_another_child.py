@@ -5,19 +5,20 @@ It prints who was who.
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 
 import psutil
 
 from common.model import DEMO_MODEL, open_model
-from common.settings import Settings
+from common.settings import load_settings
 from services.sglang import SGLangEngine
 
 
 async def start(*, stop: bool) -> list[int]:
     """The processes that the engine has or had."""
-    settings = Settings()
+    settings = load_settings({}, os.environ)
     before = children()
     engine = SGLangEngine(settings, open_model(settings, DEMO_MODEL))
     await engine.start(lambda phase: None)

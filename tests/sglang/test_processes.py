@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import uuid
 from pathlib import Path
 
 import httpx
@@ -15,26 +16,29 @@ from tests.contract.support import Samples
 from tests.processes.test_stop import SECONDS_TO_VANISH, assert_gone, family, stream
 from tests.serving import (
     REPOSITORY,
+    START_DEADLINE,
     Service,
     eventually,
     interpreter,
     start_service,
     with_double,
 )
+from tests.sglang.refusal import refusal
 
 ENGINE_PROCESSES = ("scheduler", "detokenizer")
 LONG = 4000
 
 
 def engine_process(service: Service, name: str) -> psutil.Process:
-    """The worker starts the scheduler first, by the same command line as the detokenizer."""
-    spawned = [child for child in service.worker().children() if is_spawned(child)]
-    assert len(spawned) == len(ENGINE_PROCESSES)
-    return sorted(spawned, key=lambda child: child.pid)[ENGINE_PROCESSES.index(name)]
+    """The scheduler is started before the detokenizer."""
+    found = [child for child in service.worker().children() if not is_pythons_or_ours(child)]
+    assert len(found) == len(ENGINE_PROCESSES)
+    return sorted(found, key=lambda child: child.pid)[ENGINE_PROCESSES.index(name)]
 
 
-def is_spawned(process: psutil.Process) -> bool:
-    return any("spawn_main" in part for part in process.cmdline())
+def is_pythons_or_ours(process: psutil.Process) -> bool:
+    command = " ".join(process.cmdline())
+    return "common.guardian" in command or "resource_tracker" in command
 
 
 async def test_streams_survive_the_stop_signal_and_the_engine_does_not() -> None:
@@ -93,21 +97,16 @@ async def test_a_child_that_reports_a_failure_is_a_death_too() -> None:
 
 
 def test_a_model_that_cannot_be_loaded_is_one_line_and_leaves_nothing() -> None:
-    service = start_service("sglang", wait=False, quantization="awq")
-    assert service.process.wait(60) == 1
-    lines = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    assert "SGLang cannot load the model" in lines[0]
-    service.http.close()
-    left = [each for each in psutil.process_iter() if str(service.log.parent) in environ(each)]
-    assert_gone(left)
+    mark = uuid.uuid4().hex
+    assert "SGLang cannot load the model" in refusal(quantization="awq", test_mark=mark)
+    assert_gone([each for each in psutil.process_iter() if marked(each, mark)])
 
 
-def environ(process: psutil.Process) -> str:
+def marked(process: psutil.Process, mark: str) -> bool:
     try:
-        return process.environ().get("BENTOML_HOME", "")
+        return process.environ().get("TEST_MARK") == mark
     except psutil.Error:
-        return ""
+        return False
 
 
 def test_an_answer_that_ends_early_frees_its_place_in_the_scheduler() -> None:
@@ -115,7 +114,8 @@ def test_an_answer_that_ends_early_frees_its_place_in_the_scheduler() -> None:
         usage = "kv_cache_usage_ratio"
         body = {"prompt": "hello", "max_tokens": LONG, "ignore_eos": True}
         with service.http.stream("POST", "/generate", json=body) as response:
-            next(response.iter_raw())
+            pieces = response.iter_raw()
+            next(pieces)
             assert Samples(service)[usage] > 0
         eventually(lambda: Samples(service)[usage] == 0, 5, "the client has left")
         stopped = service.http.post("/generate", json=body | {"stop": ["e", "a", "o"]})
@@ -132,7 +132,7 @@ def test_its_end_ends_its_own_processes_and_no_other_child(how: str, tmp_path: P
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
-        timeout=60,
+        timeout=START_DEADLINE,
     )
     assert done.returncode == 0, done.stderr.decode()
     result = json.loads(done.stdout)
