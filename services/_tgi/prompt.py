@@ -1,11 +1,14 @@
 """Prompts for TGI: text, to which it adds special tokens of its own."""
 
+import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from common.errors import InvalidValue
-from common.tokenizer import Tokenizer
+from common.tokenizer import LONG_TEXT, Tokenizer
 
 IMAGE = re.compile(r"!\[\]\([^)]*\)")
 """What TGI fetches from the network when the model takes images (router/src/validation.rs)."""
@@ -43,10 +46,11 @@ class Prompts:
         if ids == self._added:
             # TGI refuses an empty text; of this one and the tokens that it adds the last are left.
             return Prompt(self.text(ids), len(ids))
-        for text in self._candidates(ids):
-            if text and ids == await self._tokenizer.encode(text, add_special_tokens=True):
-                self.check(text)
-                return Prompt(text)
+        async with aclosing(self._candidates(ids)) as candidates:
+            async for text in candidates:
+                if text and ids == await self._tokenizer.encode(text, add_special_tokens=True):
+                    self.check(text)
+                    return Prompt(text)
         raise InvalidValue(NOT_EXPRESSIBLE, param="prompt")
 
     def text(self, ids: Sequence[int]) -> str:
@@ -61,23 +65,34 @@ class Prompts:
         """Tokens that TGI makes of `text`."""
         return len(await self._tokenizer.encode(text, add_special_tokens=True))
 
-    def _candidates(self, ids: list[int]) -> Iterator[str]:
+    async def _candidates(self, ids: list[int]) -> AsyncGenerator[str, None]:
         """Without the tokens that TGI adds, then with them; decoded at once, then in runs between
         special tokens, beside which some decoders lose a blank."""
         added = len(self._added)
         if added and ids[:added] == self._added:
-            yield self.text(ids[added:])
-            yield self._by_runs(ids[added:])
-        yield self.text(ids)
-        yield self._by_runs(ids)
+            yield await self._decode(ids[added:])
+            yield await self._decode_runs(ids[added:])
+        yield await self._decode(ids)
+        yield await self._decode_runs(ids)
+
+    async def _decode(self, ids: list[int]) -> str:
+        return await self._tokenizer.decode_long(ids, skip_special_tokens=False)
+
+    async def _decode_runs(self, ids: list[int]) -> str:
+        if len(ids) <= LONG_TEXT:
+            return self._by_runs(ids)
+        return await asyncio.to_thread(self._by_runs, ids)
 
     def _by_runs(self, ids: list[int]) -> str:
-        text, run = "", []
+        runs: list[list[int]] = [[]]
+        between = []
         for token_id in ids:
             special = self._special.get(token_id)
             if special is None:
-                run.append(token_id)
+                runs[-1].append(token_id)
             else:
-                text += (self.text(run) if run else "") + special
-                run = []
-        return text + (self.text(run) if run else "")
+                between.append(special)
+                runs.append([])
+        # The one call that lets other threads run.
+        texts = self._tokenizer.fast.decode_batch(runs, skip_special_tokens=False)
+        return "".join(chain.from_iterable(zip_longest(texts, between, fillvalue="")))

@@ -111,16 +111,16 @@ def _words(ids: frozenset[int]) -> list[list[int]]:
 def chunk(response: Any, part: Part, made: int, *, wants_logprobs: bool) -> Chunk:
     """What a ModelInferResponse adds to the `made` tokens that came before it."""
     ids: Sequence[int] = ()
-    every_logprob: Sequence[float] = ()
+    every_logprob = memoryview(b"")
     for output, data in zip(response.outputs, response.raw_output_contents, strict=True):
         if output.name == "output_ids":
             ids = memoryview(data).cast("i").tolist()
         elif output.name == "output_log_probs":
-            every_logprob = memoryview(data).cast("f").tolist()
+            every_logprob = memoryview(data).cast("f")
     logprobs = None
     if wants_logprobs:
-        # They are those of all tokens so far.
-        new = every_logprob[made : made + len(ids)]
+        # They are those of all tokens so far: only the new ones become objects.
+        new = every_logprob[made : made + len(ids)].tolist()
         logprobs = [TokenLogprob(*pair, ()) for pair in zip(ids, new, strict=True)]
     reason = None
     if response.parameters["triton_final_response"].bool_param:

@@ -2,7 +2,13 @@
 
 import json
 import shutil
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -14,7 +20,7 @@ from tokenizers.processors import TemplateProcessing
 from common.chat_template import load_chat_template
 from common.errors import InvalidValue
 from common.model import DEMO_MODEL
-from common.tokenizer import Tokenizer
+from common.tokenizer import LONG_TEXT, Tokenizer
 from services._tgi.prompt import Prompt, Prompts
 
 CHAT = "<|bos|><|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
@@ -135,3 +141,33 @@ async def test_text_that_would_make_tgi_open_an_address_is_refused(demo: Tokeniz
     assert (await prompts(demo).of(ids)).text.endswith("latest)")
     with pytest.raises(InvalidValue, match="images are not supported"):
         await Prompts(demo, images=True).of(ids)
+
+
+class Watched:
+    """A fast tokenizer; `held_up` are the calls that decode many ids on the main thread."""
+
+    def __init__(self, fast: FastTokenizer) -> None:
+        self._fast = fast
+        self.held_up: list[str] = []
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._fast, name)
+        return partial(self._decode, name, found) if name.startswith("decode") else found
+
+    def _decode(self, name: str, decode: Callable[..., Any], ids: Any, **options: Any) -> Any:
+        self.calls += 1
+        many = len(ids if name == "decode" else list(chain(*ids))) > LONG_TEXT
+        if many and threading.current_thread() is threading.main_thread():
+            self.held_up.append(name)
+        return decode(ids, **options)
+
+
+@pytest.mark.parametrize("ids", [[0, 82, 15] * 10_000, [0, 82, 130] * 10_000])
+async def test_a_long_prompt_is_decoded_off_the_event_loop(demo: Tokenizer, ids: list[int]) -> None:
+    """At once, and in the runs between special tokens that are tried when that was not it."""
+    demo.fast = watched = Watched(demo.fast)  # type: ignore[assignment]
+    with suppress(InvalidValue):
+        await prompts(demo).of(ids)
+    assert watched.calls
+    assert not watched.held_up

@@ -1,6 +1,7 @@
 """Responses of the model `tensorrt_llm` as chunks. The fields are those of ModelInferResponse."""
 
 import struct
+import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,3 +72,16 @@ def test_more_than_the_engines_kernel_can_rank_is_refused_unless_it_is_everythin
     with pytest.raises(InvalidValue, match="allowed are 1 to 1024"):
         runtime_top_k(sampling, 32000)
     assert runtime_top_k(sampling, 1025) == 0
+
+
+def test_the_log_probabilities_of_a_long_answer_are_not_all_made_anew_for_each_token() -> None:
+    """Each response has those of all tokens so far."""
+    answer = response([5], [-0.5] * 100_000)
+    tracemalloc.start()
+    try:
+        found = chunk(answer, PART, 99_999, wants_logprobs=True)
+        assert tracemalloc.get_traced_memory()[1] < 10_000
+    finally:
+        tracemalloc.stop()
+    assert found.logprobs is not None
+    assert [entry.logprob for entry in found.logprobs] == [-0.5]
