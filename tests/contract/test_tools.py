@@ -29,6 +29,20 @@ WEATHER: Body = {
         },
     },
 }
+CHOOSING: Body = {
+    "type": "function",
+    "function": {
+        **WEATHER["function"],
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"enum": ["Paris", "Rome"]}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}
+"""The demo model ends a string and its line by one token, which no grammar allows in a document: a
+free string may then go on and on."""
 ASKED = user("What is the weather in Paris?")
 
 
@@ -146,7 +160,7 @@ def test_a_forced_call_is_made_or_refused_as_the_capabilities_say(
     backend_service: Service, choice: object
 ) -> None:
     reason = model_card(backend_service)["capabilities"]["tool_choice"]
-    body = {"messages": ASKED, "tools": [WEATHER], "tool_choice": choice, "temperature": 0}
+    body = {"messages": ASKED, "tools": [CHOOSING], "tool_choice": choice, "temperature": 0}
     response = backend_service.http.post(CHAT, json=body)
     if reason is not True:
         assert reason in assert_error(response, 400, "unsupported_parameter", "tool_choice")
@@ -154,7 +168,7 @@ def test_a_forced_call_is_made_or_refused_as_the_capabilities_say(
     assert response.status_code == 200, response.text
     answer = response.json()["choices"][0]
     assert answer["finish_reason"] == "tool_calls"
-    assert set(the_call(answer["message"]["tool_calls"][0])) == {"city"}
+    assert the_call(answer["message"]["tool_calls"][0])["city"] in ("Paris", "Rome")
 
 
 @pytest.mark.parametrize(
