@@ -42,6 +42,7 @@ async def fall(client: httpx.AsyncClient, started: asyncio.Event) -> float:
     """When an answer that must break off does."""
     body = {"prompt": "hello", "max_tokens": 4000, "ignore_eos": True}
     async with client.stream("POST", GENERATE, json=body) as response:
+        assert response.status_code == 200, await response.aread()
         pieces = response.aiter_text()
         await anext(pieces)
         started.set()

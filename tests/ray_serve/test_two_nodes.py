@@ -5,21 +5,22 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.support import CHAT, COMPLETIONS, GENERATE, answer, model_card, text_of
+from tests.contract.support import CHAT, COMPLETIONS, GENERATE, Body, answer, model_card, text_of
 from tests.ray_serve.conftest import TwoNodes
 from tests.serving import Service, eventually, start_service
 
 TOKENS = 200
 STREAMS = 6
 """On each of the two APIs: the load."""
+BUSY = 2 * STREAMS - 2
 AFTER = 12.0
 """Seconds of load after the kill."""
 PROMPT = "What is the capital of France?"
@@ -53,6 +54,9 @@ class Load:
     wanted: int = 4 * STREAMS
     warm: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once as many answers as `wanted` have finished."""
+    begun: int = 0
+    busy: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while nearly all clients are in the middle of an answer."""
 
     def count(self, outcome: str) -> None:
         self.outcomes[outcome] += 1
@@ -61,17 +65,36 @@ class Load:
         if outcome != "finished":
             self.failed_at.append(time.monotonic())
 
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """From the first piece of an answer to its end."""
+        self.begun += 1
+        if self.begun >= BUSY:
+            self.busy.set()
+        try:
+            yield
+        finally:
+            self.begun -= 1
+            if self.begun < BUSY:
+                self.busy.clear()
+
+    async def read(self, client: httpx.AsyncClient, path: str, body: Body) -> tuple[int, str]:
+        """The status and all that came; raises httpx.RemoteProtocolError for a broken body."""
+        async with client.stream("POST", path, json=body) as response:
+            pieces = response.aiter_text()
+            text = await anext(pieces)
+            with self.answering():
+                text += "".join([piece async for piece in pieces])
+        return response.status_code, text
+
     async def generate(self, client: httpx.AsyncClient) -> None:
         """The text of /generate, whose body breaks off when the answer does."""
-        text = ""
         try:
-            async with client.stream("POST", GENERATE, json=BODY) as response:
-                async for piece in response.aiter_text():
-                    text += piece
+            status, text = await self.read(client, GENERATE, BODY)
         except httpx.RemoteProtocolError:
             self.count("told")
             return
-        if response.status_code != 200:
+        if status != 200:
             self.count("told" if json.loads(text)["error"]["code"] else "silent")
         else:
             self.count("finished" if text == self.whole else "silent")
@@ -79,12 +102,9 @@ class Load:
     async def complete(self, client: httpx.AsyncClient) -> None:
         """Events of /v1/completions: the last one is [DONE], or an error."""
         body = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
-        response = await client.post(COMPLETIONS, json=body)
-        if response.status_code != 200:
-            self.count("told" if response.json()["error"]["code"] else "silent")
-            return
-        *events, end = [e.removeprefix("data: ") for e in response.text.split("\n\n") if e]
-        if end != "[DONE]":
+        status, text = await self.read(client, COMPLETIONS, body)
+        *events, end = [e.removeprefix("data: ") for e in text.split("\n\n") if e]
+        if status != 200 or end != "[DONE]":
             self.count("told" if json.loads(end)["error"]["code"] else "silent")
             return
         used = json.loads(events[-1])["usage"]["completion_tokens"]
@@ -116,6 +136,7 @@ async def test_a_killed_node_cuts_some_requests_which_are_told_and_the_others_go
     async with load(on_two_nodes) as running:
         await asyncio.wait_for(running.warm.wait(), 60)
         assert running.outcomes.keys() == {"finished"}
+        await asyncio.wait_for(running.busy.wait(), 60)
         before = running.outcomes["finished"]
         await asyncio.to_thread(two_nodes.kill_second)
         killed = time.monotonic()
