@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from multiprocessing import resource_tracker
 from typing import Any
 
-import psutil
-
+from common.children import Children
 from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import EngineDead, ServiceError, StartError
 from common.model import Model
@@ -18,18 +17,15 @@ from common.sampling import Sampling
 from common.service import llm_service
 from common.settings import Settings
 from common.signals import stop_signals_blocked
-from services._sglang_arguments import deterministic, engine_arguments
-from services._sglang_processes import (
+from services._sglang.arguments import deterministic, engine_arguments
+from services._sglang.processes import (
     Watch,
-    descendants,
     detach,
     fail_requests,
-    kill,
     load_engine,
     take_requests,
-    wait_until_gone,
 )
-from services._sglang_request import (
+from services._sglang.request import (
     chunk,
     one_line,
     own_end_ids,
@@ -48,6 +44,7 @@ DEFAULT_ENVIRONMENT = {
 }
 DIED = "a process of SGLang has died"
 NO_SEED = "SGLang heeds no seed unless engine_args has enable_deterministic_inference"
+NO_REPETITION = "SGLang looks at generated tokens only, not at the prompt's"
 NO_MIN_P = "SGLang's scheduler dies of it under enable_deterministic_inference"
 NO_GRAMMAR = "engine_args has grammar_backend none"
 STOP_TIMEOUT = 3.0
@@ -62,7 +59,7 @@ class SGLangEngine(Engine):
     interface = "`Engine` in process"
     tested = Tested(contract="the source of 0.5.23")
     package = "sglang"
-    unsupported = {"seed": NO_SEED}
+    unsupported = {"seed": NO_SEED, "repetition_penalty": NO_REPETITION}
     unsupported_settings = {
         **IN_PROCESS,
         "kv_cache_gib": "SGLang has gpu_memory_utilization, and max_total_tokens in engine_args",
@@ -73,13 +70,13 @@ class SGLangEngine(Engine):
     _loading: asyncio.Future[None] | None = None
     _stopped = False
     _dead: str | None = None
-    _not_ours: frozenset[psutil.Process] = frozenset()
-    _started: frozenset[psutil.Process] = frozenset()
+    _children: Children | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
         self._seeded = deterministic(settings)
         self._request_ids = request_ids()
+        self._seeds = random.Random(settings.seed)  # noqa: S311
         self._own_ends: frozenset[int] = frozenset()
 
     @property
@@ -90,6 +87,7 @@ class SGLangEngine(Engine):
 
     def gaps(self) -> Mapping[str, str]:
         found = {"min_p": NO_MIN_P} if self._seeded else {"seed": NO_SEED}
+        found["repetition_penalty"] = NO_REPETITION
         if self.settings.engine_args.get("grammar_backend") == "none":
             found["response_format"] = NO_GRAMMAR
         return found
@@ -98,13 +96,11 @@ class SGLangEngine(Engine):
         report("load")
         for name, value in DEFAULT_ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        # Otherwise started by the first spawn, which would unblock the signals blocked below.
-        resource_tracker.ensure_running()
-        self._not_ours = descendants()
+        children = self._children = Children()
         # What fails in a child is told to this process so; without a handler it would end.
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self._on_failure)
         # In a thread of the loop's own pool: the children end with the thread that starts them.
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, children))
         await asyncio.wait([self._loading])
         self._loading.result()
         take_requests(self._engine.tokenizer_manager, self._on_deaf)
@@ -116,9 +112,9 @@ class SGLangEngine(Engine):
     def _warm_up(self) -> Sampling:
         """Takes the paths that compile something when they are first used."""
         min_p = 0.0 if self._seeded else 0.01
-        return Sampling(2, top_p=0.9, top_k=8, min_p=min_p, repetition_penalty=1.1, logprobs=1)
+        return Sampling(2, top_p=0.9, top_k=8, min_p=min_p, presence_penalty=0.1, logprobs=1)
 
-    def _load(self) -> None:
+    def _load(self, children: Children) -> None:
         """Blocks until the model is loaded."""
         try:
             from sglang.srt.server_args import ServerArgs
@@ -129,10 +125,10 @@ class SGLangEngine(Engine):
             raise StartError("stopped while loading")
         try:
             with stop_signals_blocked():
-                self._engine = load_engine(arguments, self._not_ours)
+                self._engine = load_engine(arguments, children)
         except Exception as error:
             raise StartError(f"SGLang cannot load the model: {one_line(error)}") from error
-        self._started = descendants() - self._not_ours
+        children.now()
         manager = self._engine.tokenizer_manager
         self._own_ends = own_end_ids(manager)
         if manager.max_req_input_len < self.model.max_model_len:
@@ -147,7 +143,8 @@ class SGLangEngine(Engine):
             raise EngineDead(self._dead)
         sampling = request.sampling
         wanted_logprobs = sampling.logprobs
-        params = sampling_params(sampling, self._own_ends, seeded=self._seeded)
+        seed = self._seeds.getrandbits(63) if self._seeded else None
+        params = sampling_params(sampling, self._own_ends, seed)
         # SGLang ignores all of the ends or none; ending here, early, aborts the rest.
         ignored = sampling.end_token_ids if params["ignore_eos"] else frozenset()
         try:
@@ -174,11 +171,11 @@ class SGLangEngine(Engine):
 
     def _on_failure(self) -> None:
         """A child has died, or sent SIGQUIT because it cannot go on."""
-        if self._stopped:
+        if self._stopped or self._children is None:
             return
         if self._engine is None or self._watch is None:
             # The thread that loads is told by their end.
-            kill(descendants() - self._not_ours)
+            self._children.kill()
         else:
             self._die(DIED)
 
@@ -201,18 +198,22 @@ class SGLangEngine(Engine):
     async def stop(self) -> None:
         """Kill the children: nothing in them needs saving."""
         self._stopped = True
+        if self._children is None:
+            return
         deadline = time.monotonic() + STOP_TIMEOUT
         while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            kill(descendants() - self._not_ours)
+            self._children.kill()
             await asyncio.wait([self._loading], timeout=0.1)
-        ours = self._started | (descendants() - self._not_ours)
+        self._children.now()
         if self._watch is not None:
             self._watch.close()
-        if self._engine is not None:
-            await detach(self._engine.tokenizer_manager)
+        try:
+            if self._engine is not None:
+                await detach(self._engine.tokenizer_manager)
+        finally:
             self._engine = None
-        kill(ours)
-        await asyncio.to_thread(wait_until_gone, ours, deadline)
+            self._children.kill()
+            await asyncio.to_thread(self._children.wait_until_gone, deadline)
 
 
 SGLang = llm_service(SGLangEngine, name="SGLang")

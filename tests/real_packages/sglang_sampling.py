@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from services._sglang_request import sampling_params
+from services._sglang.request import sampling_params
 from tests.real_packages.samplings import EOS, SAMPLINGS
 
 VOCABULARY = 768
@@ -47,9 +47,9 @@ def main() -> None:
     package.__path__ = [str(Path(sysconfig.get_path("purelib"), "sglang"))]
     sys.modules["sglang"] = package
     sent = {
-        f"{name}{', seeded' if seeded else ''}": error(sampling_params(values, EOS, seeded=seeded))
+        f"{name}, own seed {seed}": error(sampling_params(values, EOS, seed))
         for name, values in SAMPLINGS.items()
-        for seeded in (False, True)
+        for seed in (None, 8)
     }
     wrong = {name: error(params) for name, params in WRONG.items()}
     print(json.dumps({"sent": sent, "wrong": wrong}))

@@ -1,12 +1,13 @@
 """The watch over SGLang's processes."""
 
 import asyncio
+import os
 import subprocess
 import sys
 
 import pytest
 
-from services._sglang_processes import Watch
+from services._sglang.processes import Watch
 
 
 @pytest.mark.parametrize("code", [0, 1])
@@ -31,6 +32,16 @@ async def test_a_closed_watch_is_silent() -> None:
         watch.close()
         ending.wait()
         await asyncio.sleep(0)
+
+
+async def test_a_process_that_is_gone_already_is_told_too() -> None:
+    (gone,) = processes("pass")
+    with gone:
+        gone.wait()
+    told = asyncio.Event()
+    Watch([os.getpid(), gone.pid], told.set)
+    async with asyncio.timeout(5):
+        await told.wait()
 
 
 def processes(*code: str) -> list[subprocess.Popen[bytes]]:

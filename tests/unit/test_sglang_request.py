@@ -11,7 +11,7 @@ import pytest
 from common.engine import Chunk, TokenLogprob
 from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
 from common.sampling import Sampling
-from services._sglang_request import (
+from services._sglang.request import (
     chunk,
     own_end_ids,
     request_ids,
@@ -24,10 +24,10 @@ CONTRACT = Path(__file__).parents[1] / "doubles" / "contracts" / "sglang.json"
 EOS = frozenset({2})
 
 
-def params(own_ends: frozenset[int] = EOS, *, seeded: bool = False, **fields: Any) -> Any:
+def params(own_ends: frozenset[int] = EOS, own_seed: int | None = None, **fields: Any) -> Any:
     """As SGLang reads them."""
     fields = {"max_tokens": 7, "end_token_ids": EOS, **fields}
-    return SamplingParams(**sampling_params(Sampling(**fields), own_ends, seeded=seeded))
+    return SamplingParams(**sampling_params(Sampling(**fields), own_ends, own_seed))
 
 
 def answer(
@@ -41,7 +41,7 @@ def answer(
 
 
 def test_a_request_says_all_that_sglang_would_choose_by_itself() -> None:
-    given = sampling_params(Sampling(7), EOS, seeded=False)
+    given = sampling_params(Sampling(7), EOS, None)
     fields = json.loads(CONTRACT.read_text("utf-8"))["objects"][
         "sglang.srt.sampling.sampling_params:SamplingParams"
     ]["fields"]
@@ -50,6 +50,20 @@ def test_a_request_says_all_that_sglang_would_choose_by_itself() -> None:
     plain = params()
     assert (plain.max_new_tokens, plain.top_k, plain.min_new_tokens) == (7, TOP_K_ALL, 0)
     assert (plain.stop_token_ids, plain.ignore_eos) == ({2}, False)
+
+
+def test_every_value_arrives_under_sglangs_name_for_it() -> None:
+    given = params(
+        temperature=0.7,
+        top_p=0.8,
+        top_k=9,
+        min_p=0.05,
+        presence_penalty=0.3,
+        frequency_penalty=-0.4,
+    )
+    assert (given.temperature, given.top_p, given.top_k, given.min_p) == (0.7, 0.8, 9, 0.05)
+    assert (given.presence_penalty, given.frequency_penalty) == (0.3, -0.4)
+    assert given.repetition_penalty == 1
 
 
 def test_a_bias_has_strings_for_keys_and_a_schema_is_text() -> None:
@@ -76,10 +90,16 @@ def test_min_tokens_with_a_document_are_refused() -> None:
     assert refused.value.param == "min_tokens"
 
 
+def test_min_tokens_that_would_also_put_off_an_ignored_end_are_refused() -> None:
+    with pytest.raises(InvalidValue) as refused:
+        params(min_tokens=1, end_token_ids=frozenset({5}))
+    assert refused.value.param == "min_tokens"
+
+
 def test_seeds_are_given_where_they_count_and_then_always() -> None:
     assert params(seed=5).sampling_seed is None
-    assert params(seed=5, seeded=True).sampling_seed == 5
-    assert params(seeded=True).sampling_seed != params(seeded=True).sampling_seed
+    assert params(seed=5, own_seed=8).sampling_seed == 5
+    assert params(own_seed=8).sampling_seed == 8
 
 
 def test_no_request_id_begins_with_another() -> None:

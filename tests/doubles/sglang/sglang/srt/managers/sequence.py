@@ -66,6 +66,7 @@ class Running:
         if self._deterministic:
             assert params.min_p == 0, "With sampling seed, min_p gives wrong results"
             seed = UNSEEDED if params.sampling_seed is None else params.sampling_seed
+        assert params.repetition_penalty == 1, "here it would look at the prompt too"
         suppressed = len(self._made) < params.min_new_tokens
         schema = None if params.json_schema is None else json.loads(params.json_schema)
         ends = self._end_ids if schema is not None or suppressed or not params.ignore_eos else ()
@@ -75,7 +76,6 @@ class Running:
             top_p=params.top_p,
             top_k=params.top_k if params.top_k < 1 << 30 else 0,
             min_p=params.min_p,
-            repetition_penalty=params.repetition_penalty,
             presence_penalty=params.presence_penalty,
             frequency_penalty=params.frequency_penalty,
             seed=seed,

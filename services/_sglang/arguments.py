@@ -1,10 +1,9 @@
 """The service's settings as arguments of SGLang's Engine."""
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from common.errors import StartError
+from common.engine_args import check_engine_args
 from common.model import Model
 from common.settings import Settings
 
@@ -35,7 +34,8 @@ def deterministic(settings: Settings) -> bool:
 
 def engine_arguments(settings: Settings, model: Model, allowed: Collection[str]) -> dict[str, Any]:
     """Raises StartError for an engine argument that SGLang does not have or the service sets."""
-    _check_names(settings.engine_args, allowed)
+    source = "the fields of sglang.ServerArgs"
+    check_engine_args(settings.engine_args, allowed, "SGLang", source, RESERVED)
     values: dict[str, Any] = {
         "model_path": str(model.path),
         "trust_remote_code": settings.trust_remote_code,
@@ -49,24 +49,9 @@ def engine_arguments(settings: Settings, model: Model, allowed: Collection[str])
         "incremental_streaming_output": True,
         "log_level": QUIET,
     }
-    if "gpu_memory_utilization" in settings.changed:
+    if "gpu_memory_utilization" in settings.model_fields_set:
         # Of weights and KV cache; its own choice leaves room for activations and CUDA graphs.
         values["mem_fraction_static"] = settings.gpu_memory_utilization
     if not settings.chunked_prefill:
         values["chunked_prefill_size"] = -1
     return values | settings.engine_args
-
-
-def _check_names(given: Collection[str], allowed: Collection[str]) -> None:
-    for name in given:
-        if name in RESERVED:
-            raise StartError(
-                f"setting 'engine_args': {name!r} is not for you to set: {RESERVED[name]}"
-            )
-        if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise StartError(
-                f"setting 'engine_args': SGLang has no argument {name!r}; {hint}"
-                "allowed are the fields of sglang.ServerArgs"
-            )

@@ -1,16 +1,14 @@
-"""SGLang's child processes: told from others, watched, ended; and its hold on this process."""
+"""SGLang's child processes, watched; and its hold on this process."""
 
 import asyncio
-import contextlib
 import os
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import psutil
+from common.children import Children
 
 
-def load_engine(arguments: dict[str, Any], spared: frozenset[psutil.Process]) -> Any:
+def load_engine(arguments: dict[str, Any], children: Children) -> Any:
     """SGLang's Engine with its children started; blocks until the model is loaded.
 
     The children get SIGKILL when the thread that started them ends (PR_SET_PDEATHSIG).
@@ -20,7 +18,7 @@ def load_engine(arguments: dict[str, Any], spared: frozenset[psutil.Process]) ->
     class TamedEngine(Engine):
         def shutdown(self) -> None:
             """Called at exit; SGLang's own kills every child of this process."""
-            kill(descendants() - spared)
+            children.kill()
 
     engine = TamedEngine(**arguments)
     # Made for this thread, and for methods that are not used here.
@@ -66,9 +64,14 @@ class Watch:
 
     def __init__(self, pids: Iterable[int], ended: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._files = [os.pidfd_open(pid) for pid in pids]
-        for file in self._files:
-            self._loop.add_reader(file, self._on_end, ended)
+        self._files: list[int] = []
+        try:
+            for pid in pids:
+                self._files.append(os.pidfd_open(pid))
+                self._loop.add_reader(self._files[-1], self._on_end, ended)
+        except ProcessLookupError:
+            # It has ended, and somebody else has reaped it.
+            self._loop.call_soon(self._on_end, ended)
 
     def _on_end(self, ended: Callable[[], None]) -> None:
         self.close()
@@ -79,26 +82,3 @@ class Watch:
             self._loop.remove_reader(file)
             os.close(file)
         self._files.clear()
-
-
-def descendants() -> frozenset[psutil.Process]:
-    return frozenset(psutil.Process().children(recursive=True))
-
-
-def kill(processes: Iterable[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def wait_until_gone(processes: Iterable[psutil.Process], deadline: float) -> None:
-    """A zombie is gone: an orphan's new parent may be slow to reap it."""
-    while any(map(_alive, processes)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,9 +31,12 @@ def own_end_ids(manager: Any) -> frozenset[int]:
 
 
 def sampling_params(
-    sampling: Sampling, own_ends: frozenset[int], *, seeded: bool
+    sampling: Sampling, own_ends: frozenset[int], seed: int | None
 ) -> dict[str, Any]:
-    """`seeded` is whether SGLang heeds seeds, and then needs one. Raises InvalidValue."""
+    """`seed` is for a request without one; None where SGLang heeds no seeds.
+
+    Raises InvalidValue.
+    """
     if sampling.json_schema is not None and sampling.min_tokens:
         # Behind its last bracket a document allows the end token only: nothing would be left.
         raise InvalidValue(
@@ -43,6 +45,12 @@ def sampling_params(
             param="min_tokens",
         )
     ends = sampling.end_token_ids
+    if sampling.min_tokens and ends and not own_ends <= ends:
+        # SGLang would keep its own end tokens from being chosen, which here are tokens like others.
+        raise InvalidValue(
+            "min_tokens cannot be used with both ignore_eos and stop_token_ids on this backend",
+            param="min_tokens",
+        )
     params: dict[str, Any] = {
         "max_new_tokens": sampling.max_tokens,
         # SGLang suppresses its own end tokens too, even where nothing is to end the answer.
@@ -54,7 +62,6 @@ def sampling_params(
         "top_p": sampling.top_p,
         "top_k": sampling.top_k or -1,
         "min_p": sampling.min_p,
-        "repetition_penalty": sampling.repetition_penalty,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
     }
@@ -63,10 +70,9 @@ def sampling_params(
         params["logit_bias"] = {str(key): value for key, value in sampling.logit_bias.items()}
     if sampling.json_schema is not None:
         params["json_schema"] = json.dumps(sampling.json_schema)
-    if seeded:
+    if seed is not None:
         # Without one, SGLang takes the same seed for all.
-        seed = sampling.seed
-        params["sampling_seed"] = random.getrandbits(63) if seed is None else seed
+        params["sampling_seed"] = seed if sampling.seed is None else sampling.seed
     return params
 
 
