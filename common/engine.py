@@ -102,6 +102,8 @@ class Engine(ABC):
     tested: ClassVar[Tested]
     package: ClassVar[str | None] = None
     """The module whose absence means that the engine is not installed."""
+    binary: ClassVar[str | None] = None
+    """The program that it runs beside, or instead of, a package."""
     loads_weights: ClassVar[bool] = True
     """Whether the model's weights answer, and not something made up."""
     unsupported: ClassVar[Mapping[str, str]] = {}

@@ -7,6 +7,7 @@ import argparse
 import importlib
 import importlib.util
 import re
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,14 +42,20 @@ def load(backend: str) -> tuple[str, type[Engine]]:
     return f"services.{backend}:{found[0]}", found[1]
 
 
+def installed(engine: type[Engine]) -> bool:
+    """Whether the package and the program that it needs are there."""
+    if engine.package is not None and importlib.util.find_spec(engine.package) is None:
+        return False
+    return engine.binary is None or shutil.which(engine.binary) is not None
+
+
 def row(target: str, engine: type[Engine]) -> list[str]:
     tested = engine.tested
-    installed = engine.package is None or importlib.util.find_spec(engine.package) is not None
     return [
         engine.name,
         target,
         f"{engine.title} {engine.release}",
-        "yes" if installed else "no",
+        "yes" if installed(engine) else "no",
         tested.cpu or NEVER,
         tested.gpu or NEVER,
         tested.contract or "",

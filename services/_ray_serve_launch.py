@@ -11,7 +11,7 @@ from common.model import Model
 from common.settings import Settings
 from common.supervision import Command
 from common.supervision.ports import free_ports
-from services._ray_serve_directory import Scratch
+from common.supervision.scratch import Scratch
 from services._ray_serve_settings import PLAN, launch_plan
 
 ENVIRONMENT = {
@@ -33,7 +33,7 @@ class Launch:
 
     def __init__(self, settings: Settings, model: Model) -> None:
         self._plan = launch_plan(settings, model)
-        self._scratch = Scratch()
+        self._scratch = Scratch("llm-ray-")
         self._name = _new_name()
         self._status = self._scratch.path / "status.json"
         self.model_id: str = self._plan["model_id"]

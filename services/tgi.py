@@ -5,11 +5,8 @@ own: where the request asks for more, an answer goes on in another request, from
 """
 
 import logging
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.capabilities import check_logprobs
@@ -19,10 +16,12 @@ from common.lifecycle import PROBE_ID
 from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, Command, RemoteServer
+from common.supervision.scratch import Scratch
 from common.tokenizer import Tokenizer
 from services._tgi.answer import Answer
 from services._tgi.client import BrokenStream, Client
 from services._tgi.launch import (
+    LAUNCHER,
     check_arguments,
     check_formats,
     find_launcher,
@@ -49,6 +48,7 @@ class TGIEngine(Engine):
     release = "3.3.5"
     interface = "`text-generation-launcher` as a child, or a running server; `/generate_stream`"
     tested = Tested(contract="its OpenAPI document, source of 3.3")
+    binary = LAUNCHER
     unsupported = {
         "frequency_penalty": "TGI subtracts a token's share of prompt and answer, not its count",
         "logit_bias": "TGI's requests have no bias",
@@ -64,7 +64,7 @@ class TGIEngine(Engine):
 
     _client: Client | None = None
     _server: ChildServer | RemoteServer | None = None
-    _directory: Path | None = None
+    _scratch: Scratch | None = None
     _version = release
 
     @classmethod
@@ -103,7 +103,7 @@ class TGIEngine(Engine):
                 self.title, client.url, client.ready, command=server_command(settings)
             )
         else:
-            self._directory = Path(tempfile.mkdtemp(prefix="tgi-"))
+            self._scratch = Scratch("llm-tgi-")
             self._server = ChildServer(
                 self.title, self._command, client.ready, start_timeout=settings.start_timeout
             )
@@ -113,8 +113,8 @@ class TGIEngine(Engine):
     def _command(self) -> Command:
         """At each start with other ports."""
         assert self._client is not None
-        assert self._directory is not None
-        command, self._client.url = launch(self.settings, self.model, self._directory)
+        assert self._scratch is not None
+        command, self._client.url = launch(self.settings, self.model, self._scratch.path)
         return command
 
     async def _check_server(self, client: Client, tokenizer: Tokenizer) -> None:
@@ -169,8 +169,8 @@ class TGIEngine(Engine):
             await self._server.stop()
         if self._client is not None:
             await self._client.close()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.remove()
 
     async def metrics(self) -> str:
         return await self._client.metrics() if self._client is not None else ""

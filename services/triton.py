@@ -6,8 +6,7 @@ response for itself. One stream per generation; cancelling the stream is what ab
 
 import dataclasses
 import random
-import tempfile
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +19,13 @@ from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, Command, RemoteServer
 from common.supervision.ports import LOOPBACK, free_ports
+from common.supervision.scratch import Scratch
 from services._tensorrt_engine_dir import EngineConfig, check_model, open_engine
 from services._triton.client import LOCAL, REMOTE, StreamBroken, TritonClient
 from services._triton.repository import MODEL, write_repository
 from services._triton.request import Part
 from services._triton.server import (
+    BINARY,
     check_local,
     check_remote,
     command,
@@ -32,7 +33,6 @@ from services._triton.server import (
     read_metrics,
 )
 
-SERVER = "tritonserver"
 COMPILED = "it was decided when the engine was compiled"
 COUNTS_PROMPT = (
     "TensorRT-LLM 1.2 also counts the prompt's tokens, and its Triton backend cannot leave them out"
@@ -52,6 +52,7 @@ class TritonEngine(Engine):
         "the same tensors; `config.pbtxt` of TensorRT-LLM's backend"
     )
     package = "tritonclient"
+    binary = BINARY
     unsupported = {
         "min_p": "TensorRT-LLM's Triton backend has no such tensor",
         "presence_penalty": COUNTS_PROMPT,
@@ -68,8 +69,10 @@ class TritonEngine(Engine):
 
     _client: TritonClient | None = None
     _config: EngineConfig
-    _root: tempfile.TemporaryDirectory[str] | None = None
-    _ports: Sequence[int] = ()
+    _root: Path
+    _scratch: Scratch | None = None
+    _metrics_port: int | None = None
+    _version = "unknown"
     _kv_cache_usage: float | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
@@ -77,14 +80,15 @@ class TritonEngine(Engine):
         self._vocab_size = int(text_config(model.config).get("vocab_size", 0))
         # The engine itself would take 0 for each request that has no seed.
         self._seeds = random.Random(settings.seed)  # noqa: S311
+        self._retired: list[TritonClient] = []
         self._server: ChildServer | RemoteServer
         if settings.engine_url is not None:
             self._server = RemoteServer(
-                SERVER, settings.engine_url, self._ready, command=f"{SERVER} --model-repository=DIR"
+                BINARY, settings.engine_url, self._ready, command=f"{BINARY} --model-repository=DIR"
             )
         else:
             self._server = ChildServer(
-                SERVER, self._command, self._loaded, start_timeout=settings.start_timeout
+                BINARY, self._command, self._loaded, start_timeout=settings.start_timeout
             )
 
     @classmethod
@@ -97,7 +101,7 @@ class TritonEngine(Engine):
 
     @property
     def version(self) -> str:
-        return "unknown" if self._client is None else self._client.version
+        return self._version
 
     @cached_property
     def quantization(self) -> str:
@@ -113,28 +117,35 @@ class TritonEngine(Engine):
             await self._look(self.settings.engine_url)
         await self._server.start()
         assert self._client is not None
-        await self._client.check_model()
+        self._version = await self._client.check_model()
 
     def _prepare(self) -> None:
         """Raises StartError for an engine that cannot be served."""
         self._config = check_local(self.settings)
         check_model(self._config, self.model)
         self._vocab_size = self._config.vocab_size_padded
-        self._root = tempfile.TemporaryDirectory(prefix="triton-")
-        write_repository(Path(self._root.name), self._config, self.settings)
-        self._ports = free_ports(2)
-        self._client = TritonClient(f"{LOOPBACK}:{self._ports[0]}", LOCAL)
+        self._scratch = Scratch("llm-triton-")
+        self._root = self._scratch.path / "models"
+        write_repository(self._root, self._config, self.settings)
 
     def _command(self) -> Command:
-        assert self._root is not None
-        return command(self.settings, self._config, Path(self._root.name), *self._ports)
+        """At each start with other ports, and so with another client."""
+        if self._client is not None:
+            self._retired.append(self._client)
+        grpc_port, self._metrics_port = free_ports(2)
+        self._client = TritonClient(f"{LOOPBACK}:{grpc_port}", LOCAL)
+        return command(self.settings, self._config, self._root, grpc_port, self._metrics_port)
+
+    async def _close_retired(self) -> None:
+        while self._retired:
+            await self._retired.pop().close()
 
     async def _look(self, url: str) -> None:
         """Raises StartError for a server that answers and lacks the model."""
         self._client = client = TritonClient(url, REMOTE)
         if await client.answers() and not await client.ready():
             raise StartError(
-                f"setting 'engine_url': the {SERVER} at {url!r} has no model {MODEL!r} that is "
+                f"setting 'engine_url': the {BINARY} at {url!r} has no model {MODEL!r} that is "
                 "ready; needed is that of TensorRT-LLM's inflight_batcher_llm"
             )
 
@@ -143,6 +154,7 @@ class TritonEngine(Engine):
 
     async def _loaded(self) -> bool:
         """Raises StartError when the server has tried in vain."""
+        await self._close_retired()
         if await self._ready():
             return True
         if self._client is not None:
@@ -183,9 +195,9 @@ class TritonEngine(Engine):
         return dataclasses.replace(health, kv_cache_usage=self._kv_cache_usage)
 
     async def metrics(self) -> str:
-        if not self._ports:
+        if self._metrics_port is None:
             return ""
-        page = await read_metrics(self._ports[1])
+        page = await read_metrics(self._metrics_port)
         self._kv_cache_usage = kv_cache_usage(page)
         return page
 
@@ -193,8 +205,9 @@ class TritonEngine(Engine):
         if self._client is not None:
             await self._client.close()
         await self._server.stop()
-        if self._root is not None:
-            self._root.cleanup()
+        await self._close_retired()
+        if self._scratch is not None:
+            self._scratch.remove()
 
 
 Triton = llm_service(TritonEngine, name="Triton")

@@ -59,7 +59,6 @@ class TritonClient:
         self._client = InferenceServerClient(
             address, channel_args=list({**CHANNEL, **options}.items())
         )
-        self.version = "unknown"
 
     async def answers(self) -> bool:
         """Whether a server is there."""
@@ -86,9 +85,10 @@ class TritonClient:
                 reason = " ".join(model.reason.split())[:MAX_MESSAGE]
                 raise StartError(f"tritonserver cannot load the engine: {reason}")
 
-    async def check_model(self) -> None:
-        """Raises StartError for a model that is not TensorRT-LLM's, or does not stream."""
-        self.version = str((await self._client.get_server_metadata()).version)
+    async def check_model(self) -> str:
+        """The server's version. Raises StartError for a model that is not TensorRT-LLM's, or does
+        not stream."""
+        version = str((await self._client.get_server_metadata()).version)
         metadata = await self._client.get_model_metadata(MODEL)
         has = {tensor.name for tensor in (*metadata.inputs, *metadata.outputs)}
         if lacking := sorted(NEEDED - has):
@@ -102,6 +102,7 @@ class TritonClient:
                 f"setting 'engine_url': its model {MODEL!r} does not stream; write "
                 "model_transaction_policy { decoupled: true } into its config.pbtxt"
             )
+        return version
 
     async def stream(
         self, request: GenerateRequest, part: Part, vocab_size: int

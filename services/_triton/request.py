@@ -111,7 +111,7 @@ def _words(ids: frozenset[int]) -> list[list[int]]:
 def chunk(response: Any, part: Part, made: int, *, wants_logprobs: bool) -> Chunk:
     """What a ModelInferResponse adds to the `made` tokens that came before it."""
     ids: Sequence[int] = ()
-    every_logprob = memoryview(b"")
+    every_logprob: memoryview[float] = memoryview(b"").cast("f")
     for output, data in zip(response.outputs, response.raw_output_contents, strict=True):
         if output.name == "output_ids":
             ids = memoryview(data).cast("i").tolist()

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,8 +23,8 @@ ENDLESS = {"max_tokens": 3000, "ignore_eos": True}
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    with start_service("tgi", double_step_seconds=0.02) as found:
+def service(tmp_path: Path) -> Iterator[Service]:
+    with start_service("tgi", double_step_seconds=0.02, tmpdir=tmp_path) as found:
         yield found
 
 
@@ -127,7 +128,9 @@ async def test_streams_outlive_a_stop_signal_and_then_nothing_is_left(service: S
 
 
 @pytest.mark.parametrize("killed", ["worker", "keeper", "supervisor"])
-def test_whatever_is_killed_nothing_of_tgi_is_left(service: Service, killed: str) -> None:
+def test_whatever_is_killed_nothing_of_tgi_is_left(
+    service: Service, killed: str, tmp_path: Path
+) -> None:
     worker = service.worker()
     processes = tgi(service)
     victims = {
@@ -144,6 +147,8 @@ def test_whatever_is_killed_nothing_of_tgi_is_left(service: Service, killed: str
     if killed != "supervisor":
         eventually(service.is_ready, 60, "it is back")
         assert all(map(alive, tgi(service)))
+        service.stop()
+        assert not list(tmp_path.glob("llm-tgi-*"))
 
 
 async def test_a_client_that_leaves_ends_its_generation_in_tgi(service: Service) -> None:

@@ -27,6 +27,7 @@ async def test_all_who_wait_are_told_within_a_second_and_the_server_comes_back(
         watchers = await Watchers(service).begin()
         family = [*below(service.process.pid)]
         died = time.monotonic()
+        ports = ports_of(service)
         server_of(service).kill()
         told = await asyncio.gather(*watchers)
         not_ready, living = service.http.get("/readyz"), service.http.get("/livez")
@@ -38,9 +39,26 @@ async def test_all_who_wait_are_told_within_a_second_and_the_server_comes_back(
         assert "being started again" in living.json()["reason"]
         eventually(service.is_ready, RESTART_SECONDS, "the server is back")
         assert service.http.post(GENERATE, json=body_for(GENERATE, "Hello")).status_code == 200
+        assert len(ports) == 2
+        assert ports.isdisjoint(ports_of(service)), "someone may have taken them meanwhile"
         family += below(service.process.pid)
     assert not [process for process in family if alive(process)]
-    assert not list(tmp_path.glob("triton-*"))
+    assert not list(tmp_path.glob("llm-triton-*"))
+
+
+def ports_of(service: Service) -> set[str]:
+    """Flags with the ports of the server that the service started."""
+    return {flag for flag in server_of(service).cmdline() if "-port=" in flag}
+
+
+def test_the_files_of_a_killed_worker_do_not_stay(tmp_path: Path) -> None:
+    with triton(tmpdir=tmp_path) as service:
+        left = [*tmp_path.glob("llm-triton-*")]
+        assert len(left) == 1
+        service.worker().kill()
+        eventually(lambda: not left[0].exists(), RESTART_SECONDS, "the next worker removes them")
+        eventually(service.is_ready, RESTART_SECONDS, "it is back")
+    assert not list(tmp_path.glob("llm-triton-*"))
 
 
 def test_an_engine_that_dies_again_and_again_is_given_up() -> None:

@@ -10,6 +10,7 @@ import pytest
 from common.errors import StartError
 from common.model import DEMO_MODEL, open_model
 from common.settings import Settings
+from services.__main__ import row
 from services._tgi.launch import READ_FROM_ENVIRONMENT, launch
 from services.tgi import TGIEngine
 from tests.doubles.tgi.tgi_double.flags import KNOWN, parse
@@ -146,3 +147,14 @@ def test_a_launcher_may_be_given_by_its_path(monkeypatch: pytest.MonkeyPatch) ->
     TGIEngine.check(Settings(engine_args={"launcher": str(BIN / "text-generation-launcher")}))
     with pytest.raises(StartError, match=re.escape("was looked for at '/opt/tgi'")):
         TGIEngine.check(Settings(engine_args={"launcher": "/opt/tgi"}, model="org/name"))
+
+
+def test_the_list_of_backends_calls_it_installed_only_with_its_launcher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert row("", TGIEngine)[3] == "no"
+    monkeypatch.setenv("PATH", str(BIN))
+    assert row("", TGIEngine)[3] == "yes"
+    monkeypatch.setattr(TGIEngine, "package", "no_such_engine")
+    assert row("", TGIEngine)[3] == "no"

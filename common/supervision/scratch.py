@@ -1,4 +1,4 @@
-"""A directory for a Ray cluster of our own: its sockets, its logs, and what its driver tells us."""
+"""A temporary directory that the next start removes when this process was killed."""
 
 import fcntl
 import shutil
@@ -7,17 +7,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-PREFIX = "llm-ray-"
 LOCK = "lock"
 
 
 class Scratch:
-    """Locked while this process lives, so that the next one knows it from what was left behind."""
+    """Locked while this process lives, so that the next one knows it from what was left behind.
 
-    def __init__(self) -> None:
-        remove_stale()
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = _locked(self.path / LOCK, "w")
+    `prefix` begins its name; the next process of the same prefix removes it.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        remove_stale(prefix)
+        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+        # Others see the lock only when it is held.
+        unseen = self.path / f"{LOCK}.new"
+        self._lock = _locked(unseen, "w")
+        unseen.rename(self.path / LOCK)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
@@ -25,9 +30,9 @@ class Scratch:
             self._lock.close()
 
 
-def remove_stale() -> None:
+def remove_stale(prefix: str) -> None:
     """Directories of processes that were killed."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with suppress(OSError):
             lock = _locked(path / LOCK, "r")
             if lock is not None:
