@@ -87,10 +87,18 @@ class Lifecycle:
     async def _probe_once(self, engine: Engine) -> None:
         """Many callers, one forward pass."""
         if self._probe is None or self._probe.done():
-            self._probe = asyncio.create_task(self._generate_one_token(engine))
+            self._probe = asyncio.create_task(self._generate_in_time(engine))
+            # Its callers may have left when it fails.
+            self._probe.add_done_callback(lambda probe: probe.cancelled() or probe.exception())
+        probe = self._probe
+        await asyncio.wait([probe])
+        probe.result()
+
+    async def _generate_in_time(self, engine: Engine) -> None:
+        """In the probe's own task: one that is stuck ends, and the next has a fresh start."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
-                await asyncio.shield(self._probe)
+                await self._generate_one_token(engine)
         except TimeoutError:
             raise NotReady(f"no token came within {PROBE_TIMEOUT:g} s of asking for one") from None
 

@@ -1,0 +1,75 @@
+"""The proof that an engine works: one probe at a time, and none that stays."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from common import lifecycle as lifecycle_module
+from common.engine import Chunk, GenerateRequest
+from common.errors import NotReady
+from common.lifecycle import Lifecycle
+from common.model import DEMO_MODEL, open_model
+from common.settings import Settings
+from services.echo import EchoEngine
+
+
+class Stuck(EchoEngine):
+    """Gives no token while `stuck`."""
+
+    stuck = False
+    asked = 0
+    closed = 0
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        self.asked += 1
+        if self.stuck:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.closed += 1
+        async for chunk in super().generate(request):
+            yield chunk
+
+
+async def started(monkeypatch: pytest.MonkeyPatch) -> tuple[Stuck, Lifecycle]:
+    monkeypatch.setattr(lifecycle_module, "PROBE_TIMEOUT", 0.1)
+    settings = Settings()
+    engine, lifecycle = Stuck(settings, open_model(settings, DEMO_MODEL)), Lifecycle(0)
+    await lifecycle.start(engine)
+    return engine, lifecycle
+
+
+async def test_a_stuck_probe_ends_and_the_next_one_recovers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, lifecycle = await started(monkeypatch)
+    engine.stuck = True
+    asked = engine.asked
+    results = await asyncio.gather(
+        *(lifecycle.check_ready() for _ in range(3)), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [NotReady] * 3
+    assert "no token came within 0.1 s" in str(results[0])
+    assert (engine.asked - asked, engine.closed) == (1, 1)
+    engine.stuck = False
+    await lifecycle.check_ready()
+
+
+async def test_a_probe_whose_callers_have_left_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, lifecycle = await started(monkeypatch)
+    engine.stuck = True
+    caller = asyncio.create_task(lifecycle.check_ready())
+    await asyncio.wait([caller], timeout=0.02)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    assert engine.closed == 0
+    probe = lifecycle._probe
+    assert probe is not None
+    await asyncio.wait([probe])
+    lifecycle._probe = None
+    del probe
+    assert engine.closed == 1
+    assert "never retrieved" not in caplog.text
