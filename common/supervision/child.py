@@ -19,6 +19,7 @@ import psutil
 from common.engine import Health
 from common.errors import EngineDead, EngineLost, NotReady, ServiceError, StartError
 from common.signals import stop_signals_blocked
+from common.supervision.keeper import KILL_TIMEOUT, UNKILLABLE
 from common.supervision.look import LOOK_TIMEOUT, Look, Ready
 from common.supervision.restarts import Restarts
 
@@ -72,6 +73,7 @@ class ChildServer:
         self._keeper: subprocess.Popen[bytes] | None = None
         self._exited: asyncio.Future[int] | None = None
         self._mark = ""
+        self._unkillable = False
         self._served_since = 0.0
         self._watcher: asyncio.Task[None] | None = None
         self._serving = asyncio.Event()
@@ -86,21 +88,22 @@ class ChildServer:
 
     async def stop(self) -> None:
         """Ask the server to end, and end it; safe when it was never started."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watcher
-        await self._end()
+        try:
+            await self._look.stop()
+            if self._watcher is not None:
+                self._watcher.cancel()
+                await asyncio.gather(self._watcher, return_exceptions=True)
+        finally:
+            await self._end()
 
     async def health(self) -> Health:
-        """Dead, being started again, or running; then asked whether it answers, once a second."""
+        """Dead, being started again, or running, and whether it answered lately: see Look."""
         if self._dead is not None:
             return Health(False, self._dead)
         if not self._serving.is_set():
             return Health(True, f"{self.name} has died and is being started again", ready=False)
-        with suppress(StartError):
-            if await self._look.lately():
-                return Health(True)
+        if await self._look.lately():
+            return Health(True)
         return Health(True, f"{self.name} runs and does not answer", ready=False)
 
     def check(self) -> None:
@@ -145,7 +148,7 @@ class ChildServer:
         self._reader = threading.Thread(target=self._read_log, args=[keeper.stdout], daemon=True)
         self._reader.start()
         self._keeper = keeper
-        self._exited = asyncio.ensure_future(asyncio.to_thread(keeper.wait))
+        self._exited = exit_of(keeper)
 
     def _read_log(self, output: IO[bytes]) -> None:
         """Forward each line, in a thread: a full pipe would block the server."""
@@ -162,9 +165,10 @@ class ChildServer:
         assert self._keeper.stdin is not None
         code = await asyncio.shield(self._exited)
         self._keeper.stdin.close()
-        if code < 0:
-            # Killed itself: it could not end what the server started.
-            await asyncio.to_thread(_end_marked, self._mark)
+        # A keeper that was killed itself could not end what the server started.
+        if code < 0 and not await asyncio.to_thread(_end_marked, self._mark):
+            code = UNKILLABLE
+        self._unkillable = code == UNKILLABLE
         # A descendant that could not be ended may hold the pipe open.
         await asyncio.to_thread(self._reader.join, 1.0)
         return code
@@ -190,7 +194,18 @@ class ChildServer:
         self._serving.set()
 
     async def _watch(self) -> None:
-        """Start the server again each time it dies, as long as that helps."""
+        """Its end, whatever it is, is the death of the server."""
+        try:
+            self._dead = await self._start_again_and_again()
+        except Exception as error:
+            logger.exception("%s has died and cannot be started again", self.name)
+            with suppress(Exception):
+                await self._end()
+            self._dead = f"{self.name} has died and cannot be started again: {error!r}"
+        self._died.set()
+
+    async def _start_again_and_again(self) -> str:
+        """Each time the server dies, as long as that helps: why it does not any more."""
         dead: str | None = None
         while dead is None:
             assert self._exited is not None
@@ -200,13 +215,13 @@ class ChildServer:
             dead = await self._start_again(
                 f"{self.name} died with exit code {code}; its last lines: {self.last_lines()}"
             )
-        self._dead = dead
-        self._died.set()
+        return dead
 
     async def _start_again(self, reason: str) -> str | None:
         """None when the server is back, else why it is gone for good."""
         wait = self._restarts.next_wait(time.monotonic() - self._served_since)
-        while wait is not None:
+        # What is left of an unkillable one holds the memory that the next one needs.
+        while wait is not None and not self._unkillable:
             self._died.set()
             logger.error("%s; starting it again in %g s", reason, wait)
             await asyncio.sleep(wait)
@@ -234,14 +249,36 @@ class ChildServer:
         await self._settle()
 
 
-def _end_marked(mark: str) -> None:
-    """Kill every process that has inherited `mark`, until none is left."""
+def exit_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """The exit code that will come; waiting for it does not keep this process from ending."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[int] = loop.create_future()
+
+    def tell(code: int) -> None:
+        if not exited.done():
+            exited.set_result(code)
+
+    def wait() -> None:
+        code = process.wait()
+        # The loop may be closed.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, code)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return exited
+
+
+def _end_marked(mark: str) -> bool:
+    """Kill every process that has inherited `mark`; whether none is left in time."""
+    deadline = time.monotonic() + KILL_TIMEOUT
     while left := list(_marked(mark)):
+        if time.monotonic() > deadline:
+            return False
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
-        if psutil.wait_procs(left, timeout=1.0)[1]:
-            return
+        psutil.wait_procs(left, timeout=1.0)
+    return True
 
 
 def _marked(mark: str) -> Iterator[psutil.Process]:

@@ -25,6 +25,8 @@ PR_SET_CHILD_SUBREAPER = 36
 """From linux/prctl.h."""
 KILL_TIMEOUT = 5.0
 """Seconds in which a killed process is gone, unless a driver holds it."""
+UNKILLABLE = 251
+"""Our exit status when it is not: the process, and the memory it has, are still there."""
 
 
 def main(grace: float, argv: list[str]) -> int:
@@ -53,6 +55,10 @@ def main(grace: float, argv: list[str]) -> int:
     # Also after its own end: what it started may be left.
     signal_group(server.pid, signal.SIGKILL)
     end_orphans(reaper)
+    if reaper.is_alive():
+        left = " ".join(map(str, children()))
+        print(f"killed and not gone: process {left}", flush=True)  # noqa: T201
+        return UNKILLABLE
     return int(server.returncode or 0)
 
 

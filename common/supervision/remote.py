@@ -1,6 +1,7 @@
 """A server that runs elsewhere: it may go and come back, and we only look."""
 
 import logging
+import re
 
 from common.engine import Health
 from common.errors import EngineLost, ServiceError, StartError
@@ -9,6 +10,7 @@ from common.supervision.look import Look, Ready
 logger = logging.getLogger("bentoml.llm.supervision")
 
 REACH_TIMEOUT = 10.0
+USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)?[^/?#]*@", re.IGNORECASE)
 
 
 class RemoteServer:
@@ -19,7 +21,8 @@ class RemoteServer:
 
     def __init__(self, name: str, url: str, ready: Ready, *, command: str = "") -> None:
         self.name = name
-        self.url = url
+        self.address = without_userinfo(url)
+        """For the terminal and the log; never told to a client."""
         self._command = command
         self._look = Look(ready)
 
@@ -28,23 +31,29 @@ class RemoteServer:
         if not await self._look.now(REACH_TIMEOUT):
             start = f"start one there ({self._command})" if self._command else "start it"
             raise StartError(
-                f"setting 'engine_url': no {self.name} answers at {self.url!r}; {start}, give "
+                f"setting 'engine_url': no {self.name} answers at {self.address!r}; {start}, give "
                 "its address, or leave the setting out to have one started"
             )
 
     async def stop(self) -> None:
-        """It is not ours to stop."""
+        """Only our looks: the server is not ours to stop."""
+        await self._look.stop()
 
     async def health(self) -> Health:
-        """Asks the server, at most once a second."""
+        """Whether it answered lately: see Look."""
         if await self._look.lately():
             return Health(True)
-        return Health(True, f"{self.name} at {self.url} does not answer", ready=False)
+        return Health(True, f"{self.name} does not answer", ready=False)
 
     def check(self) -> None:
         """A request is the best look: it is always tried."""
 
     async def failure(self, what: str) -> ServiceError:
         """The error of a request that broke off because of `what`."""
-        logger.error("%s at %s broke a request off: %s", self.name, self.url, what)
+        logger.error("%s at %s broke a request off: %s", self.name, self.address, what)
         return EngineLost(f"{self.name} broke off this request; send it again")
+
+
+def without_userinfo(url: str) -> str:
+    """`url` without a user name and password in it."""
+    return USERINFO.sub(r"\1", url)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from common.supervision.child import ChildServer, Command
+from common.supervision.child import ROOT, ChildServer, Command
 from common.supervision.restarts import Restarts
 
 SLEEP = "import time; time.sleep(60)"
@@ -23,6 +23,23 @@ print("serving", flush=True)
 {SLEEP}
 """
 """Its child is in a process group of its own, as the shards of an engine may be."""
+
+
+POWERLESS = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from common.supervision import keeper
+keeper.KILL_TIMEOUT = 0.2
+os.kill = os.killpg = lambda *_: None
+sys.exit(keeper.main(float(sys.argv[1]), sys.argv[2:]))
+"""
+
+
+def powerless_keeper(folder: Path) -> Path:
+    """A keeper whose signals have no effect, as on a process that a driver holds."""
+    file = folder / "powerless.py"
+    file.write_text(POWERLESS, "utf-8")
+    return file
 
 
 @dataclass

@@ -3,17 +3,21 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from common.errors import EngineDead, EngineLost, NotReady, StartError
-from common.supervision.child import ChildServer, Command
+from common.supervision.child import ROOT, ChildServer, Command
 from common.supervision.restarts import Restarts
-from tests.unit.supervised import SERVER, SLEEP, Supervised, gone
+from tests.unit.supervised import SERVER, SLEEP, Supervised, gone, powerless_keeper
 
 FAILS = "print('loading'); print('no memory left'); raise SystemExit(3)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SERVER}"
@@ -263,3 +267,125 @@ async def test_a_full_log_does_not_block_the_server(make: Make) -> None:
     supervised = make(f"print('x' * 5_000_000); print('a line\\n' * 100_000)\n{SERVER}")
     await supervised.server.start()
     assert supervised.server.last_lines().count("|") == 4
+
+
+def why_dead(server: ChildServer) -> str:
+    """Empty as long as it may come back."""
+    try:
+        server.check()
+    except EngineDead as error:
+        return error.message
+    except NotReady:
+        pass
+    return ""
+
+
+async def test_a_restart_without_its_directory_is_the_end(make: Make) -> None:
+    supervised = make()
+    await supervised.server.start()
+    process = supervised.processes()[0]
+    shutil.rmtree(supervised.folder)
+    process.kill()
+    await until(lambda: "FileNotFoundError" in why_dead(supervised.server), "given up")
+    assert isinstance(await supervised.server.failure("connection reset"), EngineDead)
+    assert not (await supervised.server.health()).alive
+    await supervised.server.stop()
+
+
+async def test_a_readiness_check_that_fails_at_a_restart_is_the_end_of_that_server(
+    make: Make,
+) -> None:
+    async def ready() -> bool:
+        serves = supervised.pids_file.exists()
+        if serves and supervised.starts == 2:
+            raise KeyError("url")
+        return serves
+
+    supervised = make(ready=ready)
+    await supervised.server.start()
+    supervised.processes()[0].kill()
+    await until(lambda: "KeyError('url')" in why_dead(supervised.server), "given up")
+    pids = map(int, supervised.pids_file.read_text().split())
+    assert not any(map(psutil.pid_exists, pids))
+
+
+ENDS_WITHOUT_STOP = """
+import asyncio, sys
+from pathlib import Path
+from tests.unit.supervised import Supervised
+asyncio.run(Supervised(Path(sys.argv[1])).server.start())
+"""
+
+
+def test_a_process_that_never_stops_its_server_can_still_end(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", ENDS_WITHOUT_STOP, str(tmp_path)]
+    assert subprocess.run(argv, cwd=ROOT, timeout=20, check=False).returncode == 0
+
+
+async def test_health_does_not_wait_for_a_server_that_hangs(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.supervision.look.LOOK_INTERVAL", 0)
+    monkeypatch.setattr("common.supervision.look.LOOK_TIMEOUT", 2)
+    hangs, asked = False, 0
+
+    async def ready() -> bool:
+        nonlocal asked
+        if hangs:
+            asked += 1
+            await asyncio.Event().wait()
+        return supervised.pids_file.exists()
+
+    supervised = make(ready=ready)
+    await supervised.server.start()
+    hangs, begun = True, time.monotonic()
+    healths = await asyncio.gather(*(supervised.server.health() for _ in range(5)))
+    assert time.monotonic() - begun < 1
+    assert all(health.ready for health in healths)
+    assert asked == 1
+    while (health := await supervised.server.health()).ready:
+        assert time.monotonic() - begun < 10
+    assert health.reason == "Engine runs and does not answer"
+    hangs = False
+    while not (await supervised.server.health()).ready:
+        assert time.monotonic() - begun < 20
+
+
+async def test_stopping_ends_a_look_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.supervision.look.LOOK_INTERVAL", 0)
+    ended = asyncio.Event()
+
+    async def ready() -> bool:
+        if supervised.starts and supervised.pids_file.exists() and not first.done():
+            first.set_result(None)
+            return True
+        try:
+            return await asyncio.Event().wait() if first.done() else False
+        finally:
+            if first.done():
+                ended.set()
+
+    first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    supervised = make(ready=ready)
+    await supervised.server.start()
+    await supervised.server.health()
+    assert not ended.is_set()
+    await supervised.server.stop()
+    assert ended.is_set()
+
+
+async def test_what_cannot_be_killed_is_the_end_as_it_holds_its_memory(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = powerless_keeper(tmp_path)
+    monkeypatch.setattr("common.supervision.child.KEEPER", str(keeper))
+    supervised = make()
+    await supervised.server.start()
+    server, child = supervised.processes()
+    try:
+        server.kill()
+        await until(lambda: bool(why_dead(supervised.server)), "given up")
+        assert f"killed and not gone: process {child.pid}" in why_dead(supervised.server)
+        assert supervised.starts == 1
+    finally:
+        child.kill()

@@ -12,12 +12,13 @@ import pytest
 
 from common.errors import EngineLost, StartError
 from common.supervision.child import KEEPER
+from common.supervision.keeper import UNKILLABLE
 from common.supervision.ports import free_ports
-from common.supervision.remote import RemoteServer
+from common.supervision.remote import RemoteServer, without_userinfo
 from common.supervision.restarts import Restarts
 from common.supervision.sse import sse_data
 from tests.serving import eventually
-from tests.unit.supervised import SERVER, gone
+from tests.unit.supervised import SERVER, SLEEP, gone, powerless_keeper
 
 WORKER = f"""
 import subprocess, sys, time
@@ -46,6 +47,14 @@ def test_the_keepers_exit_status_is_its_servers(code: str, status: int) -> None:
         assert keeper.wait(10) == status
 
 
+def test_a_server_that_cannot_be_killed_has_an_exit_status_of_its_own(tmp_path: Path) -> None:
+    keeper = str(powerless_keeper(tmp_path))
+    argv = [sys.executable, keeper, "0.1", sys.executable, "-S", "-c", SLEEP]
+    ended = subprocess.run(argv, input=b"", capture_output=True, timeout=20, check=False)
+    assert ended.returncode == UNKILLABLE
+    assert ended.stdout.startswith(b"killed and not gone: process ")
+
+
 def test_waits_double_until_there_are_no_restarts_left() -> None:
     restarts = Restarts(limit=3, first_wait=0.5)
     assert [restarts.next_wait() for _ in range(4)] == [0.5, 1, 2, None]
@@ -71,6 +80,36 @@ async def test_an_address_where_nothing_answers_is_told_with_the_command() -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://user:secret@there:80/v1", "http://there:80/v1"),
+        ("user:secret@there:8001", "there:8001"),
+        ("http://there/a@b", "http://there/a@b"),
+        ("localhost:8001", "localhost:8001"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_userinfo(url) == shown
+
+
+async def test_a_password_in_an_address_is_told_to_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("common.supervision.look.LOOK_INTERVAL", 0)
+
+    async def ready() -> bool:
+        return False
+
+    server = RemoteServer("Engine", "http://user:secret@there", ready)
+    with pytest.raises(StartError, match="no Engine answers at 'http://there'"):
+        await server.start()
+    told = [(await server.health()).reason, (await server.failure("reset")).message]
+    assert "there" not in " ".join(told)
+    assert "Engine at http://there broke a request off: reset" in caplog.text
+    await server.stop()
+
+
 async def test_a_remote_server_may_go_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.supervision.look.LOOK_INTERVAL", 0)
     answers = True
@@ -84,7 +123,7 @@ async def test_a_remote_server_may_go_and_come_back(monkeypatch: pytest.MonkeyPa
     answers = False
     health = await server.health()
     assert (health.alive, health.ready) == (True, False)
-    assert "http://there does not answer" in health.reason
+    assert health.reason == "Engine does not answer"
     server.check()
     assert isinstance(await server.failure("connection reset"), EngineLost)
     answers = True
