@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import aiohttp
 from tokenizers import Tokenizer
@@ -18,18 +19,18 @@ from common.sampling import Sampling
 from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, RemoteServer
-from services._ray_serve_client import Client, Refused
-from services._ray_serve_errors import event_error, message, refusal
-from services._ray_serve_launch import Launch
-from services._ray_serve_metrics import kv_cache_usage, vllm_series
-from services._ray_serve_request import (
+from services._ray_serve.client import Client, Refused
+from services._ray_serve.errors import event_error, message, refusal
+from services._ray_serve.launch import Launch
+from services._ray_serve.metrics import kv_cache_usage, vllm_series
+from services._ray_serve.request import (
     cached_tokens,
     chunk,
     completion_body,
     introduction,
     prompt_ids,
 )
-from services._ray_serve_settings import (
+from services._ray_serve.settings import (
     UNSUPPORTED_SETTINGS,
     app_url,
     check_running_app,
@@ -69,6 +70,11 @@ class RayServeEngine(Engine):
     def check(cls, settings: Settings) -> None:
         if settings.engine_url is None:
             super().check(settings)
+            if find_spec("vllm") is None:
+                raise StartError(
+                    "vllm is not installed, which Ray Serve LLM runs; install the extra "
+                    "'ray_serve': pip install '.[ray_serve]', or run scripts/serve ray_serve"
+                )
             ray_args(settings)
         else:
             check_running_app(settings)

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from common.engine import Chunk, GenerateRequest
-from common.errors import EngineLost, InternalError, InvalidValue, ServiceError, StartError
+from common.errors import (
+    EngineLost,
+    InternalError,
+    InvalidValue,
+    Overloaded,
+    ServiceError,
+    StartError,
+)
 from common.model import DEMO_MODEL
 from common.sampling import Sampling
 from common.settings import Settings
@@ -78,6 +85,8 @@ REFUSALS: dict[str, tuple[int, Any, type[ServiceError], str]] = {
     "a lost actor": (500, ACTOR_LOST, EngineLost, "send it again"),
     "no replica": (503, {"detail": "no replica is left"}, EngineLost, "send it again"),
     "an app that is gone": (404, {"detail": "Path '/llm' not found."}, EngineLost, "send it again"),
+    "too many": (429, {"detail": "backpressure"}, Overloaded, "too many requests at once"),
+    "a proxy's own": (401, {"detail": "who are you?"}, InternalError, "status 401"),
     "a fault": (500, {"error": {"message": "Message: division by zero"}}, InternalError,
         "status 500: division by zero"),
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """The process that launches an app of Ray Serve LLM and stays with it: its driver.
 
-`python -m services._ray_serve_app`, with a plan in the environment. It starts a Ray cluster on this
+`python -m services._ray_serve.app`, with a plan in the environment. It starts a Ray cluster on this
 machine or joins a running one, deploys the app, and writes where it is and how many replicas run to
 a file, again and again. Its end is the end of the app, and of a cluster of its own.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StartError
-from services._ray_serve_config import llm_config, logical_cpus
-from services._ray_serve_settings import PLAN
+from services._ray_serve.config import llm_config, logical_cpus
+from services._ray_serve.settings import PLAN
 
 STATUS_INTERVAL = 1.0
 CONNECT_TIMEOUT = 5.0
@@ -71,7 +71,7 @@ def connect(plan: dict[str, Any]) -> None:
     if address is not None:
         reach(address)
         # Its nodes may have no copy of this repository.
-        package = str(Path(__file__).parent)
+        package = str(Path(__file__).parents[1])
         ray.init(address=address, runtime_env={"py_modules": [package]})
         return
     ray.init(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import sys
 import uuid
 from pathlib import Path
@@ -12,7 +13,7 @@ from common.settings import Settings
 from common.supervision import Command
 from common.supervision.ports import free_ports
 from common.supervision.scratch import Scratch
-from services._ray_serve_settings import PLAN, launch_plan
+from services._ray_serve.settings import PLAN, launch_plan
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -46,20 +47,22 @@ class Launch:
         """
         self._status.unlink(missing_ok=True)
         port = self._plan["ray"]["http_port"] or CLUSTER_PORT
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_RAY}
         if self.own_cluster:
             self._name = _new_name()
             port = free_ports(1)[0]
+            # Ray listens on all addresses of the machine, whatever it is told.
+            kept |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         plan = self._plan | {
             "name": self._name,
             "port": port,
             "directory": str(self._scratch.path),
             "status": str(self._status),
         }
-        kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_RAY}
         return Command(
-            [sys.executable, "-m", "services._ray_serve_app"],
+            [sys.executable, "-m", "services._ray_serve.app"],
             ENVIRONMENT | kept | {PLAN: json.dumps(plan)},
-            Path(__file__).parents[1],
+            Path(__file__).parents[2],
         )
 
     def status(self) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import os
 from typing import Any
 
 from common.errors import StartError
-from services._ray_serve_settings import RayArgs, check_names
+from services._ray_serve.settings import RayArgs, check_names
 
 ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
-    "RAYLLM_VLLM_ENGINE_CLS": "services._ray_serve_engine.ReplicaEngine",
+    "RAYLLM_VLLM_ENGINE_CLS": "services._ray_serve.engine.ReplicaEngine",
 }
 CPU_ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",

@@ -54,13 +54,19 @@ class RayArgs(BaseModel):
 
 
 def ray_args(settings: Settings) -> RayArgs:
-    """Raises StartError for a value of the wrong type."""
+    """Raises StartError for a value of the wrong type, or one without effect."""
     try:
-        return RayArgs(**settings.engine_args)
+        found = RayArgs(**settings.engine_args)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise StartError(f"setting 'engine_args': {place!r}: {first['msg']}") from None
+    if found.http_port is not None and found.ray_address is None:
+        raise StartError(
+            "setting 'engine_args': http_port has no effect without ray_address: a cluster of "
+            "our own takes a free port"
+        )
+    return found
 
 
 def check_running_app(settings: Settings) -> None:
@@ -97,7 +103,7 @@ def choose_model(names: list[str], settings: Settings, model: Model) -> str:
 
 
 def launch_plan(settings: Settings, model: Model) -> dict[str, Any]:
-    """What services/_ray_serve_app.py is told, as JSON."""
+    """What services/_ray_serve/app.py is told, as JSON."""
     args = ray_args(settings)
     source = str(model.path)
     engine = _engine_arguments(settings, model)

@@ -4,11 +4,12 @@ from typing import Any
 
 import orjson
 
-from common.errors import InternalError, InvalidValue, ServiceError
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
 
 MAX_MESSAGE = 300
 LOST = (b"ActorDied", b"ActorUnavailable", b"is unavailable", b"EngineDead", b"EngineCore", b"died")
 """In the body of an HTTP 500: a replica or its engine is gone, and others may take its place."""
+OF_THE_REQUEST = (400, 413, 422)
 GATEWAY = (404, 408, 502, 503, 504)
 """Ray's own, while the app, its replicas or their nodes come and go."""
 
@@ -16,8 +17,10 @@ GATEWAY = (404, 408, 502, 503, 504)
 def refusal(status: int, body: bytes) -> ServiceError | None:
     """The error of an HTTP status; None when the app is lost."""
     reason = message(body)
-    if 400 <= status < 500 and status not in GATEWAY:
+    if status in OF_THE_REQUEST:
         return InvalidValue(f"vLLM refuses the request: {reason}")
+    if status == 429:
+        return Overloaded("Ray Serve is overloaded: too many requests at once")
     if status in GATEWAY or any(sign in body for sign in LOST):
         return None
     return InternalError(f"Ray Serve answers with status {status}: {reason}")

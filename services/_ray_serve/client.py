@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from common.supervision.keepalive import keepalive_socket
 from common.supervision.sse import sse_data
 
 CONNECT_TIMEOUT = 10.0
@@ -29,7 +30,7 @@ class Client:
     def __init__(self, url: str = "") -> None:
         self.url = url
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=keepalive_socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             headers={"accept-encoding": "identity"},
         )

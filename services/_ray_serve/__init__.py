@@ -1,0 +1,1 @@
+"""Parts of the adapter in services/ray_serve.py."""
