@@ -71,8 +71,9 @@ def test_stop_tokens_end_an_answer_that_ignores_the_models_own_end(small: Servic
     assert stopped["usage"]["completion_tokens"] == 1
     assert stopped["choices"][0]["finish_reason"] == "stop"
     assert text_of(stopped) == ""
-    late = complete(small, prompt, **biased, stop_token_ids=[seven], min_tokens=10)
-    assert late["usage"]["completion_tokens"] == 11
+    late = {"prompt": prompt, **biased, "stop_token_ids": [seven], "min_tokens": 10}
+    refused = small.http.post(COMPLETIONS, json=late)
+    assert_error(refused, 400, "invalid_value", "min_tokens")
 
 
 def test_a_repeated_prompt_is_found_in_the_cache(small: Service) -> None:
