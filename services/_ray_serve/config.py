@@ -5,8 +5,9 @@ import inspect
 import os
 from typing import Any
 
+from common.engine_args import check_engine_args
 from common.errors import StartError
-from services._ray_serve.settings import RayArgs, check_names
+from services._ray_serve.settings import FORBIDDEN, RayArgs
 
 ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -106,11 +107,12 @@ def check_vllm_names(given: dict[str, Any]) -> None:
     known = {f.name for args in (AsyncEngineArgs, FrontendArgs) for f in dataclasses.fields(args)}
     own = set(RayArgs.model_fields)
     source = f"{', '.join(sorted(own))} and the fields of vllm.AsyncEngineArgs and FrontendArgs"
-    check_names(given, known | own, "vLLM or Ray", source)
+    check_engine_args(given, known | own, "vLLM or Ray", source, FORBIDDEN)
 
 
 def check_deployment_names(given: dict[str, Any]) -> None:
     from ray import serve
 
     allowed = set(inspect.signature(serve.deployment).parameters) - {"_func_or_class"}
-    check_names(given, allowed, "a deployment of Ray Serve", "the options of serve.deployment")
+    source = "the options of serve.deployment"
+    check_engine_args(given, allowed, "a deployment of Ray Serve", source)

@@ -1,7 +1,5 @@
 """What of the settings an app on a Ray cluster is launched with; imports neither Ray nor vLLM."""
 
-import difflib
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,8 +29,8 @@ OF_A_LAUNCH = (
 PLAN = "LLM_RAY_SERVE_PLAN"
 """The variable in which the driver finds its plan."""
 MAX_LOGPROBS = 20
-FORBIDDEN = {"model": "model", "served_model_name": "served_model_name"}
-"""vLLM's arguments that Ray takes from elsewhere, and the settings that set them."""
+FORBIDDEN = {name: f"use the setting {name!r}" for name in ("model", "served_model_name")}
+"""vLLM's arguments that Ray takes from elsewhere."""
 
 
 class RayArgs(BaseModel):
@@ -144,18 +142,3 @@ def _engine_arguments(settings: Settings, model: Model) -> dict[str, Any]:
     if settings.kv_cache_gib is not None:
         values["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * 2**30)
     return values
-
-
-def check_names(given: Mapping[str, Any], allowed: set[str], what: str, source: str) -> None:
-    """Raises StartError for the first name in `given` that is not `allowed`."""
-    for name in given:
-        if name in FORBIDDEN:
-            raise StartError(
-                f"setting 'engine_args': {name!r} is set by the setting {FORBIDDEN[name]!r}"
-            )
-        if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise StartError(
-                f"setting 'engine_args': {what} has no {name!r}; {hint}allowed are {source}"
-            )
