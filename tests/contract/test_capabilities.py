@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -96,12 +97,12 @@ def test_a_seed_repeats_an_answer(backend_service: Service, capabilities: Body) 
     assert first == second
 
 
-def unsure(service: Service, **fields: object) -> list[str]:
+def unsure(service: Service, text: str = "Qxz fjord 9", /, **fields: object) -> list[str]:
     """Answers where a model knows none, so that small changes show."""
     if not loads_weights(service.backend):
         pytest.skip("an echo does not sample")
     fields = {"max_tokens": 40, "ignore_eos": True, **fields}
-    value = answer(service, COMPLETIONS, "Qxz fjord 9", **fields)
+    value = answer(service, COMPLETIONS, text, **fields)
     return [choice["text"] for choice in value["choices"]]
 
 
@@ -165,26 +166,73 @@ def test_min_tokens_puts_the_end_off(backend_service: Service, capabilities: Bod
     assert value["usage"]["completion_tokens"] >= short + 10
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("repetition_penalty", [0.01, 2]),
-        ("presence_penalty", [-2, 2]),
-        ("frequency_penalty", [-2, 2]),
-    ],
-)
-def test_a_strong_penalty_changes_the_answer(
-    backend_service: Service, capabilities: Body, name: str, values: list[float]
+def repeats(service: Service, prompt: str = "Qxz fjord 9", /, **fields: object) -> int:
+    """How often the commonest token comes among 80 that are each the likeliest."""
+    text = unsure(service, prompt, temperature=0, max_tokens=80, **fields)[0]
+    return Counter(ids_of(service, text)).most_common(1)[0][1]
+
+
+def test_a_frequency_penalty_grows_with_each_time(
+    backend_service: Service, capabilities: Body
 ) -> None:
-    require(capabilities, name)
-    plain = unsure(backend_service, temperature=0)
-    assert any(unsure(backend_service, temperature=0, **{name: v}) != plain for v in values)
+    """Below 0 one token soon takes everything; above 0 none comes often."""
+    require(capabilities, "frequency_penalty")
+    assert repeats(backend_service, frequency_penalty=-2) > 40
+    assert repeats(backend_service, frequency_penalty=2) < 8
+
+
+def test_a_presence_penalty_does_not_grow(backend_service: Service, capabilities: Body) -> None:
+    """What has come once stays as likely, however often it comes."""
+    require(capabilities, "presence_penalty")
+    assert repeats(backend_service, presence_penalty=-2) < 40
+    assert repeats(backend_service, presence_penalty=2) > 8
+    avoided, sought = (repeats(backend_service, "zzz", presence_penalty=v) for v in (2, -2))
+    assert 2 * avoided < sought
+
+
+def test_a_repetition_penalty_above_1_avoids_what_one_below_1_repeats(
+    backend_service: Service, capabilities: Body
+) -> None:
+    require(capabilities, "repetition_penalty")
+    assert repeats(backend_service, repetition_penalty=0.01) > 20
+    assert repeats(backend_service, repetition_penalty=2) < 10
+
+
+def first_tokens(service: Service, **fields: object) -> list[str]:
+    """Of 16 answers."""
+    return unsure(service, n=16, max_tokens=1, **fields)
+
+
+def test_temperature_goes_from_the_likeliest_to_anything(backend_service: Service) -> None:
+    likeliest = unsure(backend_service, temperature=0, max_tokens=1)
+    found = [
+        first_tokens(backend_service, temperature=temperature).count(likeliest[0])
+        for temperature in (0.05, 1, 2)
+    ]
+    # Its probability at 1 is about 0.65, at 2 about 0.06.
+    assert found[0] == 16
+    assert found[1] >= 3
+    assert found[2] < 8
+
+
+@pytest.mark.parametrize(
+    ("field", "most"), [({"top_k": 5}, 5), ({"top_p": 0.2}, 7), ({"min_p": 0.2}, 7)]
+)
+def test_a_choice_among_few_tokens_is_among_these_and_more_than_one(
+    backend_service: Service, capabilities: Body, field: Body, most: int
+) -> None:
+    """Without the field there are at least 10 of 16."""
+    require(capabilities, next(iter(field)))
+    found = {*first_tokens(backend_service, temperature=2, **field)}
+    assert 2 <= len(found) <= most
 
 
 def test_a_schema_is_followed(backend_service: Service, capabilities: Body) -> None:
     require(capabilities, "response_format")
     value = chat(backend_service, user(LONG), response_format=JSON_SCHEMA, max_tokens=200)
-    assert set(json.loads(text_of(value))) == {"capital"}
+    answered = json.loads(text_of(value))
+    assert set(answered) == {"capital"}
+    assert answered["capital"] in ("Paris", "Rome")
 
 
 def test_a_json_object_parses(backend_service: Service, capabilities: Body) -> None:
