@@ -68,7 +68,7 @@ async def test_a_probe_whose_callers_have_left_ends_quietly(
     assert engine.closed == 0
     probe = lifecycle._probe
     assert probe is not None
-    await asyncio.wait([probe])
+    await asyncio.wait([probe], timeout=10)
     lifecycle._probe = None
     del probe
     assert engine.closed == 1
