@@ -10,7 +10,8 @@ from common.files import read_json
 from common.settings import Settings
 
 DEMO_MODEL = Path(__file__).parent / "demo_model"
-DOWNLOADED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "*.tiktoken", "*.py"]
+WEIGHTS = "*.safetensors"
+DOWNLOADED = ["*.json", WEIGHTS, "*.model", "*.jinja", "*.txt", "*.tiktoken", "*.py"]
 OLD_WEIGHTS = ["*.bin"]
 """Fetched only where there are none in safetensors: many repositories have both."""
 
@@ -90,8 +91,11 @@ def open_model(settings: Settings, path: Path) -> Model:
     return Model(path, _served_name(settings, path), _context_length(settings, path))
 
 
-def download(settings: Settings) -> Path:
-    """Fetch the model from the hub into its cache. Raises StartError, one line."""
+def download(settings: Settings, *, weights: bool = True) -> Path:
+    """Fetch the model, or all but its weights, from the hub into its cache.
+
+    Raises StartError, one line.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -106,8 +110,10 @@ def download(settings: Settings) -> Path:
         return Path(snapshot_download(model, revision=settings.revision, allow_patterns=patterns))
 
     try:
+        if not weights:
+            return fetch([pattern for pattern in DOWNLOADED if pattern != WEIGHTS])
         path = fetch(DOWNLOADED)
-        return path if any(path.glob("*.safetensors")) else fetch(DOWNLOADED + OLD_WEIGHTS)
+        return path if any(path.glob(WEIGHTS)) else fetch(DOWNLOADED + OLD_WEIGHTS)
     except HFValidationError as error:
         raise StartError(f"setting 'model': {settings.model!r} is no hub id: {error}") from None
     except LocalEntryNotFoundError:

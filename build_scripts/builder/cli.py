@@ -1,0 +1,59 @@
+"""The part of the command line that all builders share."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from build_scripts.builder.build import build, show
+from build_scripts.builder.errors import BuildError
+from build_scripts.builder.recipe import Recipe
+from build_scripts.builder.source import open_source
+from common.errors import StartError
+
+INTERRUPTED = 130
+
+
+def parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """With the flags of every builder; a builder adds its own."""
+    found = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=description, allow_abbrev=False
+    )
+    found.add_argument("--model", help="directory or hub id; none is the demo model")
+    found.add_argument("--revision", help="branch, tag or commit on the hub")
+    found.add_argument("--dry-run", action="store_true", help="show the commands, run nothing")
+    found.add_argument("--again", action="store_true", help="build even what is there already")
+    return found
+
+
+def run(
+    found: argparse.ArgumentParser,
+    recipe: Callable[[argparse.Namespace], Recipe],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Build what the command line says; an exit status. Errors are one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = found.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        made = recipe(options)
+        source = open_source(options.model, options.revision, weights=not options.dry_run)
+        if options.dry_run:
+            show(made, source)
+        else:
+            build(made, source, arguments, again=options.again)
+    except (BuildError, StartError) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
+    except OSError as error:
+        print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; nothing was left in the store", file=sys.stderr, flush=True)
+        return INTERRUPTED
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,70 @@
+"""The model that something is built from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from build_scripts.builder.errors import BuildError
+from common.artifacts.fingerprint import WEIGHTS, fingerprint
+from common.errors import StartError
+from common.files import read_json
+from common.model import DEMO_MODEL, download, local_directory, text_config
+from common.settings import Settings
+
+
+@dataclass(frozen=True)
+class Source:
+    """`model` is the hub id, or the name of a directory; `revision` the commit on the hub."""
+
+    path: Path
+    model: str
+    revision: str | None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return read_json(self.path / "config.json")
+
+    @property
+    def text_config(self) -> dict[str, Any]:
+        """The language model's part."""
+        return text_config(self.config)
+
+    @property
+    def architecture(self) -> str:
+        """Such as "LlamaForCausalLM"; empty where the config names none."""
+        return str(next(iter(self.config.get("architectures") or ()), ""))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(self.path)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of the weight files; 0 where they were not fetched."""
+        files = (file for file in self.path.iterdir() if file.suffix in WEIGHTS)
+        return sum(file.stat().st_size for file in files)
+
+
+def open_source(model: str | None, revision: str | None, *, weights: bool = True) -> Source:
+    """A directory, a hub id, or None for the demo model; a hub id is fetched.
+
+    Without `weights` only its small files are. Raises BuildError.
+    """
+    settings = Settings(model=model, revision=revision)
+    try:
+        path = local_directory(settings)
+        local = path is not None
+        path = path or download(settings, weights=weights)
+        if not (path / "config.json").is_file():
+            raise BuildError(f"{path} has no config.json: it is no model in Hugging Face layout")
+    except StartError as error:
+        raise BuildError(str(error).replace("setting 'model'", "--model")) from None
+    if local:
+        source = Source(path, "demo" if path == DEMO_MODEL else path.name, None)
+    else:
+        # The hub's cache names each snapshot's folder by its commit.
+        source = Source(path, str(model), path.name)
+    if weights and not source.weight_bytes:
+        raise BuildError(f"{path} has no weights: needed are *.safetensors or *.bin files")
+    return source

@@ -1,0 +1,15 @@
+"""What build_scripts/ make for services: found in the BentoML model store, by model and scheme."""
+
+from common.artifacts.manifest import MANIFEST, FileEntry, Manifest
+from common.artifacts.store import Artifact, artifacts, by_tag, find, store_directory
+
+__all__ = [
+    "MANIFEST",
+    "Artifact",
+    "FileEntry",
+    "Manifest",
+    "artifacts",
+    "by_tag",
+    "find",
+    "store_directory",
+]
