@@ -34,7 +34,7 @@ class Recipe(ABC):
     """Of the artifact: see Manifest."""
     module: ClassVar[str]
     """That a person runs: `python -m MODULE`."""
-    for_one_gpu: ClassVar[bool] = False
+    for_one_gpu: bool = False
     """Whether the result runs on no other GPU than one like that it was built on."""
 
     @property
