@@ -14,7 +14,7 @@ import aiohttp
 from tokenizers import Tokenizer
 
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
-from common.errors import ServiceError, StartError
+from common.errors import StartError
 from common.sampling import Sampling
 from common.service import llm_service
 from common.settings import Settings
@@ -108,11 +108,8 @@ class RayServeEngine(Engine):
             await self._server.start()
             await self._meet(self._client)
         report("warm-up")
-        try:
-            async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
-                pass
-        except ServiceError as error:
-            raise StartError(f"{self.title} does not generate: {error.message}") from error
+        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
+            pass
 
     async def _meet(self, client: Client) -> None:
         """Raises StartError for a running app that is not the one of our model."""

@@ -7,7 +7,7 @@ import pytest
 
 from common import lifecycle as lifecycle_module
 from common.engine import Chunk, GenerateRequest
-from common.errors import NotReady
+from common.errors import EngineDead, InternalError, NotReady, ServiceError, StartError
 from common.lifecycle import Lifecycle
 from common.model import DEMO_MODEL, open_model
 from common.settings import Settings
@@ -73,3 +73,16 @@ async def test_a_probe_whose_callers_have_left_ends_quietly(
     del probe
     assert engine.closed == 1
     assert "never retrieved" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [InternalError("it broke"), EngineDead("it broke")])
+async def test_a_start_without_a_generation_is_one_line(error: ServiceError) -> None:
+    class Broken(EchoEngine):
+        async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+            raise error
+            yield Chunk()
+
+    settings = Settings()
+    engine = Broken(settings, open_model(settings, DEMO_MODEL))
+    with pytest.raises(StartError, match=r"^Echo does not generate: .*it broke$"):
+        await Lifecycle(0).start(engine)
