@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 
 from common.engine import Engine, GenerateRequest, Health, Phase
@@ -53,6 +54,10 @@ class Lifecycle:
         if self._dead is None:
             logger.error("the engine is dead: %s", reason)
             self._dead = reason
+
+    def doubt(self) -> None:
+        """A request was lost: the next question about readiness is answered by a new token."""
+        self.last_token = -math.inf
 
     def check(self) -> None:
         """Raises NotReady, Draining or EngineDead when no request can be taken."""
