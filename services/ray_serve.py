@@ -19,6 +19,7 @@ from common.sampling import Sampling
 from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, RemoteServer
+from common.supervision.remote import without_userinfo
 from services._ray_serve.client import Client, Refused
 from services._ray_serve.errors import event_error, message, refusal
 from services._ray_serve.launch import Launch
@@ -129,8 +130,8 @@ class RayServeEngine(Engine):
             raise StartError(f"setting 'engine_url': the app broke off: {error!r}") from None
         if theirs is None:
             raise StartError(
-                f"setting 'engine_url': the app at {client.url!r} gives no token ids; allowed is "
-                f"one of Ray Serve LLM {self.release} with vLLM"
+                f"setting 'engine_url': the app at {without_userinfo(client.url)!r} gives no "
+                f"token ids; allowed is one of Ray Serve LLM {self.release} with vLLM"
             )
         if ids != theirs:
             raise StartError(
