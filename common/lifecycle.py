@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import math
 import time
 
 from common.engine import Engine, GenerateRequest, Health, Phase
-from common.errors import Draining, EngineDead, NotReady, ServiceError
+from common.errors import Draining, EngineDead, NotReady, ServiceError, StartError
 from common.sampling import Sampling
 
 logger = logging.getLogger("bentoml.llm.lifecycle")
@@ -33,10 +34,13 @@ class Lifecycle:
         self.draining = False
 
     async def start(self, engine: Engine) -> None:
-        """Start the engine; ready when a forward pass has worked."""
-        await engine.start(self.enter)
-        self._engine = engine
-        await self._generate_one_token(engine)
+        """Start the engine; ready when a forward pass has worked. Raises StartError."""
+        try:
+            await engine.start(self.enter)
+            self._engine = engine
+            await self._generate_one_token(engine)
+        except ServiceError as error:
+            raise StartError(f"{engine.title} does not generate: {error.message}") from error
         self._ready = True
         logger.info("ready after %.1f s", time.monotonic() - self._begun)
 
@@ -50,6 +54,10 @@ class Lifecycle:
         if self._dead is None:
             logger.error("the engine is dead: %s", reason)
             self._dead = reason
+
+    def doubt(self) -> None:
+        """A request was lost: the next question about readiness is answered by a new token."""
+        self.last_token = -math.inf
 
     def check(self) -> None:
         """Raises NotReady, Draining or EngineDead when no request can be taken."""

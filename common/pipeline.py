@@ -14,6 +14,7 @@ from common.detokenizer import Detokenizer
 from common.engine import Engine, GenerateRequest
 from common.errors import (
     EngineDead,
+    EngineLost,
     FirstTokenTimeout,
     InternalError,
     ServiceError,
@@ -179,6 +180,9 @@ class Pipeline:
         except EngineDead as error:
             self.lifecycle.mark_dead(error.message)
             raise EngineDead(DEAD) from error
+        except EngineLost:
+            self.lifecycle.doubt()
+            raise
         except InternalError as error:
             logger.error("request %s: %s", job.request_id, error.message)
             raise InternalError(FAILED) from error

@@ -14,11 +14,12 @@ import aiohttp
 from tokenizers import Tokenizer
 
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
-from common.errors import ServiceError, StartError
+from common.errors import StartError
 from common.sampling import Sampling
 from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, RemoteServer
+from common.supervision.remote import without_userinfo
 from services._ray_serve.client import Client, Refused
 from services._ray_serve.errors import event_error, message, refusal
 from services._ray_serve.launch import Launch
@@ -108,11 +109,8 @@ class RayServeEngine(Engine):
             await self._server.start()
             await self._meet(self._client)
         report("warm-up")
-        try:
-            async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
-                pass
-        except ServiceError as error:
-            raise StartError(f"{self.title} does not generate: {error.message}") from error
+        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
+            pass
 
     async def _meet(self, client: Client) -> None:
         """Raises StartError for a running app that is not the one of our model."""
@@ -132,8 +130,8 @@ class RayServeEngine(Engine):
             raise StartError(f"setting 'engine_url': the app broke off: {error!r}") from None
         if theirs is None:
             raise StartError(
-                f"setting 'engine_url': the app at {client.url!r} gives no token ids; allowed is "
-                f"one of Ray Serve LLM {self.release} with vLLM"
+                f"setting 'engine_url': the app at {without_userinfo(client.url)!r} gives no "
+                f"token ids; allowed is one of Ray Serve LLM {self.release} with vLLM"
             )
         if ids != theirs:
             raise StartError(

@@ -7,7 +7,6 @@ own: where the request asks for more, an answer goes on in another request, from
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from urllib.parse import urlsplit
 
 from common.capabilities import check_logprobs
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
@@ -16,6 +15,7 @@ from common.lifecycle import PROBE_ID
 from common.service import llm_service
 from common.settings import Settings
 from common.supervision import ChildServer, Command, RemoteServer
+from common.supervision.remote import is_http_address, without_userinfo
 from common.supervision.scratch import Scratch
 from common.tokenizer import Tokenizer
 from services._tgi.answer import Answer
@@ -75,11 +75,10 @@ class TGIEngine(Engine):
             check_arguments(settings.engine_args)
             find_launcher(settings)
             return
-        address = urlsplit(settings.engine_url)
-        if address.scheme not in ("http", "https") or not address.hostname:
+        if not is_http_address(settings.engine_url):
             raise StartError(
-                f"setting 'engine_url': {settings.engine_url!r} is no address of a TGI server; "
-                "allowed is one such as 'http://127.0.0.1:8080'"
+                f"setting 'engine_url': {without_userinfo(settings.engine_url)!r} is no address of "
+                "a TGI server; allowed is one such as 'http://127.0.0.1:8080'"
             )
         for name in OF_A_CHILD:
             if name in settings.changed:
@@ -125,16 +124,17 @@ class TGIEngine(Engine):
         if not isinstance(limit, int) or limit < length:
             raise StartError(
                 f"setting 'max_model_len': {length} is more than the {limit} tokens of TGI at "
-                f"{client.url} (its flag --max-total-tokens); allowed is at most that"
+                f"{without_userinfo(client.url)} (its flag --max-total-tokens); allowed is at "
+                "most that"
             )
         sample = SAMPLE + "".join(tokenizer.special_tokens.values())
         expected = await tokenizer.encode(sample, add_special_tokens=True)
         found = await client.encode(sample)
         if found != expected:
             raise StartError(
-                f"setting 'model': TGI at {client.url} serves {info.get('model_id')!r}, which has "
-                f"another tokenizer than {self.model.path}: of a sample it makes {found}, not "
-                f"{expected}"
+                f"setting 'model': TGI at {without_userinfo(client.url)} serves "
+                f"{info.get('model_id')!r}, which has another tokenizer than "
+                f"{self.model.path}: of a sample it makes {found}, not {expected}"
             )
         if info.get("max_concurrent_requests", 0) < self.settings.max_concurrency:
             logger.warning(

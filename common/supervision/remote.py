@@ -2,6 +2,7 @@
 
 import logging
 import re
+from urllib.parse import urlsplit
 
 from common.engine import Health
 from common.errors import EngineLost, ServiceError, StartError
@@ -52,6 +53,14 @@ class RemoteServer:
         """The error of a request that broke off because of `what`."""
         logger.error("%s at %s broke a request off: %s", self.name, self.address, what)
         return EngineLost(f"{self.name} broke off this request; send it again")
+
+
+def is_http_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def without_userinfo(url: str) -> str:

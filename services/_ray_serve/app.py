@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StartError
+from common.supervision.ports import LOOPBACK, free_ports
 from services._ray_serve.config import llm_config, logical_cpus
 from services._ray_serve.settings import PLAN
 
@@ -29,7 +30,6 @@ INGRESS: dict[str, Any] = {"num_replicas": 1, "ray_actor_options": {"num_cpus": 
 HEARD = ("LLMServer", "ServeController")
 """In the names of actors whose output is ours. HTTP tells enough of the others, which have three
 tracebacks for each request whose client leaves."""
-LOOPBACK = "127.0.0.1"
 
 
 class Status:
@@ -133,9 +133,11 @@ def deploy(plan: dict[str, Any]) -> None:
                 "ingress_deployment_config": INGRESS | plan["ray"]["ingress_deployment_config"],
             }
         )
+        # Of a cluster of our own as late as can be: its many processes take ports meanwhile.
+        port = free_ports(1)[0] if own else plan["port"]
         serve.start(
             proxy_location="HeadOnly",
-            http_options={"host": LOOPBACK if own else head()["address"], "port": plan["port"]},
+            http_options={"host": LOOPBACK if own else head()["address"], "port": port},
             logging_config=QUIET,
         )
         serve.run(app, name=plan["name"], route_prefix=f"/{plan['name']}", logging_config=QUIET)

@@ -11,7 +11,6 @@ from typing import Any
 from common.model import Model
 from common.settings import Settings
 from common.supervision import Command
-from common.supervision.ports import free_ports
 from common.supervision.scratch import Scratch
 from services._ray_serve.settings import PLAN, launch_plan
 
@@ -46,16 +45,14 @@ class Launch:
         On a cluster that stays, the app of a driver that died is taken over by its name.
         """
         self._status.unlink(missing_ok=True)
-        port = self._plan["ray"]["http_port"] or CLUSTER_PORT
         kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_RAY}
         if self.own_cluster:
             self._name = _new_name()
-            port = free_ports(1)[0]
             # Ray listens on all addresses of the machine, whatever it is told.
             kept |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         plan = self._plan | {
             "name": self._name,
-            "port": port,
+            "port": self._plan["ray"]["http_port"] or CLUSTER_PORT,
             "directory": str(self._scratch.path),
             "status": str(self._status),
         }

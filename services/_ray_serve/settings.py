@@ -1,7 +1,6 @@
 """What of the settings an app on a Ray cluster is launched with; imports neither Ray nor vLLM."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -9,6 +8,7 @@ from common.engine import IN_PROCESS
 from common.errors import StartError
 from common.model import Model, local_directory
 from common.settings import Settings
+from common.supervision.remote import is_http_address, without_userinfo
 
 UNSUPPORTED_SETTINGS = {"engine_dir": IN_PROCESS["engine_dir"]}
 OF_A_LAUNCH = (
@@ -69,10 +69,10 @@ def ray_args(settings: Settings) -> RayArgs:
 
 def check_running_app(settings: Settings) -> None:
     """Raises StartError for a setting that cannot be had of an app that runs already."""
-    url = urlsplit(settings.engine_url or "")
-    if url.scheme not in ("http", "https") or not url.netloc:
+    url = settings.engine_url or ""
+    if not is_http_address(url):
         raise StartError(
-            f"setting 'engine_url': {settings.engine_url!r} is no address of an app; allowed is "
+            f"setting 'engine_url': {without_userinfo(url)!r} is no address of an app; allowed is "
             "one such as 'http://host:8000', with the app's route prefix if it has one"
         )
     for name in OF_A_LAUNCH:

@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from common.errors import InternalError, StartError
+from common.supervision.remote import without_userinfo
 from common.supervision.sse import sse_data
 from services._tgi.request import service_error
 
@@ -61,7 +62,7 @@ class Client:
         info = await self._json("GET", "/info")
         if isinstance(info, dict):
             return info
-        raise StartError(f"{self.url}/info does not answer as TGI does")
+        raise StartError(f"{without_userinfo(self.url)}/info does not answer as TGI does")
 
     async def encode(self, text: str) -> list[int]:
         """The ids that the server makes of a prompt. Raises StartError."""
@@ -79,7 +80,7 @@ class Client:
                 found = f"HTTP {response.status}"
         except (*BROKEN, orjson.JSONDecodeError) as error:
             found = repr(error)
-        raise StartError(f"{url} does not answer as TGI does: {found}")
+        raise StartError(f"{without_userinfo(url)} does not answer as TGI does: {found}")
 
     async def tokens(self, body: bytes) -> AsyncGenerator[dict[str, Any], None]:
         """Each token's event, to the one with `details`. Closing it ends the generation.

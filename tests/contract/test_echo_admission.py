@@ -53,19 +53,21 @@ def send(client: httpx.AsyncClient, path: str, **fields: object) -> asyncio.Task
 
 @pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS])
 async def test_a_full_queue_is_refused_at_once_with_retry_after(
-    silent: Service, client: httpx.AsyncClient, path: str
+    echo_service: EchoFactory, path: str
 ) -> None:
-    before = Samples(silent)
-    runs = send(client, GENERATE)
-    await gauge(silent, "requests_running", 1)
-    waits = send(client, CHAT)
-    await gauge(silent, "requests_waiting", 1)
-    response = await send(client, path)
-    assert_error(response, 429, "overloaded")
-    assert int(response.headers["retry-after"]) >= 1
-    expect_outcomes(silent, before, rejected=1)
-    await leave(runs, waits)
-    expect_idle(silent)
+    service = echo_service(**{**SILENT_SERVICE, "queue_timeout": 60})
+    before = Samples(service)
+    async with httpx.AsyncClient(base_url=service.url, timeout=20) as client:
+        runs = send(client, GENERATE)
+        await gauge(service, "requests_running", 1)
+        waits = send(client, CHAT)
+        await gauge(service, "requests_waiting", 1)
+        response = await send(client, path)
+        assert_error(response, 429, "overloaded")
+        assert int(response.headers["retry-after"]) >= 1
+        expect_outcomes(service, before, rejected=1)
+        await leave(runs, waits)
+    expect_idle(service)
 
 
 async def test_waiting_too_long_is_a_503_with_retry_after(

@@ -123,13 +123,13 @@ def test_a_dead_engine_is_told_at_once_to_all_that_wait(fresh_echo_service: Echo
 
 
 def test_what_outlasts_the_drain_timeout_is_told_so(fresh_echo_service: EchoFactory) -> None:
-    service = fresh_echo_service(engine_args={"itl": 0.01}, drain_timeout=0.5)
+    service = fresh_echo_service(engine_args={"itl": 0.01}, drain_timeout=3)
     body = body_for(CHAT, "Hello", max_tokens=3000, stream=True)
     with service.http.stream("POST", CHAT, json=body) as response:
         lines = response.iter_lines()
         next(lines)
         service.process.send_signal(signal.SIGTERM)
-        eventually(lambda: not service.is_ready(), 0.4, "not ready")
+        eventually(lambda: not service.is_ready(), 2, "not ready")
         assert_error(service.http.get("/readyz"), 503, "draining")
         assert service.http.get("/livez").status_code == 200
         *_, last = [line for line in lines if line]

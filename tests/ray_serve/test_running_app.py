@@ -189,6 +189,7 @@ async def test_an_app_of_another_model_or_of_less_context_is_refused(tmp_path: P
     ("given", "expected"),
     [
         ({"engine_url": "host:8000"}, "is no address of an app"),
+        ({"engine_url": "http://[::1"}, "is no address of an app"),
         ({"engine_url": "http://host:8000", "dtype": "float32"}, "setting 'dtype' has no effect"),
         ({"engine_url": "http://host:8000", "engine_dir": "x"}, "setting 'engine_dir'"),
     ],

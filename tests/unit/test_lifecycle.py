@@ -6,11 +6,16 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from common import lifecycle as lifecycle_module
+from common.admission import Admission
 from common.engine import Chunk, GenerateRequest
-from common.errors import NotReady
+from common.errors import EngineDead, EngineLost, InternalError, NotReady, ServiceError, StartError
 from common.lifecycle import Lifecycle
+from common.metrics import Metrics
 from common.model import DEMO_MODEL, open_model
+from common.pipeline import Job, Pipeline
+from common.sampling import Sampling
 from common.settings import Settings
+from common.tokenizer import Tokenizer
 from services.echo import EchoEngine
 
 
@@ -73,3 +78,47 @@ async def test_a_probe_whose_callers_have_left_ends_quietly(
     del probe
     assert engine.closed == 1
     assert "never retrieved" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [InternalError("it broke"), EngineDead("it broke")])
+async def test_a_start_without_a_generation_is_one_line(error: ServiceError) -> None:
+    class Broken(EchoEngine):
+        async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+            raise error
+            yield Chunk()
+
+    settings = Settings()
+    engine = Broken(settings, open_model(settings, DEMO_MODEL))
+    with pytest.raises(StartError, match=r"^Echo does not generate: .*it broke$"):
+        await Lifecycle(0).start(engine)
+
+
+class Lost(EchoEngine):
+    """Behind a server that goes on running after what generates in it has died."""
+
+    lost = False
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        if self.lost:
+            raise EngineLost("send it again")
+        async for chunk in super().generate(request):
+            yield chunk
+
+
+async def test_a_lost_request_is_doubt_and_a_service_that_generates_nothing_is_not_ready() -> None:
+    settings = Settings()
+    engine, lifecycle = Lost(settings, open_model(settings, DEMO_MODEL)), Lifecycle(3600)
+    await lifecycle.start(engine)
+    pipeline = Pipeline(
+        engine, Tokenizer(DEMO_MODEL), Admission(1, 0, 1), lifecycle, Metrics(("a", "b", "c")), 1
+    )
+    await lifecycle.check_ready()
+    engine.lost = True
+    with pytest.raises(EngineLost):
+        async with pipeline.stream(Job("a", [(5,)], Sampling(1))):
+            pass
+    with pytest.raises(NotReady, match="a forward pass failed"):
+        await lifecycle.check_ready()
+    await lifecycle.check_alive()
+    engine.lost = False
+    await lifecycle.check_ready()
