@@ -7,6 +7,7 @@ from typing import Any
 
 from common.engine import Engine
 from common.errors import UnsupportedParameter
+from common.model import Model
 from common.sampling import Sampling
 
 logger = logging.getLogger("bentoml.llm.capabilities")
@@ -68,6 +69,22 @@ def check_logprobs(sampling: Sampling, title: str) -> None:
             "min_tokens or response_format",
             param="logprobs",
         )
+
+
+def logprobs_gaps(model: Model, title: str) -> dict[str, str]:
+    """For such an engine: what cannot be asked for when the model's own defaults change them."""
+    changed = [
+        f"{name} {model.generation_config[name]:g}"
+        for name in FROM_MODEL
+        if model.generation_config.get(name) not in (None, NEUTRAL[name])
+    ]
+    if not changed:
+        return {}
+    reason = (
+        f"{title} tells probabilities after sampling has changed them, and the model's "
+        f"generation_config.json asks for {', '.join(changed)}"
+    )
+    return {"logprobs": reason, "top_logprobs": reason}
 
 
 def default_values(engine: Engine) -> dict[str, Any]:

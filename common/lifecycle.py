@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import time
 
 from common.engine import Engine, GenerateRequest, Health, Phase
@@ -30,6 +29,7 @@ class Lifecycle:
         self._dead: str | None = None
         self.last_token = 0.0
         """When the engine last gave a token, by time.perf_counter."""
+        self._losses = self._losses_disproved = 0
         self._probe: asyncio.Task[None] | None = None
         self.draining = False
 
@@ -57,7 +57,7 @@ class Lifecycle:
 
     def doubt(self) -> None:
         """A request was lost: the next question about readiness is answered by a new token."""
-        self.last_token = -math.inf
+        self._losses += 1
 
     def check(self) -> None:
         """Raises NotReady, Draining or EngineDead when no request can be taken."""
@@ -85,7 +85,8 @@ class Lifecycle:
         if health is not None and not health.ready:
             raise NotReady(health.reason)
         assert self._engine is not None
-        if time.perf_counter() - self.last_token > self._probe_interval:
+        doubted = self._losses > self._losses_disproved
+        if doubted or time.perf_counter() - self.last_token > self._probe_interval:
             await self._probe_once(self._engine)
 
     def _check_dead(self) -> None:
@@ -111,7 +112,7 @@ class Lifecycle:
             raise NotReady(f"no token came within {PROBE_TIMEOUT:g} s of asking for one") from None
 
     async def _generate_one_token(self, engine: Engine) -> None:
-        end_ids = engine.model.end_token_ids
+        losses, end_ids = self._losses, engine.model.end_token_ids
         prompt = (min(end_ids, default=0),)
         request = GenerateRequest(
             f"{PROBE_ID}-{time.monotonic_ns()}", prompt, Sampling(1, temperature=0.0)
@@ -124,4 +125,4 @@ class Lifecycle:
             raise
         except ServiceError as error:
             raise NotReady(f"a forward pass failed: {error.message}") from error
-        self.last_token = time.perf_counter()
+        self.last_token, self._losses_disproved = time.perf_counter(), losses

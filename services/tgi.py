@@ -5,10 +5,10 @@ own: where the request asks for more, an answer goes on in another request, from
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
-from common.capabilities import check_logprobs
+from common.capabilities import check_logprobs, logprobs_gaps
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
 from common.lifecycle import PROBE_ID
@@ -86,6 +86,9 @@ class TGIEngine(Engine):
                     f"setting {name!r} has no effect with engine_url: that server was started "
                     "with flags of its own"
                 )
+
+    def gaps(self) -> Mapping[str, str]:
+        return logprobs_gaps(self.model, self.title) | dict(self.unsupported)
 
     @property
     def version(self) -> str:

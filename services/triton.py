@@ -6,12 +6,12 @@ response for itself. One stream per generation; cancelling the stream is what ab
 
 import dataclasses
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from functools import cached_property
 from pathlib import Path
 
-from common.capabilities import check_logprobs
+from common.capabilities import check_logprobs, logprobs_gaps
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
 from common.model import Model, text_config
@@ -98,6 +98,9 @@ class TritonEngine(Engine):
             check_remote(settings, settings.engine_url)
         else:
             check_local(settings)
+
+    def gaps(self) -> Mapping[str, str]:
+        return logprobs_gaps(self.model, self.title) | dict(self.unsupported)
 
     @property
     def version(self) -> str:

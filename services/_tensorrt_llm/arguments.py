@@ -46,11 +46,15 @@ def llm_arguments(settings: Settings, model: Model, engine: EngineConfig | None)
         "tensor_parallel_size": settings.tensor_parallel_size,
     }
     special = _of_checkpoint(settings, model) if engine is None else _of_engine(settings, engine)
+    wanted = settings.engine_args.get("kv_cache_config", {})
+    if not isinstance(wanted, dict):
+        raise StartError(
+            f"setting 'engine_args': kv_cache_config is {wanted!r}; allowed is an object of "
+            "KvCacheConfig's fields"
+        )
     values = common | special | settings.engine_args
     cache = _kv_cache(settings, model, engine)
-    values["kv_cache_config"] = KvCacheConfig(
-        **cache | settings.engine_args.get("kv_cache_config", {})
-    )
+    values["kv_cache_config"] = KvCacheConfig(**cache | wanted)
     return values
 
 

@@ -116,6 +116,7 @@ def test_an_engine_without_paged_attention_neither_chunks_nor_reuses(tmp_path: P
     [
         ({"sampler_typ": "auto"}, "did you mean 'sampler_type'"),
         ({"sampler_type": "Fast"}, "sampler_type: Input should be"),
+        ({"kv_cache_config": 5}, "kv_cache_config is 5; allowed is an object"),
         ({"kv_cache_config": {"fraction": 1}}, "fraction: Extra inputs are not permitted"),
         ({"model": "/nowhere"}, "/nowhere has no weights"),
     ],
