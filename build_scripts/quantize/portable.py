@@ -1,0 +1,96 @@
+"""Model directories that transformers 4 and 5 both read as they are meant.
+
+Standard library only: the tools' interpreters run it too.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+CONFIG = "config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx")
+INDEX = ".index.json"
+BUILD_RECORDS = ("build.json", "model.yaml")
+"""Of an artifact that is a source in its turn."""
+
+
+def stage(source: Path, target: Path) -> None:
+    """A copy of the directory with links for its weights."""
+    target.mkdir()
+    copy_texts(source, target)
+    for file in source.iterdir():
+        if file.suffix in WEIGHTS or file.name.endswith(INDEX):
+            (target / file.name).symlink_to(file.resolve())
+
+
+def copy_texts(source: Path, target: Path) -> None:
+    """Everything but weights: configuration, tokenizer, chat template, code, card."""
+    for file in _texts(source):
+        if file.name == CONFIG:
+            write_json(target / CONFIG, config_for_both(read_json(file)))
+        elif file.name == TOKENIZER_CONFIG:
+            write_json(target / TOKENIZER_CONFIG, tokenizer_for_both(read_json(file)))
+        else:
+            shutil.copyfile(file, target / file.name)
+
+
+def _texts(source: Path) -> Iterator[Path]:
+    for file in source.iterdir():
+        weights = file.suffix in WEIGHTS or file.name.endswith(INDEX)
+        if file.is_file() and not weights and file.name not in BUILD_RECORDS:
+            yield file
+
+
+def complete(source: Path, output: Path, dtype: str | None = None) -> None:
+    """To weights as a tool has written them, the rest from `source`.
+
+    Of the tool's configuration only the quantization is taken: what it writes besides is in the
+    manner of its own transformers, and may lack what the source says. `dtype` is of the weights
+    where the tool has changed it.
+    """
+    quantization = read_json(output / CONFIG)["quantization_config"]
+    copy_texts(source, output)
+    config = read_json(output / CONFIG)
+    if dtype is not None:
+        config |= {"dtype": dtype, "torch_dtype": dtype}
+    write_json(output / CONFIG, {**config, "quantization_config": quantization})
+
+
+def config_for_both(config: Mapping[str, Any]) -> dict[str, Any]:
+    """transformers 5 writes `dtype` and `rope_parameters`; 4 reads `torch_dtype`, `rope_theta` and
+    `rope_scaling`, and takes a default without a word where they are missing."""
+    found = dict(config)
+    dtype = found.get("dtype") or found.get("torch_dtype")
+    if dtype is not None:
+        found |= {"dtype": dtype, "torch_dtype": dtype}
+    rope = found.get("rope_parameters")
+    if isinstance(rope, dict) and "rope_theta" in rope:
+        found.setdefault("rope_theta", rope["rope_theta"])
+        scaling = {name: value for name, value in rope.items() if name != "rope_theta"}
+        if scaling.get("rope_type", "default") != "default":
+            found.setdefault("rope_scaling", scaling)
+    return found
+
+
+def tokenizer_for_both(config: Mapping[str, Any]) -> dict[str, Any]:
+    """transformers 5 names a class that 4 does not know, and lists what 4 wants as a mapping."""
+    found = dict(config)
+    if found.get("tokenizer_class") == "TokenizersBackend":
+        found["tokenizer_class"] = "PreTrainedTokenizerFast"
+    extra = found.get("extra_special_tokens")
+    if isinstance(extra, list):
+        del found["extra_special_tokens"]
+        found.setdefault("additional_special_tokens", extra)
+    return found
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return value
+
+
+def write_json(file: Path, value: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -1,0 +1,73 @@
+"""First step of a build: the texts as token ids, and the model as both tools can read it."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from build_scripts.builder import BuildError
+from build_scripts.quantize.blocks import Wanted, blocks
+from build_scripts.quantize.portable import stage
+from build_scripts.quantize.samples import Texts, read_samples
+from build_scripts.quantize.schemes import SOURCE, TOKENS
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    wanted = Wanted(
+        options.calibration,
+        options.held_out,
+        options.questions,
+        options.samples,
+        options.sequence_length,
+        options.samples > 0,
+    )
+    try:
+        told = prepare(options.model, wanted, options.output)
+    except BuildError as error:
+        print(error)
+        return 1
+    print(told, flush=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m build_scripts.quantize.prepare")
+    parser.add_argument("--model", type=Path, required=True, help="directory")
+    parser.add_argument("--output", type=Path, required=True, help="directory")
+    parser.add_argument("--calibration", type=Path, required=True)
+    parser.add_argument("--held-out", type=Path)
+    parser.add_argument("--questions", type=Path)
+    parser.add_argument("--samples", type=int, required=True, help="0: none are needed")
+    parser.add_argument("--sequence-length", type=int, required=True)
+    return parser
+
+
+def prepare(model: Path, wanted: Wanted, output: Path) -> str:
+    """Fill `output`; what was found, in a sentence. Raises BuildError."""
+    found = blocks(model, wanted)
+    asked = _questions(model, wanted.questions)
+    tokens = {**found._asdict(), "questions": asked}
+    (output / TOKENS).write_text(json.dumps(tokens), "utf-8")
+    stage(model, output / SOURCE)
+    use = f"{len(found.calibration)} blocks to calibrate with, " if wanted.calibrated else ""
+    return (
+        f"{wanted.calibration}: {use}{len(found.held_out)} held out to measure with, of "
+        f"{wanted.length} tokens each; {len(asked)} questions"
+    )
+
+
+def _questions(model: Path, file: Path | None) -> list[dict[str, Any]]:
+    """Prompts as token ids with the answers' texts."""
+    if file is None:
+        return []
+    samples = [sample for sample in read_samples(file) if sample.answer is not None]
+    if not samples:
+        raise BuildError(f"{file} has no questions: needed are messages or a prompt, and an answer")
+    prompts = Texts(model).prompts(samples)
+    return [{"prompt": p, "answer": s.answer} for p, s in zip(prompts, samples, strict=True)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

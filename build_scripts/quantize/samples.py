@@ -1,0 +1,108 @@
+"""Texts for calibrating and measuring: a JSON Lines file, or plain text in paragraphs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from build_scripts.builder import BuildError
+from common.chat_template import ChatTemplate, load_chat_template
+from common.errors import InvalidValue, StartError
+from common.files import read_text
+from common.tokenizer import Tokenizer
+
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+FIELDS = "text, prompt or messages"
+ANSWER_STARTS: Mapping[str, Any] = {"add_generation_prompt": True}
+CONVERSATION_ENDS: Mapping[str, Any] = {"add_generation_prompt": False}
+
+
+class Sample(NamedTuple):
+    """`text` as it is, or a conversation; `where` it stands, for errors."""
+
+    where: str
+    text: str | None
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    answer: str | None
+
+
+def read_samples(file: Path) -> list[Sample]:
+    """Raises BuildError for a file that is missing, empty or malformed, with the line."""
+    try:
+        content = read_text(file)
+    except StartError as error:
+        raise BuildError(str(error)) from None
+    if file.suffix in JSON_LINES:
+        lines = [(n, line) for n, line in enumerate(content.splitlines(), 1) if line.strip()]
+        samples = [_sample(f"{file}, line {number}", line) for number, line in lines]
+    else:
+        paragraphs = [part.strip() for part in content.split("\n\n")]
+        samples = [Sample(str(file), part, [], [], None) for part in paragraphs if part]
+    if not samples:
+        raise BuildError(
+            f"{file} is empty; needed is text, or a line of JSON with {FIELDS} for each sample"
+        )
+    return samples
+
+
+def _sample(where: str, line: str) -> Sample:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BuildError(f"{where} is not JSON: {error}") from None
+    if not isinstance(record, dict):
+        raise BuildError(f"{where} is not a JSON object with {FIELDS}")
+    text, prompt, messages = (record.get(name) for name in ("text", "prompt", "messages"))
+    answer, tools = record.get("answer"), record.get("tools") or []
+    if isinstance(text, str):
+        return Sample(where, text, [], [], None)
+    if isinstance(prompt, str):
+        messages = [{"role": "user", "content": prompt}]
+    told = isinstance(messages, list) and all(isinstance(m, dict) and "role" in m for m in messages)
+    if not told or not messages or not isinstance(tools, list):
+        raise BuildError(f"{where} has none of {FIELDS} in the form of the chat API")
+    return Sample(where, None, messages, tools, answer if isinstance(answer, str) else None)
+
+
+class Texts:
+    """Samples to token ids, as the services do it: the model's chat template and tokenizer."""
+
+    def __init__(self, model: Path) -> None:
+        try:
+            self._tokenizer = Tokenizer(model)
+            self._template: ChatTemplate | None = load_chat_template(model, self._tokenizer, None)
+        except StartError as error:
+            raise BuildError(str(error)) from None
+
+    def ids(self, samples: Sequence[Sample]) -> list[list[int]]:
+        """Of whole texts and of whole conversations, answers included."""
+        return self._encode([(self._whole(s), s.text is not None) for s in samples])
+
+    def prompts(self, samples: Sequence[Sample]) -> list[list[int]]:
+        """Up to where the answer starts."""
+        return self._encode([(self._render(s, s.messages, ANSWER_STARTS), False) for s in samples])
+
+    def _whole(self, sample: Sample) -> str:
+        if sample.text is not None:
+            return sample.text
+        messages = sample.messages
+        if sample.answer is not None:
+            messages = [*messages, {"role": "assistant", "content": sample.answer}]
+        return self._render(sample, messages, CONVERSATION_ENDS)
+
+    def _render(
+        self, sample: Sample, messages: list[dict[str, Any]], arguments: Mapping[str, Any]
+    ) -> str:
+        if self._template is None:
+            contents = (str(message.get("content") or "") for message in messages)
+            return "\n\n".join(contents)
+        try:
+            return self._template.render(messages, tools=sample.tools, arguments=arguments)
+        except InvalidValue as error:
+            raise BuildError(f"{sample.where}: {error}") from None
+
+    def _encode(self, texts: Sequence[tuple[str, bool]]) -> list[list[int]]:
+        """A template writes the special tokens itself; with plain text the tokenizer adds them."""
+        encode = self._tokenizer.fast.encode
+        return [encode(text, add_special_tokens=plain).ids for text, plain in texts]
