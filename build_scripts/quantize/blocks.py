@@ -12,10 +12,13 @@ from typing import NamedTuple
 
 from build_scripts.builder import BuildError
 from build_scripts.quantize.samples import Texts, read_samples
+from common.model import DEMO_MODEL
 
-GENERAL_TEXT = Path(__file__).with_name("general.jsonl")
 OWN_QUESTIONS = "questions.jsonl"
 """In a model's directory: what it has to answer, as in the demo model's."""
+GENERAL_TEXT = DEMO_MODEL / OWN_QUESTIONS
+"""Short questions and answers of many kinds, in the model's own chat template: enough for scales,
+and no match for text like that which the model will meet."""
 HELD_OUT_EVERY = 10
 MAX_HELD_OUT = 64
 """Blocks: enough to tell a broken checkpoint, little enough for a CPU."""
@@ -40,7 +43,7 @@ class Blocks(NamedTuple):
 
 
 def default_text(model: Path) -> Path:
-    """The model's own questions where it has some, else text of this repository."""
+    """The model's own questions where it has some, else those of the demo model."""
     own = model / OWN_QUESTIONS
     return own if own.is_file() else GENERAL_TEXT
 

@@ -5,9 +5,39 @@ from build_scripts.quantize.layers import linear_layers
 from build_scripts.quantize.schemes import GROUP_SIZES
 
 AUTOAWQ_FAMILIES = frozenset(
-    "Yi aquila baichuan bloom cohere deepseek_v2 deepseek_v3 exaone falcon gemma gemma2 "
-    "gpt_bigcode gpt_neox gptj internlm2 llama minicpm minicpm3 mistral mixtral mpt opt phi3 "
-    "qwen qwen2 qwen3 qwen3_moe stablelm starcoder2 RefinedWeb RefinedWebModel".split()
+    [
+        "Yi",
+        "aquila",
+        "baichuan",
+        "bloom",
+        "cohere",
+        "deepseek_v2",
+        "deepseek_v3",
+        "exaone",
+        "falcon",
+        "gemma",
+        "gemma2",
+        "gpt_bigcode",
+        "gpt_neox",
+        "gptj",
+        "internlm2",
+        "llama",
+        "minicpm",
+        "minicpm3",
+        "mistral",
+        "mixtral",
+        "mpt",
+        "opt",
+        "phi3",
+        "qwen",
+        "qwen2",
+        "qwen3",
+        "qwen3_moe",
+        "stablelm",
+        "starcoder2",
+        "RefinedWeb",
+        "RefinedWebModel",
+    ]
 )
 """Its language models: awq/models/auto.py, AutoAWQ 0.2.9."""
 AUTOAWQ_ROWS = 64

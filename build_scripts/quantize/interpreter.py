@@ -25,7 +25,7 @@ print(json.dumps(found))
 
 
 class Tool(NamedTuple):
-    """`name` is the extra of this project, and the environment that scripts/setup makes.
+    """`name` is that of the environment that scripts/setup makes.
 
     `packages` decide the result; the first one is the tool itself.
     """

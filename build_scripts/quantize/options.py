@@ -28,8 +28,8 @@ def add_options(parser: argparse.ArgumentParser, *, any_scheme: bool) -> None:
         "--calibration",
         type=Path,
         metavar="FILE",
-        help="JSON Lines with text, prompt or messages in each (and answer), or plain text; none "
-        "is a general text, for the demo model its questions",
+        help="JSON Lines with text, prompt or messages in each (and answer), or plain text; better "
+        "like what the model will be asked; none is the questions of the demo model",
     )
     add("--samples", type=_count, default=SAMPLES, help="of the text to calibrate with, at most")
     add("--sequence-length", type=_count, default=SEQUENCE_LENGTH, help="tokens in a sample")

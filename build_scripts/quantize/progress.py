@@ -14,9 +14,10 @@ INTERVAL = 10.0
 """Seconds between two lines of the same loop."""
 
 
-class Lines(Bar):  # type: ignore[type-arg]
+class Lines(Bar):  # type: ignore[misc]
     """One line now and then, and one at the end of a loop that took a while or is not repeated."""
 
+    disable: bool
     _told = 0.0
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
@@ -40,4 +41,4 @@ class Lines(Bar):  # type: ignore[type-arg]
 
 
 def tell_in_lines() -> None:
-    tqdm.tqdm = tqdm.auto.tqdm = Lines  # type: ignore[misc]
+    tqdm.tqdm = tqdm.auto.tqdm = Lines

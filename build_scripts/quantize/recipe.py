@@ -25,10 +25,11 @@ from build_scripts.quantize.schemes import QUALITY, SCHEMES
 CONFIGURATION_BYTES = 100_000_000
 """Tokenizer and texts, at most."""
 ENVIRONMENT = {
-    # Threads that wait in a spin take the cores from those that work, as soon as anything else runs.
+    # Threads that wait in a spin take the cores from those that work.
     "OMP_WAIT_POLICY": "PASSIVE",
     "PYTHONPATH": str(REPOSITORY),
     "PYTHONUNBUFFERED": "1",
+    "PYTHONWARNINGS": "ignore",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -37,10 +37,12 @@ def answers() -> Iterator[dict[str, Answers]]:
         yield {service.backend: asyncio.run(ask_all(service)) for service in services}
 
 
-async def ask_all(service: Service) -> Answers:
+async def ask_all(
+    service: Service, system_prompts: Sequence[str | None] = SYSTEM_PROMPTS
+) -> Answers:
     client = openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none", timeout=300)
     users = asyncio.Semaphore(USERS)
-    cases = [(s, i, q) for s in SYSTEM_PROMPTS for i, q in enumerate(questions())]
+    cases = [(s, i, q) for s in system_prompts for i, q in enumerate(questions())]
     async with client:
         texts = await asyncio.gather(*(ask(client, users, q, s) for s, _, q in cases))
     return {(s, i): text for (s, i, _), text in zip(cases, texts, strict=True)}
