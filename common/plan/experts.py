@@ -43,9 +43,7 @@ def qwen2_moe_mlp(config: Config, layer: int) -> Shapes:
     yield from qwen3_moe_mlp(config, layer)
     if _is_sparse(config, layer):
         hidden = config["hidden_size"]
-        yield from _gated(
-            "mlp.shared_expert", hidden, config["shared_expert_intermediate_size"]
-        )
+        yield from _gated("mlp.shared_expert", hidden, config["shared_expert_intermediate_size"])
         yield "mlp.shared_expert_gate.weight", (1, hidden)
 
 

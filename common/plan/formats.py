@@ -29,6 +29,7 @@ class Format:
     group: int = 0
     block: int = 1
     zeros: bool = False
+    divides: bool = False
     order: bool = False
     extra: int = 0
     plain: str = "model"
@@ -128,18 +129,14 @@ def predict(
     return total
 
 
-def check_groups(tensors: Sequence[Tensor], form: str, gpus: int, stored: Stored | None) -> None:
+def check_groups(tensors: Sequence[Tensor], form: str, gpus: int, kept: Stored) -> None:
     """Raises Refused where the inputs of a matrix are no multiple of the group size.
 
     Engines that split a matrix between `gpus` split the inputs of two matrices of each layer.
     """
     found = format_named(form)
-    size = (stored.group_size if stored else None) or found.group
-    if not size or not found.words or not found.zeros:
-        return
-    for tensor in tensors:
-        if not found.quantized(tensor):
-            continue
+    size = kept.group_size or found.group
+    for tensor in filter(found.quantized, tensors):
         ins = tensor.shape[-1]
         if ins % size:
             raise Refused(

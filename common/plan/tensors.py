@@ -28,7 +28,9 @@ FLOATS = ("float64", "float32", "bfloat16", "float16")
 Kind = Literal["embedding", "head", "linear", "other"]
 EMBEDDING = re.compile(r"(embed_tokens|tok_embeddings|word_embeddings|wte|embed_in)\.weight$")
 HEAD = re.compile(r"(^|\.)(lm_head|embed_out)\.weight$|^output\.weight$")
-ROUTER = re.compile(r"(mlp|block_sparse_moe|feed_forward|moe)\.(gate|router)\.|shared_expert_gate\.")
+ROUTER = re.compile(
+    r"(mlp|block_sparse_moe|feed_forward|moe)\.(gate|router)\.|shared_expert_gate\."
+)
 NOT_LANGUAGE = re.compile(r"(^|\.)(vision\w*|visual|multi_modal_projector|audio\w*|mm_\w+)\.")
 PACKED = re.compile(r"\.(qweight|weight_packed|blocks)$")
 """What takes the place of a quantized matrix's `weight`."""
