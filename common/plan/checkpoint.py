@@ -117,7 +117,7 @@ def _compressed_tensors(values: Mapping[str, Any], method: str) -> Stored:
     groups = values.get("config_groups") or {}
     first = next(iter(groups.values()), None)
     weights = first.get("weights") if isinstance(first, dict) else None
-    if not isinstance(weights, dict):
+    if not isinstance(first, dict) or not isinstance(weights, dict):
         return Stored(method, method, method)
     bits, kind = int(weights.get("num_bits") or 0), weights.get("type")
     activations = bool(first.get("input_activations"))

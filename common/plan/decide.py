@@ -242,7 +242,7 @@ def _as_plan(
     facts, row, found = question.facts, choice.row, choice.found
     gpus = question.wish.tensor_parallel_size
     build = fill(row.build, facts.name) if row.how == "build" and row.build else None
-    plan = {
+    plan: dict[str, Any] = {
         "backend": question.table.name,
         "model": facts.name,
         "device": question.device.name if gpus == 1 else f"{gpus} x {question.device.name}",

@@ -84,8 +84,8 @@ class Table:
     capabilities. `keeps_float32` is for engines that do not make 16 bits of it, `frees_windows` for
     those that drop from the cache what has left a sliding window, `expands_latent` for those that
     keep MLA's keys and values. On a CPU the cache has `cpu_kv_cache_gib`, and `cpu_numbers` more
-    for each token. `splits` False is for those that run on one device, `compiled` for those that run
-    only what was compiled before. `own_4bit` is the scheme that is taken when plain weights do not fit.
+    for each token. `splits` False is for those that run on one device, `compiled` for those that
+    run only what was compiled before. `own_4bit` is taken when plain weights do not fit.
     `elsewhere` is an engine_arg that takes the engine to other machines, `engine_args` are defaults
     that rows ask for, `not_judged` engine_args with which sizes cannot be told before.
     """
@@ -119,18 +119,18 @@ class Table:
         return all(given.get(name) == value for name, value in row.when.items())
 
 
-def table(name: str, title: str, services: Path = SERVICES) -> Table:
+def table(name: str, title: str, folder: Path = SERVICES) -> Table:
     """The engine's, or one for plain weights only."""
-    file = services / f"_{name}" / FILE
+    file = folder / f"_{name}" / FILE
     if file.is_file():
         return _read(file, name)
     plain = SchemeRow("none", "loading", "an engine without a table", cpu=True)
     return Table(name, title, "", "none", (plain,), cpu=True)
 
 
-def tables(services: Path = SERVICES) -> list[Table]:
+def tables(folder: Path = SERVICES) -> list[Table]:
     """Of every engine that has one."""
-    files = sorted(services.glob(f"_*/{FILE}"))
+    files = sorted(folder.glob(f"_*/{FILE}"))
     return [_read(file, file.parent.name.removeprefix("_")) for file in files]
 
 
@@ -167,8 +167,10 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(under)
     for name, value in over.items():
         below = found.get(name)
-        inner = isinstance(below, dict) and isinstance(value, dict)
-        found[name] = merged(below, value) if inner else value
+        if isinstance(below, dict) and isinstance(value, dict):
+            found[name] = merged(below, value)
+        else:
+            found[name] = value
     return found
 
 
