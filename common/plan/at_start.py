@@ -2,19 +2,17 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from common.engine import Engine
-from common.errors import StartError
 from common.model import Model, download, open_model
 from common.plan.choice import Artifacts, Found
 from common.plan.decide import Plan, Question, choose, decide
 from common.plan.devices import Device, cpu_device, detected_device
 from common.plan.errors import NotUnderstood, Refused
 from common.plan.facts import ModelFacts, facts_of_directory
-from common.plan.hub import facts_of_hub
-from common.plan.tables import Table, merged, table
+from common.plan.hub import facts_of_hub, is_cached
+from common.plan.tables import DEMO, Table, merged, table
 from common.plan.wish import wish_of
 from common.settings import Settings
 
@@ -39,16 +37,13 @@ def fetch(engine: type[Engine], settings: Settings) -> Path:
 
     Raises Refused before the weights are fetched, StartError when they cannot be.
     """
-    assert settings.model is not None
-    if is_planned(engine, settings):
-        facts = None
-        # An unreachable hub does not matter where its cache has the model.
-        with suppress(StartError):
-            facts = facts_of_hub(settings.model, settings.revision)
-        if facts is not None:
-            plan = _plan(engine, settings, facts)
-            if plan.artifact is not None:
-                return Path(plan.checkpoint)
+    model, revision = settings.model, settings.revision
+    assert model is not None
+    # With a model in its cache the hub need not be reachable.
+    if is_planned(engine, settings) and not is_cached(model, revision):
+        plan = _plan(engine, settings, facts_of_hub(model, revision))
+        if plan.artifact is not None:
+            return Path(plan.checkpoint)
     return download(settings)
 
 
@@ -77,7 +72,7 @@ def _plan(engine: type[Engine], settings: Settings, facts: ModelFacts) -> Plan:
     """Raises Refused."""
     found = _table(engine)
     device = _device(found, settings)
-    question = Question(facts, found, device, wish_of(settings), _artifacts(settings))
+    question = Question(facts, found, device, wish_of(settings), artifacts_of(settings))
     try:
         plan = decide(question)
     except NotUnderstood as error:
@@ -96,7 +91,7 @@ def _table(engine: type[Engine]) -> Table:
 
 
 def _name(settings: Settings) -> str:
-    return settings.model or "the demo model"
+    return settings.model or DEMO
 
 
 def _device(found: Table, settings: Settings) -> Device:
@@ -109,7 +104,9 @@ def _device(found: Table, settings: Settings) -> Device:
     return cpu_device() if found.cpu else Device("this machine", "unknown")
 
 
-def _artifacts(settings: Settings) -> Artifacts:
+def artifacts_of(settings: Settings) -> Artifacts:
+    """The checkpoints in the store that were made from the settings' model."""
+
     def found(scheme: str) -> Sequence[Found]:
         from common.artifacts import find
 

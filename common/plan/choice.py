@@ -109,10 +109,10 @@ def check_row(row: SchemeRow, facts: ModelFacts, table: Table, device: Device, w
     what = facts.stored.scheme if row.how == "as stored" else row.name
     _check_device(row, what, table, device)
     if row.models and facts.model_type not in row.models:
-        instead = f"; {fill(row.instead, facts.name)}" if row.instead else ""
+        other = f"; {table.own_4bit} of the unquantized model would work" if table.own_4bit else ""
         raise Refused(
             f"{table.title} takes {what} of {', '.join(row.models)} models only, and "
-            f"{facts.name} is a {facts.model_type!r} model{instead}"
+            f"{facts.name} is a {facts.model_type!r} model{other}"
         )
     form = row.format
     if facts.stored.format in row.formats:

@@ -1,7 +1,7 @@
 """One plan for a model on an engine and a device, or a refusal that says what would work."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.plan import offers
@@ -106,6 +106,7 @@ def decide(question: Question) -> Plan:
     if device.kind == "cpu" and not table.cpu:
         raise Refused(f"{table.title} needs a GPU; name the one to plan for, such as --gpu l4")
     check_split(facts, table, device, wish.tensor_parallel_size)
+    _check_length(question)
     cache = cache_row(table, device, wish)
     dtype = question.dtype()
     if facts.stored.scheme != "none":
@@ -113,6 +114,15 @@ def decide(question: Question) -> Plan:
     if wish.quantization != AUTO:
         return _plan(question, _wished(question), cache, dtype)
     return _automatic(question, cache, dtype)
+
+
+def _check_length(question: Question) -> None:
+    wanted, limit = question.wish.max_model_len, context_length(question.facts.text)
+    if wanted is not None and limit is not None and wanted > limit:
+        raise Refused(
+            f"max_model_len {wanted} is more than the {limit} tokens of {question.facts.name}; "
+            f"allowed is at most {limit}"
+        )
 
 
 def choose(question: Question) -> Plan:
@@ -139,29 +149,28 @@ def _wished(question: Question) -> Choice:
     facts, table, device, wish = question.facts, question.table, question.device, question.wish
     wanted = wish.quantization
     rows = named_rows(wanted, table, wish)
+    refused: Refused | None = None
+    possible: list[SchemeRow] = []
     for row in rows:
         if row.how == "never":
             raise Refused(offers.never(row, facts))
-        if row.how == "loading" or (row.how == "build" and row.from_plain):
-            check_row(row, facts, table, device, wish)
-            told = wanted if wanted in row.aliases and wanted not in GENERIC else row.engine
-            return Choice(row, facts, row.name, told)
-    refusals: list[Refused] = []
-    for row in rows:
         try:
             check_row(row, facts, table, device, wish)
-        except NotUnderstood:
-            raise
         except Refused as error:
-            refusals.append(error)
-    if len(refusals) == len(rows):
-        raise refusals[0]
-    schemes = offers.built_schemes(wanted, rows)
+            refused = refused or error
+            continue
+        if row.how == "loading" or (row.how == "build" and row.from_plain):
+            told = wanted if wanted in row.aliases and wanted not in GENERIC else row.engine
+            return Choice(row, facts, row.name, told)
+        possible.append(row)
+    if refused is not None and not possible:
+        raise refused
+    schemes = offers.built_schemes(wanted, possible)
     for found in (each for scheme in schemes for each in question.artifacts(scheme)):
-        if any(found.facts.stored.format in row.formats for row in rows):
-            choice = stored_choice(found.facts, table, device, Wish(engine_args=wish.engine_args))
+        if any(found.facts.stored.format in row.formats for row in possible):
+            choice = stored_choice(found.facts, table, device, replace(wish, quantization=AUTO))
             return Choice(choice.row, choice.facts, choice.scheme, choice.engine, found)
-    raise Refused(offers.checkpoint_needed(question.facts, wanted, rows, question.dtype()))
+    raise Refused(offers.checkpoint_needed(facts, wanted, possible, question.dtype()))
 
 
 GENERIC = ("none", "awq", "fp8", "int8", "bitsandbytes")

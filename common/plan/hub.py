@@ -11,20 +11,38 @@ from common.plan.headers import DTYPES
 from common.plan.tensors import Tensor
 
 
+def is_cached(model: str, revision: str | None) -> bool:
+    """Whether the model, or at least its config, was fetched before."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(model, "config.json", revision=revision), str)
+    except HFValidationError:
+        return False
+
+
 def facts_of_hub(model: str, revision: str | None) -> ModelFacts:
     """config.json and the headers of the weights. Raises StartError, one line."""
     from huggingface_hub import get_safetensors_metadata, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, NotASafetensorsRepoError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        LocalEntryNotFoundError,
+        NotASafetensorsRepoError,
+        SafetensorsParsingError,
+    )
 
     with hub_errors(model):
         try:
             file = Path(hf_hub_download(model, "config.json", revision=revision))
+        except LocalEntryNotFoundError:
+            raise
         except EntryNotFoundError:
             raise StartError(f"setting 'model': {model!r} has no config.json on the hub") from None
         config = read_json(file)
         try:
             metadata = get_safetensors_metadata(model, revision=revision)
-        except NotASafetensorsRepoError:
+        except (NotASafetensorsRepoError, SafetensorsParsingError):
             tensors = None
         else:
             tensors = tuple(

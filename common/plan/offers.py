@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from common.plan.decide import Question
 
 GIB = 2**30
+MIB = 2**20
 BUILT_AS = "awq"
 """The scheme of checkpoints that build_scripts makes in 4 bits."""
 MORE_GPUS = (2, 4, 8, 16)
@@ -23,7 +24,8 @@ CONTEXT_STEP = 16
 
 
 def gib(size: int) -> str:
-    return f"{size / GIB:.1f} GiB"
+    """In GiB, what is small in MiB."""
+    return f"{size / GIB:.1f} GiB" if size >= GIB // 10 else f"{size / MIB:.1f} MiB"
 
 
 def plain_dtype(form: str) -> str:

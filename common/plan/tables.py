@@ -4,6 +4,7 @@ services/_<name>/quantization.toml belongs to the engine of that name; an engine
 plain weights only.
 """
 
+import shlex
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 FILE = "quantization.toml"
+DEMO = "the demo model"
 SERVICES = Path(__file__).parents[2] / "services"
 How = Literal["loading", "checkpoint", "build", "as stored", "never"]
 
@@ -175,7 +177,10 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fill(text: str, model: str) -> str:
-    return text.replace("{model}", model)
+    """A command or sentence with the user's model in it; builders take the demo model unnamed."""
+    if model == DEMO:
+        return text.replace(" --model {model}", "")
+    return text.replace("{model}", shlex.quote(model))
 
 
 def names(rows: Sequence[SchemeRow]) -> Iterator[str]:
