@@ -118,6 +118,8 @@ def check_row(row: SchemeRow, facts: ModelFacts, table: Table, device: Device, w
     if facts.stored.format in row.formats:
         _check_stored(row, facts, table)
         form = facts.stored.format
+    elif row.how == "checkpoint":
+        form = next((each for each in row.formats if each in formats()), form)
     if form in formats() and formats()[form].divides:
         with suppress(NotUnderstood):
             tensors = facts.plain_tensors

@@ -1,6 +1,7 @@
 """One plan for a model on an engine and a device, or a refusal that says what would work."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -148,6 +149,10 @@ def _wished(question: Question) -> Choice:
     """For plain weights and a named scheme. Raises Refused."""
     facts, table, device, wish = question.facts, question.table, question.device, question.wish
     wanted = wish.quantization
+    if wanted == "none":
+        plain = _plain(question)
+        check_row(plain.row, facts, table, device, wish)
+        return plain
     rows = named_rows(wanted, table, wish)
     refused: Refused | None = None
     possible: list[SchemeRow] = []
@@ -163,14 +168,26 @@ def _wished(question: Question) -> Choice:
             told = wanted if wanted in row.aliases and wanted not in GENERIC else row.engine
             return Choice(row, facts, row.name, told)
         possible.append(row)
+    built = _built(question, rows)
+    if built is not None:
+        return built
     if refused is not None and not possible:
         raise refused
-    schemes = offers.built_schemes(wanted, possible)
-    for found in (each for scheme in schemes for each in question.artifacts(scheme)):
-        if any(found.facts.stored.format in row.formats for row in possible):
-            choice = stored_choice(found.facts, table, device, replace(wish, quantization=AUTO))
-            return Choice(choice.row, choice.facts, choice.scheme, choice.engine, found)
     raise Refused(offers.checkpoint_needed(facts, wanted, possible, question.dtype()))
+
+
+def _built(question: Question, rows: Sequence[SchemeRow]) -> Choice | None:
+    """The newest checkpoint in the store that is what the user asks for and can be loaded here."""
+    wish = question.wish
+    for scheme in offers.built_schemes(wish.quantization, rows):
+        for found in question.artifacts(scheme):
+            if not any(found.facts.stored.format in row.formats for row in rows):
+                continue
+            plain = replace(wish, quantization=AUTO)
+            with suppress(Refused):
+                choice = stored_choice(found.facts, question.table, question.device, plain)
+                return Choice(choice.row, choice.facts, choice.scheme, choice.engine, found)
+    return None
 
 
 GENERIC = ("none", "awq", "fp8", "int8", "bitsandbytes")
@@ -198,11 +215,9 @@ def _automatic(question: Question, cache: CacheRow | None, dtype: str) -> Plan:
         except Refused as error:
             raise Refused(f"{offers.too_large(question, plain, sizes)}; {error}") from None
         raise Refused(offers.nothing_fits(question, plain, sizes, found))
-    for artifact in question.artifacts("awq"):
-        if any(artifact.facts.stored.format in row.formats for row in active_rows(table, wish)):
-            stored = stored_choice(artifact.facts, table, device, wish)
-            choice = Choice(stored.row, stored.facts, "awq", stored.engine, artifact)
-            return _plan(question, choice, cache, dtype)
+    built = _built(replace(question, wish=replace(wish, quantization="awq")), table.schemes)
+    if built is not None:
+        return _plan(question, built, cache, dtype)
     raise Refused(offers.four_bits(question, plain, sizes, dtype))
 
 

@@ -1,5 +1,6 @@
 """What quantized weights weigh: from schemes.toml, tensor by tensor."""
 
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,8 +141,8 @@ def check_groups(tensors: Sequence[Tensor], form: str, gpus: int, kept: Stored) 
         ins = tensor.shape[-1]
         if ins % size:
             raise Refused(
-                f"groups of {size} do not divide the {ins} inputs of {tensor.name}; a scheme "
-                "without groups would work, such as fp8"
+                f"groups of {size} do not divide the {ins} inputs of {tensor.name}; groups of "
+                f"{math.gcd(ins, size)} would, or a scheme without groups"
             )
         if gpus > 1 and tensor.name.endswith(SPLIT_INPUTS) and (ins / gpus) % size:
             raise Refused(

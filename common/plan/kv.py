@@ -6,7 +6,7 @@ from typing import Any
 
 from common.plan.architectures import head_size, kv_heads
 from common.plan.errors import NotUnderstood
-from common.plan.formats import CacheFormat, cache_formats
+from common.plan.formats import cache_formats
 from common.plan.tensors import BYTES
 
 OTHER_CACHES = (
@@ -51,22 +51,11 @@ class KVCache:
         )
         return kept * self._layer_bytes(dtype)
 
-    def longest(self, room: int, dtype: str, *, frees: bool) -> int:
-        """Tokens of the longest sequence that fits in `room` bytes."""
-        low, high = 0, max(1, room)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.sequence_bytes(middle, dtype, frees=frees) <= room:
-                low = middle
-            else:
-                high = middle - 1
-        return low
-
     def _layer_bytes(self, dtype: str) -> int:
-        if dtype in BYTES:
+        quantized = cache_formats().get(dtype)
+        if quantized is None:
             return self.numbers * BYTES[dtype]
-        found: CacheFormat = cache_formats()[dtype]
-        return -(-self.numbers * found.bits // 8) + self.heads * found.extra
+        return -(-self.numbers * quantized.bits // 8) + self.heads * quantized.extra
 
 
 def kv_cache(config: Mapping[str, Any], gpus: int = 1, *, expanded: bool = False) -> KVCache:
