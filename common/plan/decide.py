@@ -10,7 +10,6 @@ from common.plan.choice import (
     Artifacts,
     Choice,
     Found,
-    active_rows,
     cache_row,
     check_row,
     engine_arguments,
