@@ -2,11 +2,21 @@
 
 import os
 import subprocess
+from typing import NamedTuple
 
 from common.errors import StartError
 
 NVIDIA_SMI = "nvidia-smi"
 NVIDIA_SMI_TIMEOUT = 30.0
+MIB = 2**20
+
+
+class GPU(NamedTuple):
+    """`memory` is all that it has, in bytes."""
+
+    name: str
+    memory: int
+    compute_capability: float
 
 
 def visible_gpus(made_for: str) -> list[tuple[str, str]]:
@@ -14,7 +24,30 @@ def visible_gpus(made_for: str) -> list[tuple[str, str]]:
 
     Raises StartError where nvidia-smi finds none; `made_for` says what was looked for.
     """
-    command = [NVIDIA_SMI, "--query-gpu=compute_cap,name", "--format=csv,noheader"]
+    rows, reason = _query("compute_cap,name")
+    if not rows:
+        raise StartError(
+            f"setting 'engine_dir': its engine needs a GPU of {made_for}, and "
+            f"{NVIDIA_SMI} finds none here ({reason})"
+        )
+    return [(row[0], ", ".join(row[1:])) for row in rows]
+
+
+def found_gpus() -> list[GPU]:
+    """Empty where nvidia-smi finds none, or says what cannot be understood."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return []
+    rows, _ = _query("memory.total,compute_cap,name", "nounits")
+    try:
+        return [GPU(name, int(mib) * MIB, float(capability)) for mib, capability, name in rows]
+    except ValueError:
+        return []
+
+
+def _query(fields: str, *options: str) -> tuple[list[list[str]], str]:
+    """One row for each GPU, and why there is none."""
+    layout = ",".join(("csv", "noheader", *options))
+    command = [NVIDIA_SMI, f"--query-gpu={fields}", f"--format={layout}"]
     if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
         command += ["-i", visible]
     reason = "it lists none"
@@ -24,13 +57,8 @@ def visible_gpus(made_for: str) -> list[tuple[str, str]]:
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         output, reason = "", _reason(error)
-    rows = [line.partition(",") for line in output.splitlines() if line.strip()]
-    if not rows:
-        raise StartError(
-            f"setting 'engine_dir': its engine needs a GPU of {made_for}, and "
-            f"{NVIDIA_SMI} finds none here ({reason})"
-        )
-    return [(capability.strip(), name.strip()) for capability, _, name in rows]
+    lines = (line for line in output.splitlines() if line.strip())
+    return [[cell.strip() for cell in line.split(",")] for line in lines], reason
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,7 @@
 """A model's files on disk and what the service has to know from them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,11 +99,6 @@ def download(settings: Settings, *, weights: bool = True) -> Path:
     Raises StartError, one line.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-    )
 
     model = settings.model
     assert model is not None
@@ -109,21 +106,36 @@ def download(settings: Settings, *, weights: bool = True) -> Path:
     def fetch(patterns: list[str]) -> Path:
         return Path(snapshot_download(model, revision=settings.revision, allow_patterns=patterns))
 
-    try:
+    with hub_errors(model):
         if not weights:
             return fetch([pattern for pattern in DOWNLOADED if pattern != WEIGHTS])
         path = fetch(DOWNLOADED)
         return path if any(path.glob(WEIGHTS)) else fetch(DOWNLOADED + OLD_WEIGHTS)
+
+
+@contextmanager
+def hub_errors(model: str) -> Iterator[None]:
+    """What the hub's client raises, as a StartError of one line."""
+    import httpx
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    try:
+        yield
     except HFValidationError as error:
-        raise StartError(f"setting 'model': {settings.model!r} is no hub id: {error}") from None
-    except LocalEntryNotFoundError:
-        raise StartError(
-            f"setting 'model': {settings.model!r} is no directory here and the hub cannot be "
-            "reached; give a model directory, or run where the hub is reachable"
-        ) from None
+        raise StartError(f"setting 'model': {model!r} is no hub id: {error}") from None
     except HfHubHTTPError as error:
         reason = str(error).strip().splitlines()[0]
-        raise StartError(f"setting 'model': the hub refused {settings.model!r}: {reason}") from None
+        raise StartError(f"setting 'model': the hub refused {model!r}: {reason}") from None
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.TransportError):
+        raise StartError(
+            f"setting 'model': {model!r} is no directory here and the hub cannot be "
+            "reached; give a model directory, or run where the hub is reachable"
+        ) from None
 
 
 def _served_name(settings: Settings, path: Path) -> str:

@@ -18,7 +18,8 @@ from common.errors import Draining, StartError
 from common.guardian import watch_this_process
 from common.http.app import App
 from common.lifecycle import Lifecycle
-from common.model import download, local_directory, open_model
+from common.model import local_directory, open_model
+from common.plan import at_start
 from common.running import Running
 from common.runtime import build_runtime
 from common.settings import Settings
@@ -79,8 +80,10 @@ class Server:
         path = local_directory(settings)
         if path is None:
             self._lifecycle.enter("download")
-            path = await asyncio.to_thread(download, settings)
-        model = open_model(settings, path)
+            path = await asyncio.to_thread(at_start.fetch, self._engine_class, settings)
+        settings, model = await asyncio.to_thread(
+            at_start.apply, self._engine_class, settings, open_model(settings, path)
+        )
         self._engine = engine = self._engine_class(settings, model)
         runtime = build_runtime(settings, model, engine, self._lifecycle, self._running)
         await self._lifecycle.start(engine)

@@ -17,6 +17,7 @@ from common.errors import NotReady, StartError
 from common.http.exchange import ASGIApp, Message, Receive, Scope, Send
 from common.http.schemas import GenerateBody
 from common.model import local_directory, open_model
+from common.plan import at_start
 from common.server import Server
 from common.settings import Settings, load_settings, misspelt
 
@@ -150,4 +151,4 @@ def check_start(engine: type[Engine], settings: Settings) -> None:
     engine.check(settings)
     path = local_directory(settings)
     if path is not None:
-        open_model(settings, path)
+        at_start.check(engine, settings, open_model(settings, path))

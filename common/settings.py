@@ -42,7 +42,10 @@ class Settings(BaseModel):
     served_model_name: str | None = Field(None, description="name that clients use")
     revision: str | None = Field(None, description="branch, tag or commit on the hub")
     trust_remote_code: bool = Field(False, description="run code that the model brings")
-    quantization: str | None = Field(None, description="the engine's own name; none is detected")
+    quantization: str | None = Field(
+        None, description="`auto`, `none`, `awq`, `fp8` …; not set is `auto`"
+    )
+    kv_cache_dtype: str = Field("auto", description="`auto`, `fp8`, `int8` …")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="`auto`, `bfloat16`, `float16`, `float32`"
     )

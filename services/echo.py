@@ -62,6 +62,7 @@ class EchoEngine(Engine):
                 "chunked_prefill",
                 "dtype",
                 "gpu_memory_utilization",
+                "kv_cache_dtype",
                 "kv_cache_gib",
                 "prefix_caching",
                 "quantization",

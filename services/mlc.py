@@ -62,6 +62,7 @@ class MLCEngine(Engine):
     unsupported_settings = {
         **{name: reason for name, reason in IN_PROCESS.items() if name != "engine_dir"},
         "dtype": AT_CONVERSION,
+        "kv_cache_dtype": "its cache has the number format that the weights were converted to",
         "kv_cache_gib": "it counts tokens; set max_total_sequence_length in engine_args",
         "seed": "only requests have seeds",
         "trust_remote_code": "it runs none of the model's code",

@@ -63,6 +63,7 @@ WARM_UP = Sampling(
     seed=0,
 )
 """Takes the paths that allocate something when they are first used."""
+COMPILED_IN = ("dtype", "kv_cache_dtype", "quantization")
 STOP_TIMEOUT = 5.0
 """Seconds for its processes to end by themselves; then they are killed."""
 
@@ -80,7 +81,6 @@ class TensorRTLLMEngine(Engine):
     unsupported_settings = {
         "engine_url": IN_PROCESS["engine_url"],
         "start_timeout": IN_PROCESS["start_timeout"],
-        "quantization": "it follows from the checkpoint, or was compiled into the engine",
     }
 
     _llm: Any = None
@@ -106,11 +106,12 @@ class TensorRTLLMEngine(Engine):
             )
         if settings.engine_dir is None:
             return
-        if "dtype" in settings.changed:
-            raise StartError(
-                "setting 'dtype': it was fixed when the engine in 'engine_dir' was compiled; "
-                "allowed is 'auto'"
-            )
+        for name in COMPILED_IN:
+            if getattr(settings, name) not in (None, "auto"):
+                raise StartError(
+                    f"setting {name!r}: it was fixed when the engine in 'engine_dir' was compiled; "
+                    "allowed is 'auto'"
+                )
         compiled = open_engine(settings.engine_dir)
         check_settings(compiled, settings)
         check_gpu(compiled)
@@ -141,11 +142,6 @@ class TensorRTLLMEngine(Engine):
             self._compiled = compiled = open_engine(self.settings.engine_dir)
             check_model(compiled, self.model)
             self._dialect = replace(self._dialect, vocab_size=compiled.vocab_size_padded)
-        elif self.model.quantization == "awq":
-            raise StartError(
-                "setting 'model': TensorRT-LLM's PyTorch backend reads no AutoAWQ checkpoint; "
-                "compile an engine from it and set 'engine_dir', or give one that ModelOpt exported"
-            )
         self._children = children = Children()
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
         await asyncio.shield(self._loading)

@@ -34,8 +34,8 @@ logger = logging.getLogger("bentoml.llm.tgi")
 
 SAMPLE = "Hello, world! 1 + 2 = 3\n猫"
 OF_A_CHILD = (
-    "chunked_prefill", "dtype", "engine_args", "gpu_memory_utilization", "prefix_caching",
-    "quantization", "start_timeout", "tensor_parallel_size", "trust_remote_code",
+    "chunked_prefill", "dtype", "engine_args", "gpu_memory_utilization", "kv_cache_dtype",
+    "prefix_caching", "quantization", "start_timeout", "tensor_parallel_size", "trust_remote_code",
 )  # fmt: skip
 """Settings that only a server of our own can be given."""
 

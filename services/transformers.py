@@ -53,6 +53,7 @@ class TransformersEngine(Engine):
     unsupported_settings = {
         **IN_PROCESS,
         "chunked_prefill": "its continuous batching always mixes prefill with decoding",
+        "kv_cache_dtype": "its continuous batching keeps keys and values as the model computes",
         "tensor_parallel_size": "its continuous batching runs on one device",
     }
     unsupported = {"response_format": "its continuous batching has no constrained decoding"}

@@ -62,6 +62,7 @@ class TritonEngine(Engine):
     }
     unsupported_settings = {
         "dtype": COMPILED,
+        "kv_cache_dtype": COMPILED,
         "quantization": COMPILED,
         "trust_remote_code": "no code of the model is run",
         "kv_cache_gib": "its size is given in tokens: engine_args max_tokens_in_paged_kv_cache",

@@ -17,6 +17,7 @@ OF_A_LAUNCH = (
     "engine_args",
     "engine_dir",
     "gpu_memory_utilization",
+    "kv_cache_dtype",
     "kv_cache_gib",
     "prefix_caching",
     "quantization",

@@ -5,6 +5,8 @@ from typing import Any
 
 from common.errors import StartError
 from common.model import Model, text_config
+from common.plan.errors import NotUnderstood
+from common.plan.kv import kv_cache
 from common.settings import Settings
 from services._tensorrt_engine_dir import EngineConfig
 
@@ -14,8 +16,6 @@ GUIDED_DECODING = "xgrammar"
 DEFAULT_MAX_NUM_TOKENS = 8192
 """TensorRT-LLM's own: tokens in one forward pass."""
 BYTES = {"float32": 4, "fp8": 1, "int8": 1}
-OTHER_CACHES = ("kv_lora_rank", "full_attention_interval", "hybrid_override_pattern")
-"""In the configs of models whose cache is not keys and values of every layer."""
 
 
 def sampler(settings: Settings) -> str:
@@ -112,13 +112,11 @@ def kv_cache_tokens(gib: float, config: Mapping[str, Any], size: int, gpus: int)
 
     Raises StartError for a model that keeps something else.
     """
-    heads = config.get("num_attention_heads")
-    layers = config.get("num_hidden_layers")
-    if heads is None or layers is None or any(name in config for name in OTHER_CACHES):
+    try:
+        cache = kv_cache(config, gpus)
+    except NotUnderstood as error:
         raise StartError(
-            "setting 'kv_cache_gib': this model does not keep keys and values of every layer; "
+            f"setting 'kv_cache_gib': {error}; "
             'set its number of tokens: engine_args={"kv_cache_config": {"max_tokens": 100000}}'
-        )
-    kv_heads = -(-(config.get("num_key_value_heads") or heads) // gpus)
-    head_dim = config.get("head_dim") or config["hidden_size"] // heads
-    return int(gib * 2**30 // (2 * layers * kv_heads * head_dim * size))
+        ) from None
+    return int(gib * 2**30 // (len(cache.windows) * cache.numbers * size))

@@ -20,10 +20,6 @@ STOP_TIMEOUT = 2
 """Seconds that the launcher leaves its own children; requests have been drained by then."""
 PAYLOAD_LIMIT = 2**32
 """Bytes: our own limit applies."""
-QUANTIZATIONS = (
-    "awq", "bitsandbytes", "bitsandbytes-fp4", "bitsandbytes-nf4", "compressed-tensors", "eetq",
-    "exl2", "fp8", "gptq", "marlin",
-)  # fmt: skip
 SWITCHES = ("disable-custom-kernels", "enable-prefill-logprobs", "trust-remote-code")
 OPTIONS = (
     "cuda-graphs", "graceful-termination-timeout", "huggingface-hub-cache", "kv-cache-dtype",
@@ -73,11 +69,7 @@ def check_formats(settings: Settings) -> None:
     if settings.dtype == "float32":
         raise StartError("setting 'dtype': TGI has no float32; allowed are auto, bfloat16, float16")
     wanted = settings.quantization
-    if wanted not in (None, "none", *QUANTIZATIONS):
-        raise StartError(
-            f"setting 'quantization': TGI has no {wanted!r}; allowed are {', '.join(QUANTIZATIONS)}"
-        )
-    if wanted not in (None, "none") and settings.dtype != "auto":
+    if wanted not in (None, "none", "auto") and settings.dtype != "auto":
         raise StartError("setting 'dtype': TGI takes none together with quantization")
 
 

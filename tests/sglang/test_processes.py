@@ -98,7 +98,8 @@ async def test_a_child_that_reports_a_failure_is_a_death_too() -> None:
 
 def test_a_model_that_cannot_be_loaded_is_one_line_and_leaves_nothing() -> None:
     mark = uuid.uuid4().hex
-    assert "SGLang cannot load the model" in refusal(quantization="awq", test_mark=mark)
+    arguments = {"quantization": "awq"}
+    assert "SGLang cannot load the model" in refusal(engine_args=arguments, test_mark=mark)
     assert_gone([each for each in psutil.process_iter() if marked(each, mark)])
 
 

@@ -128,14 +128,6 @@ async def test_what_the_engine_refuses_is_one_line(args: dict[str, Any], reason:
     assert "\n" not in str(refused.value)
 
 
-async def test_an_awq_checkpoint_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    settings = Settings()
-    model = demo_model(settings)
-    model.config["quantization_config"] = {"quant_method": "awq"}
-    with pytest.raises(StartError, match="'engine_dir'"):
-        await TensorRTLLMEngine(settings, model).start(lambda _: None)
-
-
 def test_a_seed_of_the_engine_needs_the_sampler_that_has_one() -> None:
     TensorRTLLMEngine.check(Settings(seed=5))
     with pytest.raises(StartError, match="TRTLLMSampler"):
@@ -148,7 +140,8 @@ def test_a_seed_of_the_engine_needs_the_sampler_that_has_one() -> None:
         ({"dtype": "float16"}, "'dtype': it was fixed"),
         ({"tensor_parallel_size": 2}, "'tensor_parallel_size'"),
         ({"max_concurrency": 500}, "'max_concurrency'"),
-        ({"quantization": "awq"}, "'quantization' has no effect"),
+        ({"quantization": "awq"}, "'quantization': it was fixed"),
+        ({"kv_cache_dtype": "fp8"}, "'kv_cache_dtype': it was fixed"),
     ],
 )
 def test_a_compiled_engine_refuses_what_was_compiled_in(

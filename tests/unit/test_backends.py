@@ -25,6 +25,7 @@ CHANGED: dict[str, Any] = {
     "engine_dir": "compiled",
     "engine_url": "http://localhost:1",
     "gpu_memory_utilization": 0.5,
+    "kv_cache_dtype": "fp8",
     "kv_cache_gib": 2,
     "prefix_caching": False,
     "quantization": "awq",
@@ -88,7 +89,7 @@ def test_a_setting_without_effect_stops_the_start_with_its_reason(
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_other_setting_of_an_engine_is_read_by_its_adapter(backend: str) -> None:
     """A setting that is neither declared nor even mentioned would be silently ignored."""
-    patterns = [f"{backend}.py", f"_{backend}/*.py"]
+    patterns = [f"{backend}.py", f"_{backend}/*.py", f"_{backend}/quantization.toml"]
     if backend in ("tensorrt_llm", "triton"):
         patterns.append("_tensorrt_engine_dir.py")
     sources = "".join(

@@ -108,7 +108,6 @@ def test_variables_that_the_launcher_would_read_are_kept_from_it(
         ({"engine_args": {"max_batch_size": [4]}}, "'max-batch-size' must be a string or a number"),
         ({"engine_args": {"disable_custom_kernels": 1}}, "must be true or false"),
         ({"dtype": "float32"}, "'dtype': TGI has no float32; allowed are auto, bfloat16, float16"),
-        ({"quantization": "gguf"}, "'quantization': TGI has no 'gguf'; allowed are awq"),
         ({"quantization": "awq", "dtype": "float16"}, "'dtype': TGI takes none together"),
         ({"engine_dir": "/tmp"}, "'engine_dir' has no effect with TGI"),
         ({"kv_cache_gib": 2}, "'kv_cache_gib' has no effect with TGI"),
@@ -118,6 +117,7 @@ def test_variables_that_the_launcher_would_read_are_kept_from_it(
         ({"engine_url": "http://a:99999"}, "is no address"),
         ({"engine_url": "ftp://me:secret@a"}, "'ftp://a' is no address"),
         ({"engine_url": "http://a", "dtype": "float16"}, "'dtype' has no effect with engine_url"),
+        ({"engine_url": "http://a", "kv_cache_dtype": "fp8"}, "'kv_cache_dtype' has no effect"),
         ({"engine_url": "http://a", "engine_args": {"launcher": "x"}}, "'engine_args' has no eff"),
     ],
 )
