@@ -16,6 +16,11 @@ W4A16 = facts(
     "org/w4a16",
     **compressed("pack-quantized", num_bits=4, type="int", group_size=128, symmetric=False),
 )
+SYMMETRIC = facts(
+    LLAMA_3_8B,
+    "org/symmetric",
+    **compressed("pack-quantized", num_bits=4, type="int", group_size=128),
+)
 INT8 = facts(LLAMA_3_8B, "org/int8", **compressed("int-quantized", True, num_bits=8, type="int"))
 BITSANDBYTES = facts(LLAMA_3_8B, "org/bnb", quant_method="bitsandbytes", load_in_4bit=True)
 
@@ -137,6 +142,7 @@ def test_a_name_that_nobody_has_is_no_contradiction() -> None:
         ("vllm", BITSANDBYTES, "has no bitsandbytes, and org/bnb is quantized as 'bitsandbytes'"),
         ("lmdeploy", INT8, "LMDeploy does not load org/int8"),
         ("mlc", W4A16, "q4f16_1 from the unquantized checkpoint would work"),
+        ("transformers", W4A16, "that are symmetric"),
         ("tensorrt_llm", AUTOAWQ, "python -m build_scripts.trtllm --model MODEL"),
         ("vllm", facts(LLAMA_3_8B, "org/odd", quant_method="odd"), "does not load org/odd"),
     ],
@@ -210,8 +216,8 @@ def test_float32_weights_take_16_bits_but_in_an_engine_that_keeps_them() -> None
 
 
 def test_an_engine_that_unpacks_its_weights_needs_their_plain_size() -> None:
-    assert plan("transformers", W4A16).weight_bytes == 16_060_522_496
-    packed = plan("vllm", W4A16).weight_bytes
+    assert plan("transformers", SYMMETRIC).weight_bytes == 16_060_522_496
+    packed = plan("vllm", SYMMETRIC).weight_bytes
     assert packed is not None
     assert packed < 6e9
 

@@ -8,8 +8,10 @@ import pytest
 
 from common.artifacts import fingerprint
 from common.model import DEMO_MODEL
+from common.plan.facts import facts_of_directory
 from tests.answers.test_demo_answers import ask_all, questions
 from tests.builder.support import Home
+from tests.contract.support import CHAT, user
 from tests.quantization.conftest import Checkpoint
 from tests.serving import start_service
 
@@ -30,6 +32,31 @@ def test_it_is_served_by_vllm_and_answers_right(checkpoint: Checkpoint, name: st
     assert card["quantization"] == METHODS.get(name, "compressed-tensors")
 
 
+@pytest.mark.parametrize("name", ["gptq", "fp8"])
+def test_it_is_served_by_transformers(checkpoint: Checkpoint, name: str) -> None:
+    with start_service("transformers", model=checkpoint(name).path) as service:
+        for question in [each for each in questions() if "tools" not in each][::40]:
+            body = {"messages": question["messages"], "temperature": 0}
+            response = service.http.post(CHAT, json=body).json()
+            assert response["choices"][0]["message"]["content"] == question["answer"]
+
+
+def test_fp8_is_right_on_the_cpu_of_vllm_and_takes_its_time(checkpoint: Checkpoint) -> None:
+    with start_service("vllm", model=checkpoint("fp8").path) as service:
+        body = {"messages": user("What is the capital of France?"), "temperature": 0}
+        response = service.http.post(CHAT, json={**body, "max_tokens": 5}).json()
+    assert response["choices"][0]["message"]["content"] == "The capital of France is"
+
+
+def test_zero_points_are_what_transformers_refuses(checkpoint: Checkpoint) -> None:
+    service = start_service("transformers", model=checkpoint("awq").path, wait=False)
+    with service:
+        assert service.process.wait(60) == 1
+        errors = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "that are symmetric" in errors[0]
+
+
 @pytest.mark.parametrize("name", [*SERVED, "fp8"])
 def test_nothing_of_the_model_is_lost(checkpoint: Checkpoint, name: str) -> None:
     made = checkpoint(name)
@@ -42,6 +69,24 @@ def test_nothing_of_the_model_is_lost(checkpoint: Checkpoint, name: str) -> None
     after = json.loads((made.path / "config.json").read_text())
     dtypes = {"dtype", "torch_dtype"}
     assert {n: v for n, v in before.items() if n not in dtypes}.items() <= after.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "form", "dtype"),
+    [
+        ("awq", "awq", "compressed-tensors-w4a16", "bfloat16"),
+        ("autoawq", "awq", "autoawq-gemm", "float16"),
+        ("gptq", "gptq", "compressed-tensors-w4a16", "bfloat16"),
+        ("int8", "int8", "compressed-tensors-int8", "bfloat16"),
+        ("fp8", "fp8", "compressed-tensors-fp8", "bfloat16"),
+    ],
+)
+def test_its_size_is_what_the_plan_has_foretold(
+    checkpoint: Checkpoint, name: str, scheme: str, form: str, dtype: str
+) -> None:
+    foretold = facts_of_directory(DEMO_MODEL).predict(scheme, form, dtype)
+    on_disk = sum(file.stat().st_size for file in checkpoint(name).path.glob("*.safetensors"))
+    assert foretold == pytest.approx(on_disk, rel=0.01)
 
 
 def test_the_same_is_not_built_again_and_the_record_names_the_tools(
