@@ -1,0 +1,1 @@
+"""A double of MLC-LLM: its build commands."""
