@@ -11,18 +11,17 @@ from typing import Any
 from build_scripts.builder import BuildError, Recipe, Source, Step
 
 MODULE = "build_scripts.mlc"
-INSTALL = (
-    "python -m pip install --pre -f https://mlc.ai/wheels "
-    "mlc-llm-nightly-cu128 mlc-ai-nightly-cu128"
-)
+INSTALL = "pip install --pre --find-links https://mlc.ai/wheels '.[mlc]'"
 # mlc-ai/mlc-llm, python/mlc_llm/quantization/quantization.py
 SCHEMES = (
     *("q0f16", "q0bf16", "q0f32", "q3f16_0", "q3f16_1", "q4f16_0", "q4f16_1", "q4f16_2"),
     *("q4bf16_0", "q4bf16_1", "q4f32_1", "q4f16_autoawq", "q4f16_ft"),
     *("e5m2_e5m2_f16", "e4m3_e4m3_f16", "e4m3_e4m3_f16_max_calibrate"),
+    *("fp8_e4m3fn_bf16_block_scale", "fp8_e4m3fn_bf16_block_scale_static_activation"),
 )
 DEVICES = ("cuda", "rocm", "metal", "vulkan")
-# mlc-ai/mlc-llm, python/mlc_llm/interface/gen_config.py, CONV_TEMPLATES
+# Names from mlc-ai/mlc-llm, python/mlc_llm/interface/gen_config.py, CONV_TEMPLATES; the pairing is
+# ours. Services send token ids, and no template is used.
 TEMPLATES = {
     "llama": "llama-3",
     "mistral": "mistral_default",

@@ -44,8 +44,8 @@ class TensorRTEngine(Recipe):
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        names = (*LIMITS, "tensor_parallel_size", "dtype", "kv_cache_dtype", "gemm_plugin")
-        names += ("multiple_profiles", "calibration_samples")
+        names: tuple[str, ...] = (*LIMITS, "tensor_parallel_size", "dtype", "kv_cache_dtype")
+        names += ("gemm_plugin", "multiple_profiles", "calibration_samples")
         found = {name: getattr(self._options, name) for name in names}
         return {**found, "calibration": str(self._options.calibration or "")}
 

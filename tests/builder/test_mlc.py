@@ -55,4 +55,4 @@ def test_awq_needs_an_awq_checkpoint(home: Home) -> None:
 
 def test_without_mlc_one_line_says_how_to_install_it(tmp_path: Path) -> None:
     home = Home(tmp_path, "build_scripts.mlc")
-    assert "install it with: python -m pip install" in home.refusal(*ANY_GPU)
+    assert "install it with: pip install --pre" in home.refusal(*ANY_GPU)

@@ -1,0 +1,10 @@
+"""Calibrates."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import tools
+
+tools.make_checkpoint("quantize.py")
