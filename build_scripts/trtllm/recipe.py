@@ -164,7 +164,7 @@ class TensorRTEngine(Recipe):
         for name in ("config.json", *ranks):
             if not (output / name).is_file():
                 raise BuildError(f"{BUILD} has ended without {name}")
-        settings = {"QUANTIZATION": self.scheme, "MAX_CONCURRENCY": str(options.max_batch_size)}
+        settings = {"ENGINE_DIR": "PATH", "MAX_CONCURRENCY": str(options.max_batch_size)}
         if source.model != "demo":
             settings["MODEL"] = source.model
         if options.max_seq_len is not None:
