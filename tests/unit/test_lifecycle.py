@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from common import lifecycle as lifecycle_module
 from common.admission import Admission
@@ -110,9 +111,8 @@ async def test_a_lost_request_is_doubt_and_a_service_that_generates_nothing_is_n
     settings = Settings()
     engine, lifecycle = Lost(settings, open_model(settings, DEMO_MODEL)), Lifecycle(3600)
     await lifecycle.start(engine)
-    pipeline = Pipeline(
-        engine, Tokenizer(DEMO_MODEL), Admission(1, 0, 1), lifecycle, Metrics(("a", "b", "c")), 1
-    )
+    metrics = Metrics(("a", "b", "c"), CollectorRegistry())
+    pipeline = Pipeline(engine, Tokenizer(DEMO_MODEL), Admission(1, 0, 1), lifecycle, metrics, 1)
     await lifecycle.check_ready()
     engine.lost = True
     with pytest.raises(EngineLost):
