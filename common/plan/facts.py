@@ -67,12 +67,18 @@ class ModelFacts:
         if self.tensors is None and self.stored.scheme != "none":
             if self.total is not None:
                 return self.total
-            return self.predict(self.stored.scheme, self.stored.format, dtype)
+            return self.predict(self._stored_scheme, self.stored.format, dtype)
         if self.tensors is None and self.total is not None and dtype == self.dtype:
             return self.total
         tensors = self.plain_tensors if self.tensors is None else self.tensors
         whole = (tensor for tensor in tensors if not (self.tied and tensor.kind == "head"))
         return sum(loaded_size(tensor, dtype) for tensor in whole)
+
+    @property
+    def _stored_scheme(self) -> str:
+        """GPTQ's symmetric weights have no zeros, whatever made them."""
+        symmetric = self.stored.scheme == "w4a16" and self.stored.symmetric
+        return "gptq" if symmetric else self.stored.scheme
 
     def plain_bytes(self, dtype: str) -> int:
         """Of the weights before any quantization, in `dtype`. Raises NotUnderstood."""

@@ -30,13 +30,14 @@ class Format:
     group: int = 0
     block: int = 1
     zeros: bool = False
+    symmetric: Sequence[str] = ()
     divides: bool = False
     order: bool = False
     extra: int = 0
     plain: str = "model"
     quantizes: Sequence[str] = ()
 
-    def size(self, tensor: Tensor, dtype: str, group: int) -> int:
+    def size(self, tensor: Tensor, scheme: str, dtype: str, group: int) -> int:
         """Bytes of a quantized matrix of a model that is loaded in `dtype`."""
         *experts, outs, ins = tensor.shape
         groups = -(-ins // group) if group else 1
@@ -44,7 +45,7 @@ class Format:
         if self.scale != "none":
             number = BYTES[dtype if self.scale == "model" else self.scale]
             found += -(-outs // self.block) * groups * number
-        if self.zeros:
+        if self.zeros and scheme not in self.symmetric:
             found += -(-outs // (WORD // self.bits)) * groups * WORD // 8
         if self.order:
             found += ins * BYTES["int32"]
@@ -124,7 +125,7 @@ def predict(
         if tied and tensor.kind == "head":
             continue
         if found.bits < 16 and found.quantized(tensor):
-            total += found.size(tensor, dtype, group)
+            total += found.size(tensor, scheme, dtype, group)
         else:
             total += loaded_size(tensor, plain)
     return total

@@ -1,5 +1,7 @@
 """The tables of the backends: complete, with sources, and in the engines' own words."""
 
+import importlib
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -166,3 +168,32 @@ def test_arguments_are_found_however_they_are_written() -> None:
 def test_a_command_quotes_the_model_and_leaves_the_demo_model_out() -> None:
     assert fill("make --model {model} --x", "my model") == "make --model 'my model' --x"
     assert fill("make --model {model} --x", "the demo model") == "make --x"
+
+
+def commands() -> list[list[str]]:
+    """Every command that a plan may tell a person to run."""
+    texts = [
+        text
+        for found in TABLES.values()
+        for row in found.schemes
+        for text in (row.build, row.instead, *row.makes.values())
+        if text and "python -m " in text
+    ]
+    found = {fill(text, "org/model").partition("python -m ")[2].partition(";")[0] for text in texts}
+    return [command.split() for command in sorted(found)]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_a_command_that_is_offered_is_one_that_its_builder_takes(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, *arguments = command
+    found = importlib.util.find_spec(f"{module}.__main__" if is_folder(module) else module)
+    assert found is not None
+    builder = importlib.import_module(found.name)
+    monkeypatch.setattr(builder.cli, "run", lambda parser, recipe: parser.parse_args(arguments))
+    assert builder.main().model == "org/model"
+
+
+def is_folder(module: str) -> bool:
+    return (REPOSITORY / module.replace(".", "/")).is_dir()

@@ -56,6 +56,7 @@ def test_llama_3_70b_takes_37_gib_in_awq() -> None:
     [
         ("awq", "autoawq-gemm", WEIGHTS + SCALES + ZEROS),
         ("awq", "compressed-tensors-w4a16", WEIGHTS + SCALES + ZEROS + 16),
+        ("gptq", "compressed-tensors-w4a16", WEIGHTS + SCALES + 16),
         ("gptq", "gptq", WEIGHTS + SCALES + ZEROS + 256 * 4),
         ("int8", "compressed-tensors-int8", 512 * 256 + 512 * 2),
         ("fp8", "compressed-tensors-fp8", 512 * 256 + 512 * 2),
