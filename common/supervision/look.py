@@ -42,6 +42,10 @@ class Look:
         await asyncio.wait([self._looking], timeout=LOOK_WAIT)
         return self._answers
 
+    def forget(self) -> None:
+        """Something broke off: what the last look saw no longer holds."""
+        self._looked = 0.0
+
     async def stop(self) -> None:
         """End the look that is under way, if any."""
         if self._looking is not None:

@@ -52,6 +52,7 @@ class RemoteServer:
     async def failure(self, what: str) -> ServiceError:
         """The error of a request that broke off because of `what`."""
         logger.error("%s at %s broke a request off: %s", self.name, self.address, what)
+        self._look.forget()
         return EngineLost(f"{self.name} broke off this request; send it again")
 
 

@@ -46,8 +46,13 @@ async def test_it_answers_is_missed_and_is_found_again(
         assert told.last["error"]["code"] == "engine_dead"
         assert told.at - died < 1
     eventually(lambda: not service.is_ready(), SECONDS, "the server is missed")
-    assert service.http.get("/livez").status_code == 200
-    assert "does not answer" in service.http.get("/livez").json()["reason"]
+
+    def told_alive() -> bool:
+        alive = service.http.get("/livez")
+        assert alive.status_code == 200
+        return "does not answer" in alive.json().get("reason", "")
+
+    eventually(told_alive, SECONDS, "/livez says why it is not ready")
     with running_server(elsewhere.root, elsewhere.port):
         eventually(service.is_ready, SECONDS, "the server is found again")
         assert "Paris" in text_of(chat(service, question))

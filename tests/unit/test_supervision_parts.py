@@ -131,6 +131,21 @@ async def test_a_remote_server_may_go_and_come_back(monkeypatch: pytest.MonkeyPa
     await server.stop()
 
 
+async def test_a_request_that_broke_off_is_reason_to_look_again() -> None:
+    answers = True
+
+    async def ready() -> bool:
+        return answers
+
+    server = RemoteServer("Engine", "http://there", ready)
+    await server.start()
+    answers = False
+    assert (await server.health()).ready, "a look holds for a while"
+    await server.failure("connection reset")
+    assert not (await server.health()).ready
+    await server.stop()
+
+
 async def test_many_questions_are_one_look() -> None:
     asked = 0
 
