@@ -28,7 +28,7 @@ def engine(folder: Path, manifest: dict[str, Any] | None, **pretrained: Any) -> 
 def test_its_limits_are_read() -> None:
     config = check_engine_dir(ENGINE)
     assert (config.max_seq_len, config.max_batch_size, config.tp_size) == (4096, 256, 1)
-    assert (config.version, config.compute_capability) == ("1.2.1", "8.0")
+    assert (config.version, config.record.compute_capability) == ("1.2.1", "8.0")
     assert config.paged_context_fmha
 
 
