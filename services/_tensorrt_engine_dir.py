@@ -32,6 +32,16 @@ KIND = Kind(
     gpus="tensor_parallel_size",
 )
 COMMAND = f"python -m {KIND.builder}"
+ALGORITHMS = {
+    "int4_awq": "W4A16_AWQ",
+    "w4a8_awq": "W4A8_AWQ",
+    "int8_sq": "W8A8_SQ_PER_CHANNEL",
+    "int8_wo": "W8A16",
+    "int4_wo": "W4A16",
+    "nvfp4": "NVFP4",
+}
+"""The schemes whose names in an engine's config are not our own in capitals
+(tensorrt_llm/quantization/quantize_by_modelopt.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +142,11 @@ def check_settings(config: EngineConfig, settings: Settings) -> None:
 
 
 def _check_scheme(config: EngineConfig, settings: Settings) -> None:
-    names = {name.lower() for name in (config.quantization, config.record.scheme) if name}
-    if KIND.asked(settings) is None or names & {name.lower() for name in KIND.schemes(settings)}:
+    if KIND.asked(settings) is None:
+        return
+    asked = KIND.schemes(settings)
+    algorithms = {ALGORITHMS.get(name, name).lower() for name in asked}
+    if config.record.scheme in asked or config.quantization.lower() in algorithms:
         return
     raise StartError(
         f"setting 'quantization': {settings.quantization!r}, but the engine in {config.path} has "

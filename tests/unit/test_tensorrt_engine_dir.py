@@ -41,6 +41,14 @@ def test_the_vocabulary_is_padded_to_a_multiple_of_the_gpus(tmp_path: Path) -> N
         check_settings(config, Settings())
 
 
+@pytest.mark.parametrize("asked", ["awq", "int4_awq", "W4A16_AWQ", "auto", None])
+def test_a_scheme_may_have_our_name_or_its_own(tmp_path: Path, asked: str | None) -> None:
+    config = check_engine_dir(engine(tmp_path, None, quantization={"quant_algo": "W4A16_AWQ"}))
+    check_settings(config, Settings(quantization=asked))
+    with pytest.raises(StartError, match=r"'quantization': 'fp8', but .* has 'W4A16_AWQ'"):
+        check_settings(config, Settings(quantization="fp8"))
+
+
 def test_each_gpu_needs_its_file(tmp_path: Path) -> None:
     engine(tmp_path, None, mapping={"world_size": 2, "tp_size": 2})
     (tmp_path / "rank1.engine").unlink()
