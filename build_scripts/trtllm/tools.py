@@ -137,7 +137,9 @@ class Docker(Tools):
         """Everything has the same path inside as outside. Variables go by name: their values, which
         may be secret, stand in no command line. --init passes on the signal that ends a build."""
         words = ["docker", "run", "--rm", "--init", "--gpus", "all", *LIMITS]
-        words += ["--user", f"{os.getuid()}:{os.getgid()}", "--env", f"HOME={write[-1]}"]
+        words += ["--user", f"{os.getuid()}:{os.getgid()}"]
+        # The user has neither in the image, where PyTorch asks for both.
+        words += ["--env", f"HOME={write[-1]}", "--env", "USER=builder"]
         for name in ("CUDA_VISIBLE_DEVICES", *environment):
             words += ["--env", name]
         for folder in read:
