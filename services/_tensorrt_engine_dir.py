@@ -10,19 +10,43 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.gpu import visible_gpus
 from common.model import Model, text_config
 from common.settings import Settings
+from services._compiled import (
+    Kind,
+    Record,
+    check_capability,
+    check_release,
+    directory_of,
+    read_record,
+)
 
-MANIFEST = "build.json"
+KIND = Kind(
+    name="tensorrt_llm",
+    title="TensorRT engine",
+    engine="triton",
+    builder="build_scripts.trtllm",
+    tool="tensorrt_llm",
+    release="1.2.1",
+    parts=3,
+    gpus="tensor_parallel_size",
+)
+COMMAND = f"python -m {KIND.builder}"
+ALGORITHMS = {
+    "int4_awq": "W4A16_AWQ",
+    "w4a8_awq": "W4A8_AWQ",
+    "int8_sq": "W8A8_SQ_PER_CHANNEL",
+    "int8_wo": "W8A16",
+    "int4_wo": "W4A16",
+    "nvfp4": "NVFP4",
+}
+"""The schemes whose names in an engine's config are not our own in capitals
+(tensorrt_llm/quantization/quantize_by_modelopt.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What the engine was compiled for. Lengths are in tokens.
-
-    `compute_capability` (such as "8.0") and `gpu` are None where there is no build.json.
-    """
+    """What the engine was compiled for. Lengths are in tokens."""
 
     path: Path
     version: str
@@ -37,8 +61,7 @@ class EngineConfig:
     max_batch_size: int
     paged_context_fmha: bool
     """Needed for chunked prefill and for reuse of the KV cache."""
-    compute_capability: str | None
-    gpu: str | None
+    record: Record
 
     @property
     def vocab_size_padded(self) -> int:
@@ -46,25 +69,26 @@ class EngineConfig:
         return -(-self.vocab_size // self.world_size) * self.world_size
 
 
-def open_engine(engine_dir: str) -> EngineConfig:
-    """What the setting of that name holds. Raises StartError."""
-    return check_engine_dir(Path(engine_dir).expanduser().absolute())
+def open_engine(settings: Settings) -> EngineConfig:
+    """What `engine_dir` means: see services/_compiled.py. Raises StartError."""
+    return check_engine_dir(directory_of(settings, KIND), KIND.command(settings))
 
 
-def check_engine_dir(path: Path) -> EngineConfig:
-    """Raises StartError unless `path` holds a complete compiled engine."""
+def check_engine_dir(path: Path, command: str = COMMAND) -> EngineConfig:
+    """Raises StartError unless `path` holds a complete compiled engine; `command` makes one."""
     if not path.is_dir():
-        raise _missing(f"there is no directory {path}", path)
+        raise _missing(f"there is no directory {path}", command)
     if not (path / "config.json").is_file():
-        raise _missing(f"{path} has no config.json", path)
+        raise _missing(f"{path} has no config.json", command)
     values = read_json(path / "config.json")
     try:
         config = _engine_config(path, values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _missing(f"{path / 'config.json'} is not that of an engine ({error})", path) from None
+        reason = f"{path / 'config.json'} is not that of an engine ({error})"
+        raise _missing(reason, command) from None
     for rank in range(config.world_size):
         if not (path / f"rank{rank}.engine").is_file():
-            raise _missing(f"{path} has no rank{rank}.engine", path)
+            raise _missing(f"{path} has no rank{rank}.engine", command)
     return config
 
 
@@ -72,7 +96,6 @@ def _engine_config(path: Path, values: dict[str, Any]) -> EngineConfig:
     """Raises KeyError, TypeError, ValueError or AttributeError for another kind of config."""
     pretrained, build = values["pretrained_config"], values["build_config"]
     mapping = pretrained.get("mapping") or {}
-    manifest = read_json(path / MANIFEST) if (path / MANIFEST).exists() else {}
     return EngineConfig(
         path=path,
         version=str(values.get("version") or "unknown"),
@@ -84,42 +107,27 @@ def _engine_config(path: Path, values: dict[str, Any]) -> EngineConfig:
         max_seq_len=int(build["max_seq_len"]),
         max_batch_size=int(build["max_batch_size"]),
         paged_context_fmha=bool((build.get("plugin_config") or {}).get("use_paged_context_fmha")),
-        compute_capability=_text(manifest.get("compute_capability")),
-        gpu=_text(manifest.get("gpu")),
+        record=read_record(path),
     )
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _missing(what: str, path: Path) -> StartError:
-    return StartError(
-        f"setting 'engine_dir': {what}; compile an engine with: trtllm-build --checkpoint_dir "
-        f"CHECKPOINT --output_dir {path} --max_seq_len TOKENS --max_batch_size SEQUENCES"
-    )
+def _missing(what: str, command: str) -> StartError:
+    return StartError(f"setting 'engine_dir': {what}; compile an engine with: {command}")
 
 
 def check_gpu(config: EngineConfig) -> None:
-    """Raises StartError, naming both architectures, when the engine is for another GPU.
+    """Raises StartError, naming both, when the engine is for another GPU or of another release.
 
     An engine without build.json is left to TensorRT's own check, while it loads.
     """
-    built = config.compute_capability
-    if built is None:
-        return
-    made_for = f"compute capability {built}" + (f" ({config.gpu})" if config.gpu else "")
-    for found, gpu in visible_gpus(made_for):
-        if found != built:
-            raise StartError(
-                f"setting 'engine_dir': the engine in {config.path} was compiled for {made_for} "
-                f"and this GPU has compute capability {found} ({gpu}); compile it on this machine"
-            )
+    check_release(KIND, config.path, config.record)
+    check_capability(f"the engine in {config.path}", config.record)
 
 
 def check_settings(config: EngineConfig, settings: Settings) -> None:
     """Raises StartError for a setting that the engine was not compiled for."""
     where = f"the engine in {config.path} was compiled for"
+    _check_scheme(config, settings)
     if settings.tensor_parallel_size != config.tp_size:
         raise StartError(
             f"setting 'tensor_parallel_size': {settings.tensor_parallel_size}, but {where} "
@@ -131,6 +139,19 @@ def check_settings(config: EngineConfig, settings: Settings) -> None:
             f"setting 'max_concurrency': {settings.max_concurrency}, but {where} "
             f"{config.max_batch_size} sequences at once; allowed is at most that"
         )
+
+
+def _check_scheme(config: EngineConfig, settings: Settings) -> None:
+    if KIND.asked(settings) is None:
+        return
+    asked = KIND.schemes(settings)
+    algorithms = {ALGORITHMS.get(name, name).lower() for name in asked}
+    if config.record.scheme in asked or config.quantization.lower() in algorithms:
+        return
+    raise StartError(
+        f"setting 'quantization': {settings.quantization!r}, but the engine in {config.path} has "
+        f"{config.record.scheme or config.quantization!r}; allowed is that, or 'auto'"
+    )
 
 
 def check_model(config: EngineConfig, model: Model) -> None:

@@ -123,7 +123,7 @@ class MLCEngine(Engine):
         return {
             "model": str(build.path),
             "model_lib": str(build.library),
-            "device": given.get("device", "auto"),
+            "device": given.get("device", build.record.device or "auto"),
             "mode": given.get("mode", "server"),
         }
 

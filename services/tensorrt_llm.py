@@ -63,7 +63,7 @@ WARM_UP = Sampling(
     seed=0,
 )
 """Takes the paths that allocate something when they are first used."""
-COMPILED_IN = ("dtype", "kv_cache_dtype", "quantization")
+COMPILED_IN = ("dtype", "kv_cache_dtype")
 STOP_TIMEOUT = 5.0
 """Seconds for its processes to end by themselves; then they are killed."""
 
@@ -112,7 +112,7 @@ class TensorRTLLMEngine(Engine):
                     f"setting {name!r}: it was fixed when the engine in 'engine_dir' was compiled; "
                     "allowed is 'auto'"
                 )
-        compiled = open_engine(settings.engine_dir)
+        compiled = open_engine(settings)
         check_settings(compiled, settings)
         check_gpu(compiled)
 
@@ -134,12 +134,12 @@ class TensorRTLLMEngine(Engine):
     def quantization(self) -> str:
         if self.settings.engine_dir is None:
             return self.model.quantization
-        return open_engine(self.settings.engine_dir).quantization
+        return open_engine(self.settings).quantization
 
     async def start(self, report: Callable[[Phase], None]) -> None:
         report("load")
         if self.settings.engine_dir is not None:
-            self._compiled = compiled = open_engine(self.settings.engine_dir)
+            self._compiled = compiled = open_engine(self.settings)
             check_model(compiled, self.model)
             self._dialect = replace(self._dialect, vocab_size=compiled.vocab_size_padded)
         self._children = children = Children()

@@ -41,7 +41,7 @@ ENDS_ALL = "a schema that cannot be compiled ends every running request of Tenso
 
 
 class TritonEngine(Engine):
-    """A tritonserver that is started here with `engine_dir`, or runs at `engine_url`."""
+    """A tritonserver that is started here with a compiled engine, or runs at `engine_url`."""
 
     name = "triton"
     title = "Triton"
@@ -63,7 +63,6 @@ class TritonEngine(Engine):
     unsupported_settings = {
         "dtype": COMPILED,
         "kv_cache_dtype": COMPILED,
-        "quantization": COMPILED,
         "trust_remote_code": "no code of the model is run",
         "kv_cache_gib": "its size is given in tokens: engine_args max_tokens_in_paged_kv_cache",
     }
@@ -109,9 +108,9 @@ class TritonEngine(Engine):
 
     @cached_property
     def quantization(self) -> str:
-        if self.settings.engine_dir is None:
+        if self.settings.engine_url is not None:
             return self.model.quantization
-        return open_engine(self.settings.engine_dir).quantization
+        return open_engine(self.settings).quantization
 
     async def start(self, report: Callable[[Phase], None]) -> None:
         report("load")

@@ -35,6 +35,7 @@ def build(
     found = by_tag(place.tag)
     if found is not None and not again:
         print(f"{place.tag} is there already: {found.path}", flush=True)
+        _tell_use(found.manifest)
         return found
     store = store_directory()
     check_space(store, int(recipe.needed_bytes(source) * MARGIN))
@@ -63,7 +64,14 @@ def build(
         )
         path = publish(store, place, shop.output, manifest)
     print(f"built {place.tag} in {time.monotonic() - began:.0f} s: {path}", flush=True)
+    _tell_use(manifest)
     return Artifact(place.tag, path, manifest)
+
+
+def _tell_use(manifest: Manifest) -> None:
+    """How it is served, where the builder says it."""
+    for line in manifest.results.get("serve", ()):
+        print(f"serve it with: {line}", flush=True)
 
 
 def show(recipe: Recipe, source: Source) -> None:

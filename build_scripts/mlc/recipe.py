@@ -1,6 +1,8 @@
-"""MLC-LLM's three commands: the weights, the configuration and the library."""
+"""MLC-LLM's commands: the weights, the configuration and the library."""
 
 import argparse
+import hashlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -9,36 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from build_scripts.builder import BuildError, Recipe, Source, Step
+from build_scripts.compiled.stage import command as stage
+from build_scripts.compiled.stage import conversations
+from build_scripts.compiled.use import results
+from build_scripts.mlc.checks import check, template_of
+from build_scripts.mlc.tables import AWQ, SCHEMES
+from build_scripts.quantize.blocks import default_text
+from common.files import read_json
 
 MODULE = "build_scripts.mlc"
 INSTALL = "pip install --pre --find-links https://mlc.ai/wheels '.[mlc]'"
-# mlc-ai/mlc-llm, python/mlc_llm/quantization/quantization.py
-SCHEMES = (
-    *("q0f16", "q0bf16", "q0f32", "q3f16_0", "q3f16_1", "q4f16_0", "q4f16_1", "q4f16_2"),
-    *("q4bf16_0", "q4bf16_1", "q4f32_1", "q4f16_autoawq", "q4f16_ft"),
-    *("e5m2_e5m2_f16", "e4m3_e4m3_f16", "e4m3_e4m3_f16_max_calibrate"),
-    *("fp8_e4m3fn_bf16_block_scale", "fp8_e4m3fn_bf16_block_scale_static_activation"),
+DEVICES = ("cuda", "rocm", "metal", "vulkan", "cpu")
+CONFIG, WEIGHTS, LIBRARY = "mlc-chat-config.json", "tensor-cache.json", "lib.so"
+SIZES = (
+    *("context_window_size", "prefill_chunk_size", "max_batch_size"),
+    "tensor_parallel_shards",
 )
-DEVICES = ("cuda", "rocm", "metal", "vulkan")
-# Names from mlc-ai/mlc-llm, python/mlc_llm/interface/gen_config.py, CONV_TEMPLATES; the pairing is
-# ours. Services send token ids, and no template is used.
-TEMPLATES = {
-    "llama": "llama-3",
-    "mistral": "mistral_default",
-    "mixtral": "mistral_default",
-    "qwen2": "qwen2",
-    "qwen2_moe": "qwen2",
-    "qwen3": "qwen2",
-    "qwen3_moe": "qwen2",
-    "gemma": "gemma_instruction",
-    "gemma2": "gemma_instruction",
-    "phi3": "phi-3",
-    "gpt2": "gpt2",
-}
-AWQ = "q4f16_autoawq"
-# mlc-ai/mlc-llm, python/mlc_llm/model/model.py: the families with a loader of AWQ checkpoints
-AWQ_FAMILIES = ("llama", "mistral")
-NEEDED = ("mlc-chat-config.json", "tensor-cache.json", "lib.so")
+ARCHITECTURES = "MLC_MULTI_ARCH"
+"""MLC-LLM's variable: compute capabilities that the library is for, such as 80,90a."""
+NO_GRAPH = "O1"
+"""The last preset without CUDA graphs, in which nothing can be measured."""
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
 
 class Mlc(Recipe):
@@ -47,7 +40,13 @@ class Mlc(Recipe):
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self.for_one_gpu = options.device == "cuda"
+        self._calibration = SCHEMES[options.quantization].calibration
+        self.for_one_gpu = options.device == "cuda" and not os.environ.get(ARCHITECTURES)
+        if options.calibration is not None and self._calibration is None:
+            raise BuildError(
+                f"--calibration has no effect with --quantization {options.quantization}; leave it "
+                "out"
+            )
 
     @property
     def scheme(self) -> str:
@@ -55,8 +54,14 @@ class Mlc(Recipe):
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        names = ("device", "conv_template", "opt", *SIZES)
-        return {name: getattr(self._options, name) for name in names}
+        options = self._options
+        found = {name: getattr(options, name) for name in ("device", "conv_template", *SIZES)}
+        found |= {"opt": options.opt, "architectures": os.environ.get(ARCHITECTURES)}
+        if self._calibration is not None:
+            found["calibration_samples"] = options.calibration_samples
+            named = options.calibration
+            found["calibration"] = named and hashlib.sha256(named.read_bytes()).hexdigest()
+        return found
 
     def tools(self) -> Mapping[str, str]:
         if find_spec("mlc_llm") is None:
@@ -65,65 +70,85 @@ class Mlc(Recipe):
         return {"mlc_llm": metadata.version(names[0]) if names else "unknown"}
 
     def check(self, source: Source) -> None:
-        for name in SIZES:
-            value = getattr(self._options, name)
-            if value is not None and value < 1:
-                flag = name.replace("_", "-")
-                raise BuildError(f"--{flag}: {value}; allowed is a whole number from 1")
-        self._template(source)
-        family = str(source.config.get("model_type"))
-        method = (source.config.get("quantization_config") or {}).get("quant_method")
-        if self.scheme == AWQ and (method != "awq" or family not in AWQ_FAMILIES):
-            raise BuildError(
-                f"--quantization {AWQ} needs an AWQ checkpoint of {' or '.join(AWQ_FAMILIES)}, and "
-                f"this is {family} ({method or 'not quantized'}); q4f16_1 takes plain weights"
-            )
-        if self.scheme != AWQ and method is not None:
-            raise BuildError(
-                f"--quantization {self.scheme} needs plain weights, and these are {method}; "
-                "name the model that they were made from"
-            )
+        check(self._options, source)
+        if self._calibration is not None:
+            conversations(source.path, self._text(source), self._options.calibration_samples)
+
+    def _text(self, source: Source) -> Path:
+        named: Path | None = self._options.calibration
+        return named or default_text(source.path)
 
     def needed_bytes(self, source: Source) -> int:
         """Float32 weights are at most twice the source's; the library is below 1 GB."""
         return 2 * source.weight_bytes + 10**9
 
     def steps(self, source: Source, output: Path, scratch: Path) -> Sequence[Step]:
-        tool, model = [sys.executable, "-m", "mlc_llm"], str(source.path)
-        scheme = ["--quantization", self.scheme]
-        config = [*tool, "gen_config", model, *scheme, "--conv-template", self._template(source)]
+        model, library = scratch / "model", output / LIBRARY
+        found = [Step("lay out the model", self._stage(source, scratch))]
+        first = self._calibration or self.scheme
+        found.append(self._weights(source, model, first, output))
+        if self._calibration is not None:
+            measuring = scratch / LIBRARY
+            found += [
+                self._configuration(source, model, first, output),
+                self._library(output, measuring, NO_GRAPH),
+                self._measurement(output, measuring, scratch),
+            ]
+        found.append(self._configuration(source, model, self.scheme, output))
+        found.append(self._library(output, library, self._options.opt))
+        return found
+
+    def _stage(self, source: Source, scratch: Path) -> list[str]:
+        words = stage(source.path, scratch / "model")
+        if self._calibration is None:
+            return words
+        words += ["--calibration", str(self._text(source).absolute())]
+        words += ["--samples", str(self._options.calibration_samples)]
+        return [*words, "--conversations", str(scratch / "conversations.json")]
+
+    def _weights(self, source: Source, model: Path, scheme: str, output: Path) -> Step:
+        words = _tool("convert_weight", str(model), "--quantization", scheme)
+        words += ["--device", self._options.device]
+        if SCHEMES[self.scheme].kind == AWQ:
+            # Of this format alone a directory is not taken.
+            index = source.path / "model.safetensors.index.json"
+            file = index.name if index.is_file() else "model.safetensors"
+            words += ["--source-format", "awq", "--source", str(model / file)]
+        return Step("convert the weights", [*words, "--output", str(output)], OFFLINE)
+
+    def _configuration(self, source: Source, model: Path, scheme: str, output: Path) -> Step:
+        words = _tool("gen_config", str(model), "--quantization", scheme)
+        words += ["--conv-template", template_of(self._options, source)]
         for name in SIZES:
             value = getattr(self._options, name)
             if value is not None:
-                config += [f"--{name.replace('_', '-')}", str(value)]
-        device = ["--device", self._options.device]
-        weights = [*tool, "convert_weight", model, *scheme, *device, "--output", str(output)]
-        library = [*tool, "compile", str(output / NEEDED[0]), *device, "--opt", self._options.opt]
-        return [
-            Step("convert the weights", weights),
-            Step("write the configuration", [*config, "--output", str(output)]),
-            Step("compile the library", [*library, "--output", str(output / NEEDED[2])]),
-        ]
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return Step("write the configuration", [*words, "--output", str(output)], OFFLINE)
+
+    def _library(self, output: Path, library: Path, opt: str) -> Step:
+        words = _tool("compile", str(output / CONFIG), "--device", self._options.device)
+        return Step("compile the library", [*words, "--opt", opt, "--output", str(library)])
+
+    def _measurement(self, output: Path, library: Path, scratch: Path) -> Step:
+        words = _tool("calibrate", str(output), "--model-lib", str(library))
+        words += ["--device", self._options.device]
+        words += ["--dataset", str(scratch / "conversations.json")]
+        words += ["--num-calibration-samples", str(self._options.calibration_samples)]
+        return Step("measure the activations", [*words, "--output", str(output)], OFFLINE)
 
     def finish(self, source: Source, output: Path) -> Mapping[str, Any]:
-        for name in NEEDED:
+        for name in (CONFIG, WEIGHTS, LIBRARY):
             if not (output / name).is_file():
                 raise BuildError(f"MLC-LLM wrote no {name}")
-        return {}
-
-    def _template(self, source: Source) -> str:
-        named = self._options.conv_template
-        family = str(source.config.get("model_type"))
-        if named is None and family not in TEMPLATES:
-            raise BuildError(
-                f"no conversation template is known for {family}; known are "
-                f"{', '.join(TEMPLATES)}, and --conv-template names another (LM for a family "
-                "that MLC-LLM has and that none fits)"
-            )
-        return str(named or TEMPLATES[family])
+        tokens = int(read_json(output / CONFIG).get("context_window_size", 0))
+        settings = {
+            "quantization": self.scheme,
+            "max_model_len": tokens if tokens > 0 else None,
+            "max_concurrency": self._options.max_batch_size,
+            "tensor_parallel_size": self._options.tensor_parallel_shards,
+        }
+        return results(self._options, {"mlc": {}}, settings)
 
 
-SIZES = (
-    *("context_window_size", "prefill_chunk_size", "max_batch_size"),
-    "tensor_parallel_shards",
-)
+def _tool(*words: str) -> list[str]:
+    return [sys.executable, "-m", "mlc_llm", *words]

@@ -79,6 +79,10 @@ class Texts:
         """Of whole texts and of whole conversations, answers included."""
         return self._encode([(self._whole(s), s.text is not None) for s in samples])
 
+    def texts(self, samples: Sequence[Sample]) -> list[str]:
+        """Whole ones, without what the tokenizer would add."""
+        return [self._whole(sample) for sample in samples]
+
     def prompts(self, samples: Sequence[Sample]) -> list[list[int]]:
         """Up to where the answer starts."""
         return self._encode([(self._render(s, s.messages, ANSWER_STARTS), False) for s in samples])

@@ -1,91 +1,166 @@
 """Where TensorRT-LLM's tools are: installed here, or in NVIDIA's image."""
 
 import os
+import re
 import shutil
-import sys
+import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from build_scripts.builder import BuildError
-from build_scripts.trtllm.schemes import VERSION
+from build_scripts.builder import BuildError, Step
+from build_scripts.trtllm.tables import VERSION
 
 BUILD = "trtllm-build"
 IMAGE = f"nvcr.io/nvidia/tensorrt-llm/release:{VERSION}"
 IN_IMAGE = Path("/app/tensorrt_llm/examples")
+QUANTIZE = "quantization/quantize.py"
 LIMITS = ("--ipc=host", "--ulimit", "memlock=-1", "--ulimit", "stack=67108864")
 """As NVIDIA's documentation runs the image: several processes share memory."""
+BOTH_WAYS = (
+    f"run this where TensorRT-LLM {VERSION} is installed, with --examples DIR of its source, or "
+    f"with --docker, which runs it in {IMAGE}"
+)
+ASK = "from importlib.metadata import version; print(version('tensorrt_llm'))"
+ASK_TIMEOUT = 60.0
+TOKEN = "HF_TOKEN"
 
 
-class Local:
+class Tools(ABC):
+    """`python` runs the scripts in `examples`."""
+
+    examples: Path
+    python: Sequence[str]
+
+    @abstractmethod
+    def versions(self) -> Mapping[str, str]:
+        """Raises BuildError where they are missing or of another release."""
+
+    @abstractmethod
+    def step(
+        self,
+        title: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        read: Sequence[Path],
+        write: Sequence[Path],
+    ) -> Step:
+        """`argv` with directories that it reads, and others that it may write to."""
+
+
+class Local(Tools):
     """On PATH, with the examples of the source beside it."""
 
     def __init__(self, examples: Path | None) -> None:
-        self.examples = examples or Path("examples")
-        self._given = examples is not None
-        self.python = sys.executable
+        inside = IN_IMAGE if IN_IMAGE.is_dir() else None
+        self._found = examples or inside
+        self.examples = (self._found or Path("EXAMPLES")).expanduser()
+        build = shutil.which(BUILD)
+        self.python = ["python3"] if build is None else python_of(Path(build))
 
     def versions(self) -> Mapping[str, str]:
         if shutil.which(BUILD) is None:
+            raise BuildError(f"{BUILD} is not on PATH; {BOTH_WAYS}")
+        if self._found is None:
+            raise BuildError(f"--examples is not given; {BOTH_WAYS}")
+        script = self.examples / QUANTIZE
+        if not script.is_file():
             raise BuildError(
-                f"{BUILD} is not on PATH; run this where TensorRT-LLM {VERSION} is installed, or "
-                f"with --docker, which runs it in {IMAGE}"
+                f"there is no {script}; needed is the folder 'examples' of the source of "
+                f"TensorRT-LLM {VERSION}"
             )
-        script = self.examples / "quantization" / "quantize.py"
-        if not self._given or not script.is_file():
-            where = f"there is no {script}" if self._given else "--examples is not given"
-            raise BuildError(
-                f"{where}; needed is the folder 'examples' of TensorRT-LLM {VERSION}'s source"
-            )
+        check_version(self._version())
+        # Beside the examples of a checkout: scripts and package of one release.
+        beside = self.examples.parent / "tensorrt_llm" / "version.py"
+        text = beside.read_text("utf-8") if beside.is_file() else ""
+        if told := re.search(r'__version__ = "(.+)"', text):
+            check_version(told[1], f"the examples in {self.examples} are of TensorRT-LLM")
+        return {"tensorrt_llm": VERSION}
+
+    def _version(self) -> str:
+        """Of the package that trtllm-build runs, which may be of another Python."""
         try:
-            found = version("tensorrt_llm")
-        except PackageNotFoundError:
-            found = "of unknown version"
-        check_version(found)
-        return {"tensorrt_llm": found}
+            asked = subprocess.run(
+                [*self.python, "-c", ASK], capture_output=True, text=True, timeout=ASK_TIMEOUT
+            )
+        except (OSError, subprocess.SubprocessError):
+            return "of unknown version"
+        lines = asked.stdout.split()
+        return lines[-1] if asked.returncode == 0 and lines else "of unknown version"
 
-    def wrap(self, argv: Sequence[str], model: Path, folders: Sequence[Path]) -> list[str]:
-        return list(argv)
+    def step(
+        self,
+        title: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        read: Sequence[Path],
+        write: Sequence[Path],
+    ) -> Step:
+        return Step(title, list(argv), environment)
 
 
-class Docker:
+def python_of(program: Path) -> list[str]:
+    """The interpreter of a console script."""
+    with program.open("rb") as file:
+        first = file.readline(1000).decode("utf-8", "replace").strip()
+    words = first.removeprefix("#!").split()
+    if first.startswith("#!") and "python" in words[-1]:
+        return words
+    beside = program.with_name("python3")
+    return [str(beside)] if beside.exists() else ["python3"]
+
+
+class Docker(Tools):
     """In a container that is removed when its command ends."""
 
     examples = IN_IMAGE
-    python = "python3"
+    python = ("python3",)
 
     def __init__(self, image: str) -> None:
         self._image = image
 
     def versions(self) -> Mapping[str, str]:
         if shutil.which("docker") is None:
-            raise BuildError(
-                f"docker is not on PATH; install it, or run this where TensorRT-LLM {VERSION} is "
-                "installed, without --docker"
-            )
-        check_version(self._image.rpartition(":")[2])
-        return {"tensorrt_llm": VERSION, "image": self._image}
+            raise BuildError(f"docker is not on PATH; {BOTH_WAYS}")
+        _, _, tag = self._image.partition("@")[0].rpartition("/")[2].partition(":")
+        check_version(tag or "of unknown version", f"--docker {self._image}: TensorRT-LLM is")
+        return {"tensorrt_llm": VERSION}
 
-    def wrap(self, argv: Sequence[str], model: Path, folders: Sequence[Path]) -> list[str]:
-        """Everything has the same path inside as outside."""
-        shown = mounted(model)
-        command = ["docker", "run", "--rm", "--init", "--gpus", "all", *LIMITS]
-        command += ["--user", f"{os.getuid()}:{os.getgid()}", "-e", f"HOME={folders[-1]}"]
-        command += ["-v", f"{shown}:{shown}:ro"]
-        for folder in folders:
-            command += ["-v", f"{folder}:{folder}"]
-        return [*command, "-w", str(folders[-1]), self._image, *argv]
+    def step(
+        self,
+        title: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        read: Sequence[Path],
+        write: Sequence[Path],
+    ) -> Step:
+        """Everything has the same path inside as outside. Variables go by name: their values, which
+        may be secret, stand in no command line. --init passes on the signal that ends a build."""
+        words = ["docker", "run", "--rm", "--init", "--gpus", "all", *LIMITS]
+        words += ["--user", f"{os.getuid()}:{os.getgid()}"]
+        # The user has neither in the image, where PyTorch asks for both.
+        words += ["--env", f"HOME={write[-1]}", "--env", "USER=builder"]
+        for name in ("CUDA_VISIBLE_DEVICES", *environment):
+            words += ["--env", name]
+        for folder in read:
+            words += ["--mount", f"type=bind,source={folder},target={folder},readonly"]
+        for folder in write:
+            words += ["--mount", f"type=bind,source={folder},target={folder}"]
+        words += ["--workdir", str(write[-1]), self._image]
+        return Step(title, [*words, *argv], environment)
 
 
-def mounted(model: Path) -> Path:
-    """A snapshot of the hub's cache is links to files two folders above."""
-    return model.parent.parent if model.parent.name == "snapshots" else model
+def folders_of(model: Path) -> list[Path]:
+    """Where a model's files really are: a snapshot in the hub's cache is links to files beside."""
+    files = [file.resolve() for file in model.iterdir() if file.is_file()]
+    found = sorted({file.parent for file in files})
+    return [folder for folder in found if not any(p in found for p in folder.parents)]
 
 
-def check_version(found: str) -> None:
+def check_version(found: str, what: str = "TensorRT-LLM is") -> None:
     """Raises BuildError for a release that compiles no engines, or others."""
     if found != VERSION:
         raise BuildError(
-            f"TensorRT-LLM is {found} here; needed is {VERSION}: engines of another release are "
-            "not loaded by it, and later ones compile none"
+            f"{what} {found} here; needed is {VERSION}: engines of another release are not loaded "
+            "by it, and later ones compile none"
         )

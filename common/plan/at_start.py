@@ -81,7 +81,7 @@ def _plan(engine: type[Engine], settings: Settings, facts: ModelFacts) -> Plan:
     if plan.build is not None:
         raise Refused(
             f"{facts.name} as {plan.scheme} has to be compiled for {found.title} first "
-            f"({plan.reason}): {plan.build}; then set engine_dir"
+            f"({plan.reason}): {plan.build}; then set engine_dir=auto"
         )
     return plan
 

@@ -1,7 +1,7 @@
 """A directory made by MLC-LLM's build commands: what it can do, and whether it runs here.
 
-Made by three commands (BUILD): weights, mlc-chat-config.json, the tokenizer and the library
-lib.so. Our own builder adds build.json, which names the GPU that the library was compiled for.
+It holds weights, mlc-chat-config.json, the tokenizer and the library lib.so. Our own builder adds
+build.json, which names the GPU that the library was compiled for.
 """
 
 from collections.abc import Mapping
@@ -11,31 +11,38 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.gpu import visible_gpus
 from common.model import Model, local_directory, open_model, text_config
 from common.settings import Settings
+from services._compiled import (
+    Kind,
+    Record,
+    check_capability,
+    check_release,
+    directory_of,
+    read_record,
+)
 
 CONFIG = "mlc-chat-config.json"
 LIBRARY = "lib.so"
 WEIGHTS = "tensor-cache.json"
-MANIFEST = "build.json"
 TOKENIZER = "tokenizer.json"
 NO_LIMIT = -1
 """Of context_window_size, for a model with a sliding window or without attention."""
-# The conversation template is asked for and not used: prompts arrive as token ids.
-BUILD = (
-    "mlc_llm convert_weight {model} --quantization q4f16_1 -o {path} && "
-    "mlc_llm gen_config {model} --quantization q4f16_1 --conv-template LM -o {path} && "
-    "mlc_llm compile {path}/mlc-chat-config.json --device cuda -o {path}/lib.so"
+KIND = Kind(
+    name="mlc",
+    title="model compiled for MLC-LLM",
+    engine="mlc",
+    builder="build_scripts.mlc",
+    tool="mlc_llm",
+    release="0.20.0.dev0",
+    parts=2,
+    gpus="tensor_parallel_shards",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What was compiled. Lengths are in tokens.
-
-    `compute_capability` (such as "8.0") and `gpu` are None where there is no build.json.
-    """
+    """What was compiled. Lengths are in tokens."""
 
     path: Path
     library: Path
@@ -44,34 +51,31 @@ class Build:
     context_window_size: int
     tensor_parallel_shards: int
     max_batch_size: int | None
-    compute_capability: str | None
-    gpu: str | None
+    record: Record
 
 
 def open_build(settings: Settings) -> Build:
     """Raises StartError, naming what was looked for and how to make it."""
-    if settings.engine_dir is None:
-        raise _missing("needed: MLC-LLM runs a model that was compiled before", settings, None)
-    path = Path(settings.engine_dir).expanduser().resolve()
+    path = directory_of(settings, KIND).resolve()
     if not path.is_dir():
-        raise _missing(f"there is no directory {path}", settings, path)
+        raise _missing(f"there is no directory {path}", settings)
     for name, what in ((CONFIG, "the configuration"), (WEIGHTS, "the weights")):
         if not (path / name).is_file():
-            raise _missing(f"{path} has no {name}, {what}", settings, path)
+            raise _missing(f"{path} has no {name}, {what}", settings)
     values = read_json(path / CONFIG)
     library = _library(settings, path)
     try:
         return _build(path, library, values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{path / CONFIG} is not one of MLC-LLM's ({error!r})"
-        raise _missing(reason, settings, path) from None
+        raise _missing(reason, settings) from None
 
 
 def _library(settings: Settings, path: Path) -> Path:
     named = settings.engine_args.get("model_lib")
     if named is None:
         if not (path / LIBRARY).is_file():
-            raise _missing(f"{path} has no {LIBRARY}, the compiled library", settings, path)
+            raise _missing(f"{path} has no {LIBRARY}, the compiled library", settings)
         return path / LIBRARY
     library = Path(str(named)).expanduser().resolve()
     if not library.is_file():
@@ -84,7 +88,6 @@ def _library(settings: Settings, path: Path) -> Path:
 
 def _build(path: Path, library: Path, values: Mapping[str, Any]) -> Build:
     """Raises KeyError, TypeError, ValueError or AttributeError for another kind of file."""
-    manifest = read_json(path / MANIFEST) if (path / MANIFEST).exists() else {}
     batch = values["model_config"].get("max_batch_size")
     return Build(
         path=path,
@@ -94,17 +97,12 @@ def _build(path: Path, library: Path, values: Mapping[str, Any]) -> Build:
         context_window_size=int(values["context_window_size"]),
         tensor_parallel_shards=int(values["tensor_parallel_shards"]),
         max_batch_size=None if batch is None else int(batch),
-        compute_capability=_text(manifest.get("compute_capability")),
-        gpu=_text(manifest.get("gpu")),
+        record=read_record(path),
     )
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _missing(what: str, settings: Settings, path: Path | None) -> StartError:
-    command = BUILD.format(model=settings.model or "MODEL", path=path or "DIRECTORY")
+def _missing(what: str, settings: Settings) -> StartError:
+    command = KIND.command(settings)
     return StartError(f"setting 'engine_dir': {what}; compile the model with: {command}")
 
 
@@ -119,10 +117,10 @@ def check_build(build: Build, settings: Settings) -> None:
 
 def _check_settings(build: Build, settings: Settings) -> None:
     where = f"the model in {build.path} was compiled"
-    if settings.quantization not in (None, build.quantization):
+    if KIND.asked(settings) is not None and build.quantization not in KIND.schemes(settings):
         raise StartError(
             f"setting 'quantization': {settings.quantization!r}, but {where} with "
-            f"{build.quantization!r}; allowed is that, or none"
+            f"{build.quantization!r}; allowed is that, or 'auto'"
         )
     if settings.tensor_parallel_size != build.tensor_parallel_shards:
         raise StartError(
@@ -133,17 +131,10 @@ def _check_settings(build: Build, settings: Settings) -> None:
 
 def _check_gpu(build: Build, settings: Settings) -> None:
     """A library without build.json is left to MLC-LLM's own check, while it loads."""
-    built = build.compute_capability
+    check_release(KIND, build.path, build.record)
     device = str(settings.engine_args.get("device", "auto"))
-    if built is None or not device.startswith(("auto", "cuda")):
-        return
-    made_for = f"compute capability {built}" + (f" ({build.gpu})" if build.gpu else "")
-    for found, gpu in visible_gpus(made_for):
-        if found != built:
-            raise StartError(
-                f"setting 'engine_dir': {build.library} was compiled for {made_for} and this GPU "
-                f"has compute capability {found} ({gpu}); compile it on this machine"
-            )
+    if device.startswith(("auto", "cuda")):
+        check_capability(str(build.library), build.record)
 
 
 def check_model(build: Build, model: Model) -> None:

@@ -28,6 +28,7 @@ ALLOWED_ARGS = (BINARY, *TUNING)
 OURS_ONLY = (
     "engine_dir",
     "engine_args",
+    "quantization",
     "tensor_parallel_size",
     "gpu_memory_utilization",
     "prefix_caching",
@@ -60,13 +61,7 @@ def check_remote(settings: Settings, url: str) -> None:
 def check_local(settings: Settings) -> EngineConfig:
     """What there has to be before tritonserver can start. Raises StartError."""
     check_engine_args(settings.engine_args, ALLOWED_ARGS, "Triton")
-    if settings.engine_dir is None:
-        raise StartError(
-            "setting 'engine_dir': needed, the directory with an engine that was compiled with: "
-            "trtllm-build --checkpoint_dir CHECKPOINT --output_dir DIRECTORY; or set 'engine_url' "
-            "to the address of a running tritonserver"
-        )
-    config = open_engine(settings.engine_dir)
+    config = open_engine(settings)
     check_settings(config, settings)
     find_binary(settings)
     if config.world_size > 1 and shutil.which(MPIRUN) is None:

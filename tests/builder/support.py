@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from common.artifacts import Artifact
 from common.artifacts.manifest import read_manifest
 from tests.serving import REPOSITORY
@@ -66,3 +68,17 @@ class Home:
         files = (file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file())
         names = [str(file) for file in files if file.suffix != ".log"]
         return [name for name in names if name.startswith(("models", "llm-builds"))]
+
+
+def tool_of(builder: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The keeper and the tool, once the tool works at its result."""
+    assert builder.stdout is not None
+    while builder.stdout.readline() != "working\n":
+        assert builder.poll() is None
+    return psutil.Process(builder.pid).children(recursive=True)
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(
+        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
+    )

@@ -7,10 +7,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.builder.support import Home
+from tests.builder.support import Home, gone, tool_of
 from tests.serving import eventually
 
 SECONDS = 20.0
@@ -67,20 +66,6 @@ def test_a_model_that_is_none_is_one_line(home: Home, model: str) -> None:
 
 def test_a_build_for_one_gpu_without_a_gpu_is_one_line(home: Home) -> None:
     assert "nvidia-smi finds no GPU here" in home.refusal("--for-gpu")
-
-
-def tool_of(builder: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The keeper and the tool, once the tool works at its result."""
-    assert builder.stdout is not None
-    while builder.stdout.readline() != "working\n":
-        assert builder.poll() is None
-    return psutil.Process(builder.pid).children(recursive=True)
-
-
-def gone(processes: list[psutil.Process]) -> bool:
-    return not any(
-        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
-    )
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_without_a_compiled_model_the_command_is_told_before_anything_starts() -
     service = start_service("mlc", wait=False)
     line = ends_with(service)
     assert "setting 'engine_dir': needed" in line
-    assert "mlc_llm compile" in line
+    assert "compile one with: python -m build_scripts.mlc" in line
     assert "entry_service" not in service.log_text()
 
 

@@ -153,11 +153,18 @@ def test_a_checkpoint_that_the_engine_does_not_load_is_refused(
     assert expected in refusal(backend, model, "l4")
 
 
+def test_a_quantized_checkpoint_is_compiled_as_it_is() -> None:
+    for model, name in (("org/awq", "awq"), ("org/gptq", "gptq")):
+        stored = facts(LLAMA_3_8B, model, **(AWQ if name == "awq" else GPTQ))
+        expected = f"python -m build_scripts.trtllm --model {model} --quantization {name}"
+        assert plan("triton", stored).build == expected
+
+
 def test_awq_is_loaded_of_some_families_only_where_the_engine_says_so() -> None:
     assert plan("mlc", AUTOAWQ).scheme == "q4f16_autoawq"
     qwen = facts(family("qwen2"), "org/qwen", **AWQ)
     message = refusal("mlc", qwen)
-    assert "of llama, mistral models only" in message
+    assert "of llama, olmo models only" in message
     assert "a 'qwen2' model; q4f16_1 of the unquantized model would work" in message
 
 

@@ -140,7 +140,7 @@ def test_a_seed_of_the_engine_needs_the_sampler_that_has_one() -> None:
         ({"dtype": "float16"}, "'dtype': it was fixed"),
         ({"tensor_parallel_size": 2}, "'tensor_parallel_size'"),
         ({"max_concurrency": 500}, "'max_concurrency'"),
-        ({"quantization": "awq"}, "'quantization': it was fixed"),
+        ({"quantization": "awq"}, "'quantization': 'awq', but the engine in .* has 'none'"),
         ({"kv_cache_dtype": "fp8"}, "'kv_cache_dtype': it was fixed"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_missing_engine_directory_is_one_line_with_the_command_that_makes_it(
     missing = tmp_path / "engine"
     line = refusal(engine_dir=missing)
     assert line.startswith(f"error: setting 'engine_dir': there is no directory {missing}")
-    assert "trtllm-build --checkpoint_dir" in line
+    assert "compile an engine with: python -m build_scripts.trtllm" in line
     missing.mkdir()
     assert f"{missing} has no config.json" in refusal(engine_dir=missing)
     compiled_engine(missing)

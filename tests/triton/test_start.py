@@ -9,9 +9,14 @@ import pytest
 
 from tests.triton.support import ENGINE, refusal
 
-BUILD = "trtllm-build --checkpoint_dir"
+BUILD = "python -m build_scripts.trtllm"
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "no engine": ({}, ["'engine_dir': needed", BUILD, "engine_url"]),
+    "no engine": ({}, ["'engine_dir': needed", "no TensorRT engine of the demo model", BUILD]),
+    "another scheme": (
+        {"engine_dir": ENGINE, "quantization": "awq"},
+        ["'quantization': 'awq'", "has 'none'"],
+    ),
+    "no tag": ({"engine_dir": "llama:0123"}, ["llama:0123 is not in the model store"]),
     "no directory": ({"engine_dir": "./nowhere"}, ["no directory", "/nowhere", BUILD]),
     "no binary": (
         {"engine_dir": ENGINE, "engine_args": {"tritonserver": "/opt/none"}},

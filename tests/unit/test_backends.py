@@ -92,6 +92,8 @@ def test_every_other_setting_of_an_engine_is_read_by_its_adapter(backend: str) -
     patterns = [f"{backend}.py", f"_{backend}/*.py", f"_{backend}/quantization.toml"]
     if backend in ("tensorrt_llm", "triton"):
         patterns.append("_tensorrt_engine_dir.py")
+    if backend in ("mlc", "tensorrt_llm", "triton"):
+        patterns.append("_compiled.py")
     sources = "".join(
         file.read_text("utf-8")
         for pattern in patterns

@@ -28,7 +28,7 @@ def engine(folder: Path, manifest: dict[str, Any] | None, **pretrained: Any) -> 
 def test_its_limits_are_read() -> None:
     config = check_engine_dir(ENGINE)
     assert (config.max_seq_len, config.max_batch_size, config.tp_size) == (4096, 256, 1)
-    assert (config.version, config.compute_capability) == ("1.2.1", "8.0")
+    assert (config.version, config.record.compute_capability) == ("1.2.1", "8.0")
     assert config.paged_context_fmha
 
 
@@ -39,6 +39,14 @@ def test_the_vocabulary_is_padded_to_a_multiple_of_the_gpus(tmp_path: Path) -> N
     check_settings(config, Settings(tensor_parallel_size=2))
     with pytest.raises(StartError, match=r"'tensor_parallel_size': 1, .* allowed is 2"):
         check_settings(config, Settings())
+
+
+@pytest.mark.parametrize("asked", ["awq", "int4_awq", "W4A16_AWQ", "auto", None])
+def test_a_scheme_may_have_our_name_or_its_own(tmp_path: Path, asked: str | None) -> None:
+    config = check_engine_dir(engine(tmp_path, None, quantization={"quant_algo": "W4A16_AWQ"}))
+    check_settings(config, Settings(quantization=asked))
+    with pytest.raises(StartError, match=r"'quantization': 'fp8', but .* has 'W4A16_AWQ'"):
+        check_settings(config, Settings(quantization="fp8"))
 
 
 def test_each_gpu_needs_its_file(tmp_path: Path) -> None:

@@ -7,4 +7,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import tools
 
-tools.make_checkpoint("quantize.py")
+tools.quantize()

@@ -7,4 +7,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
 import tools
 
-tools.make_checkpoint("convert_checkpoint.py")
+tools.convert("llama")

@@ -1,0 +1,1 @@
+"""What the builders that compile a model for one engine share."""

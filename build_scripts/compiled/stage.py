@@ -1,0 +1,99 @@
+"""First step of a build: the model as tools with an older transformers read it, and the texts to
+measure with as they want them.
+
+The tools get a directory of links, because some write into the model's: MLC-LLM adds an index to
+weights in one file.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from build_scripts.builder import BuildError
+from build_scripts.quantize.portable import stage
+from build_scripts.quantize.samples import Sample, Texts, read_samples
+from common.tokenizer import Tokenizer
+
+DATASET = "train.jsonl"
+"""A name that Hugging Face's datasets take for the split `train`."""
+SHORTEST, LONGEST_PROMPT, LONGEST = 4, 1024, 2048
+"""Tokens: mlc-ai/mlc-llm 79d603f0, python/mlc_llm/interface/calibrate.py leaves out others."""
+
+
+def command(model: Path, output: Path) -> list[str]:
+    """How a recipe runs this."""
+    words = [sys.executable, "-m", "build_scripts.compiled.stage"]
+    return [*words, "--model", str(model.absolute()), "--output", str(output)]
+
+
+def texts(model: Path, file: Path, most: int) -> list[str]:
+    """Whole samples, in the model's chat template. Raises BuildError."""
+    return Texts(model).texts(read_samples(file)[:most])
+
+
+def conversations(model: Path, file: Path, least: int) -> list[dict[str, Any]]:
+    """Questions with answers, as ShareGPT has them. Raises BuildError for fewer than `least`."""
+    encode = Tokenizer(model).fast.encode
+    found = []
+    for question, answer in filter(None, map(_turns, read_samples(file))):
+        asked, told = (
+            len(encode(text, add_special_tokens=False).ids) for text in (question, answer)
+        )
+        if min(asked, told) >= SHORTEST and asked <= LONGEST_PROMPT and asked + told <= LONGEST:
+            turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
+            found.append({"conversations": turns})
+    if len(found) < least:
+        raise BuildError(
+            f"{file} has {len(found)} questions with an answer, each of at least {SHORTEST} tokens "
+            f"and at most {LONGEST} together; needed are {least} (--calibration-samples)"
+        )
+    return found
+
+
+def _turns(sample: Sample) -> tuple[str, str] | None:
+    """The first question and its answer."""
+    contents = [(m.get("role"), m.get("content")) for m in sample.messages]
+    asked = next((text for role, text in contents if role == "user"), None)
+    told = next((text for role, text in contents if role == "assistant"), sample.answer)
+    return (asked, told) if isinstance(asked, str) and isinstance(told, str) else None
+
+
+def write_dataset(found: list[str], folder: Path) -> None:
+    folder.mkdir()
+    lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in found)
+    (folder / DATASET).write_text("".join(lines), "utf-8")
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    try:
+        if options.dataset is not None:
+            found = texts(options.model, options.calibration, options.samples)
+            write_dataset(found, options.dataset)
+            print(f"{options.calibration}: {len(found)} samples", flush=True)
+        if options.conversations is not None:
+            talks = conversations(options.model, options.calibration, options.samples)
+            options.conversations.write_text(json.dumps(talks), "utf-8")
+            print(f"{options.calibration}: {len(talks)} conversations", flush=True)
+    except BuildError as error:
+        print(error)
+        return 1
+    stage(options.model, options.output)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m build_scripts.compiled.stage")
+    parser.add_argument("--model", type=Path, required=True, help="directory")
+    parser.add_argument("--output", type=Path, required=True, help="new directory")
+    parser.add_argument("--calibration", type=Path, metavar="FILE")
+    parser.add_argument("--samples", type=int, metavar="N")
+    parser.add_argument("--dataset", type=Path, metavar="DIR", help="new directory, of texts")
+    parser.add_argument("--conversations", type=Path, metavar="FILE", help="in ShareGPT's form")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""What our builders compiled into the BentoML model store, found for a service.
+
+The setting `engine_dir` is a directory, a tag of the store, or "auto": the newest that was built
+from the service's model, with the scheme and for the number of GPUs that the settings ask for.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.artifacts import MANIFEST, Artifact, artifacts, by_tag, find, store_directory
+from common.errors import StartError
+from common.files import read_json
+from common.gpu import visible_gpus
+from common.plan.tables import table
+from common.settings import Settings
+
+AUTO = "auto"
+TAG = re.compile(r"[a-z0-9._-]+:[a-z0-9._-]+")
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one of our builders makes: `name` is Manifest.kind, `title` what a person calls it.
+
+    `engine` is that whose quantization.toml has the schemes. `tool` made it, in a `release` whose
+    first `parts` numbers have to be those of the manifest. `gpus` is the builder's flag, as an
+    argument in the manifest, for how many GPUs share the model.
+    """
+
+    name: str
+    title: str
+    engine: str
+    builder: str
+    tool: str
+    release: str
+    parts: int
+    gpus: str
+
+    def command(self, settings: Settings) -> str:
+        """That makes what the settings ask for."""
+        words = ["python", "-m", self.builder]
+        for flag, value in (("model", settings.model), ("revision", settings.revision)):
+            words += [] if value is None else [f"--{flag}", value]
+        if self.asked(settings) is not None:
+            words += ["--quantization", self.schemes(settings)[0]]
+        if settings.tensor_parallel_size > 1:
+            words += [f"--{self.gpus.replace('_', '-')}", str(settings.tensor_parallel_size)]
+        return shlex.join(words)
+
+    def asked(self, settings: Settings) -> str | None:
+        return None if settings.quantization in (None, AUTO) else settings.quantization
+
+    def schemes(self, settings: Settings) -> tuple[str, ...]:
+        """The builder's name of the scheme that is asked for, then the engine's own names of it."""
+        name = self.asked(settings)
+        rows = table(self.engine, self.title).schemes
+        found = next((row for row in rows if name in row.names), None)
+        return (str(name),) if found is None else tuple(dict.fromkeys((found.name, *found.names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What build.json beside a compiled model says; None where it, or a line of it, is not there.
+
+    `device` is what was compiled for, where that can be another than NVIDIA's GPUs.
+    """
+
+    scheme: str | None
+    compute_capability: str | None
+    gpu: str | None
+    command: str | None
+    device: str | None
+    tools: Mapping[str, Any]
+
+    @property
+    def again(self) -> str:
+        """The end of a sentence that says what to do."""
+        where = "compile it on this machine"
+        return f"{where}: {self.command}" if self.command else where
+
+
+def read_record(directory: Path) -> Record:
+    """Raises StartError for a file that is no JSON object."""
+    file = directory / MANIFEST
+    values = read_json(file) if file.exists() else {}
+
+    def text(name: str, inside: Mapping[str, Any] = values) -> str | None:
+        value = inside.get(name)
+        return None if value is None else str(value)
+
+    return Record(
+        scheme=text("scheme"),
+        compute_capability=text("compute_capability"),
+        gpu=text("gpu"),
+        command=text("command"),
+        device=text("device", _object(values.get("arguments"))),
+        tools=_object(values.get("tools")),
+    )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def directory_of(settings: Settings, kind: Kind) -> Path:
+    """Where what `engine_dir` means is; it need not be there when that names a directory.
+
+    Raises StartError for a tag that the store lacks, and when nothing in it fits the settings.
+    """
+    named = settings.engine_dir
+    if named is None or named == AUTO:
+        return _found(settings, kind).path
+    path = Path(named).expanduser().absolute()
+    if TAG.fullmatch(named) and not path.exists():
+        return _tagged(named, kind).path
+    return path
+
+
+def _tagged(tag: str, kind: Kind) -> Artifact:
+    artifact = by_tag(tag)
+    if artifact is None:
+        known = [each.tag for each in artifacts() if each.manifest.kind == kind.name]
+        there = f"it has {', '.join(known[:SHOWN])}" if known else f"it has no {kind.title}"
+        raise StartError(
+            f"setting 'engine_dir': {tag} is not in the model store {store_directory()}; {there}"
+        )
+    if artifact.manifest.kind != kind.name:
+        raise StartError(
+            f"setting 'engine_dir': {tag} is of the kind {artifact.manifest.kind!r}; needed is "
+            f"{kind.name!r}"
+        )
+    return artifact
+
+
+def _found(settings: Settings, kind: Kind) -> Artifact:
+    """The newest that fits the settings, and this GPU where one does."""
+    built = find(settings, kind=kind.name)
+    fitting = [artifact for artifact in built if _fits(artifact, settings, kind)]
+    if not fitting:
+        raise StartError(
+            f"setting 'engine_dir': needed, for {_lack(settings, kind, built)}; compile one with: "
+            f"{kind.command(settings)}"
+        )
+    here = _capabilities()
+    loads = (each for each in fitting if each.manifest.compute_capability in (None, *here))
+    return next(loads, fitting[0])
+
+
+def _fits(artifact: Artifact, settings: Settings, kind: Kind) -> bool:
+    manifest = artifact.manifest
+    gpus = manifest.arguments.get(kind.gpus, 1)
+    scheme = kind.asked(settings) is None or manifest.scheme in kind.schemes(settings)
+    return scheme and gpus == settings.tensor_parallel_size
+
+
+def _lack(settings: Settings, kind: Kind, built: list[Artifact]) -> str:
+    wanted = kind.asked(settings)
+    scheme = f" as {wanted}" if wanted else ""
+    many = settings.tensor_parallel_size
+    gpus = f" for {many} GPUs" if many > 1 else ""
+    lack = (
+        f"the model store {store_directory()} has no {kind.title} of "
+        f"{settings.model or 'the demo model'}{scheme}{gpus}"
+    )
+    others = [
+        f"{each.tag} ({each.manifest.scheme}, {each.manifest.arguments.get(kind.gpus, 1)} GPU)"
+        for each in built[:SHOWN]
+    ]
+    return f"{lack}, only {', '.join(others)}" if others else lack
+
+
+def _capabilities() -> list[str]:
+    """Of the GPUs here; none where there is none, which is told when the engine is checked."""
+    with suppress(StartError):
+        return [capability for capability, _ in visible_gpus("any kind")]
+    return []
+
+
+def check_release(kind: Kind, directory: Path, record: Record) -> None:
+    """Raises StartError, naming both releases, for what another one compiled."""
+    made = str(record.tools.get(kind.tool, ""))
+    if made[:1].isdigit() and _numbers(made, kind.parts) != _numbers(kind.release, kind.parts):
+        raise StartError(
+            f"setting 'engine_dir': {directory} was compiled by {kind.tool} {made}, and this "
+            f"service is for {kind.release}; compile it with that: "
+            f"{record.command or f'python -m {kind.builder}'}"
+        )
+
+
+def _numbers(version: str, parts: int) -> list[int]:
+    """The first of a version's numbers: 0.20.dev5 has 0 and 20."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return [int(number) for number in found[0].split(".")][:parts] if found else []
+
+
+def check_capability(what: str, record: Record) -> None:
+    """Raises StartError, naming both architectures, when `what` is for another GPU."""
+    built = record.compute_capability
+    if built is None:
+        return
+    made_for = f"compute capability {built}" + (f" ({record.gpu})" if record.gpu else "")
+    for found, gpu in visible_gpus(made_for):
+        if found != built:
+            raise StartError(
+                f"setting 'engine_dir': {what} was compiled for {made_for} and this GPU has "
+                f"compute capability {found} ({gpu}); {record.again}"
+            )

@@ -1,0 +1,10 @@
+"""Converts."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
+
+import tools
+
+tools.convert("gemma")
