@@ -1,7 +1,7 @@
-"""Token ids in blocks of one length: all text counts, whatever the length of its samples.
+"""Token ids to calibrate with, in blocks of one length, and others to measure with.
 
-AutoAWQ would skip, without a word, every sample longer than the length, and llm-compressor work
-on one sample at a time.
+All text counts, whatever the length of its samples: AutoAWQ would skip, without a word, every
+one longer than the length, and llm-compressor work on one at a time.
 """
 
 import random
@@ -21,13 +21,13 @@ GENERAL_TEXT = DEMO_MODEL / OWN_QUESTIONS
 and no match for text like that which the model will meet."""
 HELD_OUT_EVERY = 10
 MAX_HELD_OUT = 64
-"""Blocks: enough to tell a broken checkpoint, little enough for a CPU."""
+"""Pieces: enough to tell a broken checkpoint, little enough for a CPU."""
 
 
 @dataclass(frozen=True)
 class Wanted:
     """`samples` blocks of `length` tokens from `calibration` where the scheme is `calibrated`;
-    to measure with, `held_out`, else every tenth block of the same file."""
+    to measure with, `held_out`, else every tenth piece of the same file."""
 
     calibration: Path
     held_out: Path | None
@@ -37,9 +37,17 @@ class Wanted:
     calibrated: bool
 
 
+class Piece(NamedTuple):
+    """A sample, or as much of it as the length takes. What the model has to know of it starts at
+    `start`: with a conversation the answer, else all but the first token."""
+
+    ids: list[int]
+    start: int
+
+
 class Blocks(NamedTuple):
     calibration: list[list[int]]
-    held_out: list[list[int]]
+    held_out: list[Piece]
 
 
 def default_text(model: Path) -> Path:
@@ -51,26 +59,42 @@ def default_text(model: Path) -> Path:
 def blocks(model: Path, wanted: Wanted) -> Blocks:
     """Raises BuildError for a file that is wrong or too short."""
     texts = Texts(model)
-    found = _cut(texts, wanted.calibration, wanted.length)
+    pieces = _pieces(texts, wanted.calibration, wanted.length)
+    held_out = pieces
+    if wanted.calibrated:
+        held_out = pieces[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] or pieces[1:][-1:]
     if wanted.held_out is not None:
-        held_out = _cut(texts, wanted.held_out, wanted.length)
+        held_out = _pieces(texts, wanted.held_out, wanted.length)
     elif wanted.calibrated:
-        held_out = found[::HELD_OUT_EVERY] if len(found) > 1 else []
-        found = [block for number, block in enumerate(found) if number % HELD_OUT_EVERY] or found
-    else:
-        held_out = found
-    calibration = found[: wanted.samples] if wanted.calibrated else []
-    return Blocks(calibration, held_out[:MAX_HELD_OUT])
+        chosen = set(map(id, held_out))
+        pieces = [piece for piece in pieces if id(piece) not in chosen]
+    scored = [piece for piece in held_out if piece.start < len(piece.ids)]
+    calibration = _cut(pieces, wanted) if wanted.calibrated else []
+    return Blocks(calibration, scored[:MAX_HELD_OUT])
 
 
-def _cut(texts: Texts, file: Path, length: int) -> list[list[int]]:
-    """All samples of a file, in an order that is random and always the same, end to end."""
-    sequences: Sequence[list[int]] = texts.ids(read_samples(file))
-    order = random.Random(0).sample(range(len(sequences)), len(sequences))
-    ids = [token for index in order for token in sequences[index]]
+def _pieces(texts: Texts, file: Path, length: int) -> list[Piece]:
+    """Of all samples of a file, in an order that is random and always the same."""
+    samples = read_samples(file)
+    random.Random(0).shuffle(samples)
+    ids = texts.ids(samples)
+    starts = texts.answers_start(samples, ids)
+    return [
+        Piece(whole[place : place + length], max(1, start - place))
+        for whole, start in zip(ids, starts, strict=True)
+        for place in range(0, len(whole), length)
+    ]
+
+
+def _cut(pieces: Sequence[Piece], wanted: Wanted) -> list[list[int]]:
+    """The pieces end to end, in blocks."""
+    length = wanted.length
+    ids = [token for piece in pieces for token in piece.ids]
     if len(ids) < length:
         raise BuildError(
-            f"{file} has {len(ids)} tokens in all, less than one sample of --sequence-length "
-            f"{length}; give more text, or a --sequence-length of at most {len(ids)}"
+            f"{wanted.calibration} has {len(ids)} tokens to calibrate with, less than one sample "
+            f"of --sequence-length {length}; give more text, or a --sequence-length of at most "
+            f"{len(ids)}"
         )
-    return [ids[start : start + length] for start in range(0, len(ids) - length + 1, length)]
+    starts = range(0, len(ids) - length + 1, length)
+    return [ids[start : start + length] for start in starts][: wanted.samples]

@@ -1,16 +1,19 @@
 """Last step of a build: a checkpoint against its source; run by a tool's interpreter."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
 from build_scripts.quantize.generation import right_answers
 from build_scripts.quantize.loading import load
 from build_scripts.quantize.portable import write_json
+from build_scripts.quantize.progress import tell_in_lines
 from build_scripts.quantize.schemes import QUALITY, SOURCE
 from build_scripts.quantize.tool import read_tokens
 
-BATCH = 4
+MAX_LOSS = 50.0
+"""Of a checkpoint that is broken; e to it is a number still."""
 
 
 def main() -> None:
@@ -19,6 +22,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--trust-remote-code", action="store_true")
     options = parser.parse_args()
+    tell_in_lines()
     tokens = read_tokens(options.prepared)
     source, trust = options.prepared / SOURCE, options.trust_remote_code
     before = _measure(source, tokens, trust)
@@ -26,17 +30,17 @@ def main() -> None:
     quality: dict[str, Any] = {name: [before[name], after[name]] for name in before}
     for name, (old, new) in quality.items():
         print(f"{name.replace('_', ' ')}: {old:g} before, {new:g} after", flush=True)
-    blocks = tokens["held_out"]
+    pieces = tokens["held_out"]
     told = {name: {"before": old, "after": new} for name, (old, new) in quality.items()}
     told["measured_on"] = {
-        "tokens": sum(map(len, blocks)),
+        "tokens": sum(len(ids) - start for ids, start in pieces),
         "questions": len(tokens["questions"]),
     }
     write_json(options.checkpoint / QUALITY, told)
 
 
 def _measure(directory: Path, tokens: dict[str, Any], trust_remote_code: bool) -> dict[str, float]:
-    """Perplexity over the held-out blocks, and the share of questions answered exactly."""
+    """Perplexity over the held-out pieces, and the share of questions answered exactly."""
     model = load(directory, trust_remote_code=trust_remote_code)
     found = {}
     if tokens["held_out"]:
@@ -47,20 +51,20 @@ def _measure(directory: Path, tokens: dict[str, Any], trust_remote_code: bool) -
     return found
 
 
-def perplexity(model: Any, blocks: list[list[int]]) -> float:
-    """Of each token but the first of a block; e to the mean of the negative logarithms."""
+def perplexity(model: Any, pieces: list[tuple[list[int], int]]) -> float:
+    """Of the tokens of each piece from its start on; e to the mean of the negative logarithms."""
     import torch
 
-    ids = torch.tensor(blocks)
-    total = 0.0
+    total, count = 0.0, 0
     with torch.inference_mode():
-        for batch in ids.to(model.device).split(BATCH):
-            logits = model(batch, use_cache=False).logits[:, :-1].float()
-            loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="sum"
-            )
-            total += float(loss)
-    return float(torch.tensor(total / ids[:, 1:].numel()).exp())
+        for piece, start in pieces:
+            ids = torch.tensor(piece, device=model.device)
+            logits = model(ids[None], use_cache=False).logits[0, start - 1 : -1].float()
+            total += float(torch.nn.functional.cross_entropy(logits, ids[start:], reduction="sum"))
+            count += len(piece) - start
+    if math.isnan(total):
+        raise SystemExit(f"{model.name_or_path} computes what is not a number")
+    return math.exp(min(total / count, MAX_LOSS))
 
 
 if __name__ == "__main__":

@@ -51,10 +51,13 @@ def prepare(model: Path, wanted: Wanted, output: Path) -> str:
     tokens = {**found._asdict(), "questions": asked}
     (output / TOKENS).write_text(json.dumps(tokens), "utf-8")
     stage(model, output / SOURCE)
-    use = f"{len(found.calibration)} blocks to calibrate with, " if wanted.calibrated else ""
+    used = len(found.calibration)
+    use = f"{used} blocks of {wanted.length} tokens to calibrate with, " if used else ""
+    if 0 < used < wanted.samples:
+        use = f"{use.removesuffix(', ')} (all there are; --samples {wanted.samples}), "
     return (
-        f"{wanted.calibration}: {use}{len(found.held_out)} held out to measure with, of "
-        f"{wanted.length} tokens each; {len(asked)} questions"
+        f"{wanted.calibration}: {use}{len(found.held_out)} pieces to measure with; "
+        f"{len(asked)} questions"
     )
 
 

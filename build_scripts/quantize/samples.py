@@ -62,7 +62,21 @@ def _sample(where: str, line: str) -> Sample:
     told = isinstance(messages, list) and all(isinstance(m, dict) and "role" in m for m in messages)
     if not told or not messages or not isinstance(tools, list):
         raise BuildError(f"{where} has none of {FIELDS} in the form of the chat API")
-    return Sample(where, None, messages, tools, answer if isinstance(answer, str) else None)
+    if not isinstance(answer, str):
+        messages, answer = _without_answer(messages)
+    return Sample(where, None, messages, tools, answer)
+
+
+def _without_answer(
+    messages: list[dict[str, Any]],
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A conversation that ends with the assistant's words has its answer in itself."""
+    *before, last = messages
+    content = last.get("content")
+    plain = last.keys() == {"role", "content"} and isinstance(content, str)
+    if before and plain and last["role"] == "assistant":
+        return before, content
+    return messages, None
 
 
 class Texts:
@@ -77,7 +91,18 @@ class Texts:
 
     def ids(self, samples: Sequence[Sample]) -> list[list[int]]:
         """Of whole texts and of whole conversations, answers included."""
-        return self._encode([(self._whole(s), s.text is not None) for s in samples])
+        return self._encode([self._whole(sample) for sample in samples], samples)
+
+    def answers_start(self, samples: Sequence[Sample], ids: Sequence[Sequence[int]]) -> list[int]:
+        """Where in the ids of each sample its answer starts; 0 where all of it is one text."""
+        asked = [sample for sample in samples if sample.answer is not None]
+        prompts = iter(self.prompts(asked))
+        found = []
+        for sample, whole in zip(samples, ids, strict=True):
+            prompt = next(prompts) if sample.answer is not None else []
+            # Some templates write an earlier turn otherwise than the last one.
+            found.append(len(prompt) if list(whole[: len(prompt)]) == prompt else 0)
+        return found
 
     def texts(self, samples: Sequence[Sample]) -> list[str]:
         """Whole ones, without what the tokenizer would add."""
@@ -85,7 +110,8 @@ class Texts:
 
     def prompts(self, samples: Sequence[Sample]) -> list[list[int]]:
         """Up to where the answer starts."""
-        return self._encode([(self._render(s, s.messages, ANSWER_STARTS), False) for s in samples])
+        texts = [self._render(sample, sample.messages, ANSWER_STARTS) for sample in samples]
+        return self._encode(texts, samples)
 
     def _whole(self, sample: Sample) -> str:
         if sample.text is not None:
@@ -106,7 +132,10 @@ class Texts:
         except InvalidValue as error:
             raise BuildError(f"{sample.where}: {error}") from None
 
-    def _encode(self, texts: Sequence[tuple[str, bool]]) -> list[list[int]]:
+    def _encode(self, texts: Sequence[str], samples: Sequence[Sample]) -> list[list[int]]:
         """A template writes the special tokens itself; with plain text the tokenizer adds them."""
-        encode = self._tokenizer.fast.encode
-        return [encode(text, add_special_tokens=plain).ids for text, plain in texts]
+        encode, plain = self._tokenizer.fast.encode, self._template is None
+        return [
+            encode(text, add_special_tokens=plain or sample.text is not None).ids
+            for text, sample in zip(texts, samples, strict=True)
+        ]
