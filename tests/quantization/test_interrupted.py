@@ -6,8 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.builder.support import Home
-from tests.builder.test_trouble import gone
+from tests.builder.support import Home, gone
 from tests.serving import eventually
 
 SECONDS = 20.0
