@@ -36,7 +36,7 @@ rope = getattr(config, "rope_parameters", None) or {
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
 print(json.dumps({
     "rope": [rope["rope_theta"], rope["rope_type"], rope["factor"]],
-    "dtype": str(getattr(config, "dtype", None) or config.torch_dtype),
+    "dtype": str(getattr(config, "dtype", None) or config.torch_dtype).removeprefix("torch."),
     "ids": tokenizer("<|im_start|>user", add_special_tokens=False)["input_ids"],
     "prompt": tokenizer.apply_chat_template(
         [{"role": "user", "content": "Hello"}], tokenize=False, add_generation_prompt=True
@@ -70,7 +70,7 @@ def test_both_read_the_same(written: Path, tmp_path: Path, home: Path) -> None:
     read: dict[str, Any] = json.loads(new)
     assert json.loads(old) == read
     assert read["rope"] == [12345.0, "linear", 2.0]
-    assert "bfloat16" in read["dtype"]
+    assert read["dtype"] == "bfloat16"
     assert len(read["ids"]) == 2
 
 
