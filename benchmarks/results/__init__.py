@@ -1,0 +1,1 @@
+"""What one run leaves behind: a result as JSON, its requests as JSON Lines."""
