@@ -72,7 +72,7 @@ class Sampler:
     ) -> None:
         assert self._process is not None
         try:
-            output, _ = await asyncio.wait_for(self._process.communicate(), END_TIMEOUT)
+            output, _ = await asyncio.wait_for(self._process.communicate(b""), END_TIMEOUT)
             self._sampled = Sampled.model_validate_json(output)
         except (TimeoutError, ValueError):
             code = self._process.returncode
