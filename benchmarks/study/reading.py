@@ -1,7 +1,6 @@
 """A study file read and checked, before anything is started."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +51,7 @@ def file_hash(path: Path) -> str:
 
 def _validated(text: Text) -> Study:
     try:
-        # As JSON: strict about types, and a list is a tuple.
-        return Study.model_validate_json(json.dumps(text.value, default=str))
+        return Study.model_validate(text.value)
     except ValidationError as error:
         found = error.errors(include_url=False)
         raise StudyError("\n".join(str(_described(text, one)) for one in found)) from None

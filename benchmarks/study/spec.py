@@ -16,8 +16,13 @@ AUTO = "auto"
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
+def a_list(value: Any) -> Any:
+    """Strictness about types takes no list for a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def one_or_many(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
+    return a_list(value) if isinstance(value, list | tuple) or value is None else (value,)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -122,7 +127,7 @@ class Model(Part):
 
 
 def _named(value: Any) -> Any:
-    return [{"name": m} if isinstance(m, str) else m for m in one_or_many(value)]
+    return tuple({"name": m} if isinstance(m, str) else m for m in one_or_many(value) or ())
 
 
 Models = Annotated[tuple[Model, ...], BeforeValidator(_named), Field(min_length=1)]
@@ -188,7 +193,7 @@ class Study(Part):
 
     name: str = Field(min_length=1)
     load: Load
-    backends: tuple[Target, ...] = Field(min_length=1)
+    backends: Annotated[tuple[Target, ...], BeforeValidator(a_list)] = Field(min_length=1)
     models: Models = (Model(name=DEMO),)
     quantization: Names = (AUTO,)
     system_prompt: Names = (NONE,)
@@ -203,4 +208,4 @@ class Study(Part):
     price_per_hour: float | None = Field(None, gt=0)
     start_timeout: Seconds = 1800
     share_service: bool = False
-    exclude: tuple[Match, ...] = ()
+    exclude: Annotated[tuple[Match, ...], BeforeValidator(a_list)] = ()
