@@ -1,6 +1,5 @@
 """The proof that a stopped service left nothing: no process, no port, no GPU memory."""
 
-import asyncio
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -33,12 +32,12 @@ def marked(mark: str) -> Iterator[psutil.Process]:
                 yield process
 
 
-async def left(mark: str, port: int, gpu_before: Mapping[str, int]) -> tuple[str, ...]:
-    """A sentence for each thing that is left after all that could be done; none is the proof."""
+def left(mark: str, port: int, gpu_before: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence for each thing that is left in the end; none is the proof. Blocks."""
     found = [
-        await _processes(mark),
+        _processes(mark),
         None if port_is_free(port) else f"port {port} is still taken",
-        await _gpu_memory(gpu_before),
+        _gpu_memory(gpu_before),
     ]
     return tuple(sentence for sentence in found if sentence is not None)
 
@@ -49,15 +48,15 @@ def port_is_free(port: int) -> bool:
     return False
 
 
-async def _processes(mark: str) -> str | None:
+def _processes(mark: str) -> str | None:
     """Kills them after a while."""
     deadline = time.monotonic() + PROCESS_TIMEOUT
     while (found := list(marked(mark))) and time.monotonic() < deadline:
-        await asyncio.sleep(LOOK_INTERVAL)
+        time.sleep(LOOK_INTERVAL)
     for process in found:
         with suppress(psutil.Error):
             process.kill()
-    gone, alive = await asyncio.to_thread(psutil.wait_procs, found, PROCESS_TIMEOUT)
+    _, alive = psutil.wait_procs(found, PROCESS_TIMEOUT)
     if not alive:
         return None
     names = ", ".join(f"{process.pid} ({_name(process)})" for process in alive)
@@ -70,7 +69,7 @@ def _name(process: psutil.Process) -> str:
     return "?"
 
 
-async def _gpu_memory(before: Mapping[str, int]) -> str | None:
+def _gpu_memory(before: Mapping[str, int]) -> str | None:
     deadline = time.monotonic() + GPU_TIMEOUT
     while True:
         kept = {gpu: used - before.get(gpu, 0) for gpu, used in gpu_memory().items()}
@@ -82,4 +81,4 @@ async def _gpu_memory(before: Mapping[str, int]) -> str | None:
                 f"GPU {gpu} has {more / 2**30:.1f} GiB more in use than before the start"
                 for gpu, more in kept.items()
             )
-        await asyncio.sleep(LOOK_INTERVAL)
+        time.sleep(LOOK_INTERVAL)

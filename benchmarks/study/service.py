@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import uuid
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -52,7 +52,7 @@ class Service:
     """
 
     def __init__(self, cell: Cell, log: Path, timeout: float) -> None:
-        self._cell = cell
+        self.cell = cell
         self.log = log
         self._timeout = timeout
         (self.port,) = free_ports(1)
@@ -66,8 +66,8 @@ class Service:
 
     async def start(self) -> None:
         """Return when it is ready. Raises ServiceFailed."""
-        assert self._cell.target.backend is not None
-        backend = self._cell.target.backend
+        assert self.cell.target.backend is not None
+        backend = self.cell.target.backend
         try:
             python = await interpreter(backend)
         except NoInterpreter as error:
@@ -77,10 +77,11 @@ class Service:
         self._gpu_before = await asyncio.to_thread(leftovers.gpu_memory)
         target, _ = await asyncio.to_thread(load, backend)
         begun = time.monotonic()
-        command = [python, "-m", "bentoml", "serve", target, "--host", LOOPBACK]
+        kept = [sys.executable, keeper.__file__, str(GRACE)]
+        command = [str(python), "-m", "bentoml", "serve", target]
         with self.log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *[sys.executable, keeper.__file__, str(GRACE), *command, "--port", str(self.port)],
+                *[*kept, *command, "--host", LOOPBACK, "--port", str(self.port)],
                 cwd=ROOT,
                 env=self._environment(),
                 stdin=PIPE,
@@ -96,6 +97,10 @@ class Service:
         """The root of its processes."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.returncode is None
 
     async def ended(self) -> None:
         """Return when it has ended, which it should not."""
@@ -117,7 +122,8 @@ class Service:
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()
-        found = await leftovers.left(self._mark, self.port, self._gpu_before)
+        before = self._gpu_before
+        found = await asyncio.to_thread(leftovers.left, self._mark, self.port, before)
         self._home.cleanup()
         return found
 
@@ -141,8 +147,8 @@ class Service:
             # Services that share it empty each other's metrics.
             "BENTOML_HOME": self._home.name,
             "BENTOML_DO_NOT_TRACK": "True",
-            **self._cell.target.variables,
-            **{name.upper(): value for name, value in settings(self._cell).items()},
+            **self.cell.target.variables,
+            **{name.upper(): value for name, value in settings(self.cell).items()},
             MARK: self._mark,
         }
 

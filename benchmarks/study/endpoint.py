@@ -1,0 +1,80 @@
+"""What an endpoint says about itself."""
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+
+from benchmarks.results.schema import Subject
+from benchmarks.study.cells import Cell
+from benchmarks.study.service import ServiceFailed, settings
+
+TIMEOUT = 30.0
+"""Seconds in which one that runs already has to answer."""
+INTERVAL = 0.5
+
+
+async def wait_for(url: str, seconds: float = TIMEOUT) -> None:
+    """Until an endpoint that somebody else started answers. Raises ServiceFailed.
+
+    /readyz decides where there is one; others are taken to be ready when they answer at all.
+    """
+    deadline = time.monotonic() + seconds
+    async with _session() as session:
+        while (reason := await _not_ready(session, url)) is not None:
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"{url} was not ready within {seconds:g} s: {reason}")
+            await asyncio.sleep(INTERVAL)
+
+
+async def card(url: str) -> dict[str, Any]:
+    """The first entry of /v1/models; empty where there is none."""
+    async with _session() as session:
+        with suppress(aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError):
+            async with session.get(f"{url}/v1/models") as response:
+                return dict((await response.json(content_type=None))["data"][0])
+    return {}
+
+
+def subject(cell: Cell, url: str, told: dict[str, Any]) -> Subject:
+    """What the result of `cell` says that it measured; `told` is the endpoint's card."""
+
+    def text(name: str) -> str | None:
+        return str(told[name]) if told.get(name) is not None else None
+
+    return Subject(
+        backend=cell.target.name,
+        backend_version=text("backend_version"),
+        engine=text("backend"),
+        model=cell.model.name,
+        quantization=text("quantization") or cell.quantization,
+        # The port is another one at each start.
+        url=url if cell.target.url else "",
+        settings=settings(cell) if cell.target.backend else {},
+        repeat=cell.repeat,
+    )
+
+
+async def _not_ready(session: aiohttp.ClientSession, url: str) -> str | None:
+    try:
+        async with session.get(f"{url}/readyz") as response:
+            if response.status in (404, 405) or response.status < 400:
+                return None
+            return f"/readyz answers {response.status}"
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return str(error) or type(error).__name__
+
+
+def _session() -> aiohttp.ClientSession:
+    headers = {}
+    if key := api_key():
+        headers["authorization"] = f"Bearer {key}"
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT), headers=headers)
+
+
+def api_key() -> str | None:
+    """The first of those that our services take."""
+    return os.environ.get("API_KEYS", "").split(",")[0].strip() or None
