@@ -82,10 +82,12 @@ def _run(
 ) -> int:
     # What it has to say of services that it inspects is of no use to the reader of a study.
     logging.getLogger("bentoml").setLevel(logging.ERROR)
-    manifest, todo = _resumed(study, made, out, options)
+    before = load(out)
+    manifest, todo = _resumed(study, made, before, options)
+    notes = _dropped(before, manifest)
     console = Console(stderr=True)
     with progress(console) as shown:
-        for sentence in _notes(study, manifest, todo):
+        for sentence in (*notes, *_notes(study, manifest, todo)):
             shown.note(sentence)
         runner = Runner(study, manifest, todo, out, shown, program)
         interrupted = asyncio.run(_until_signal(runner))
@@ -112,10 +114,9 @@ async def _until_signal(runner: Runner) -> int:
 
 
 def _resumed(
-    study: Plan, made: Sequence[Cell], out: Path, options: argparse.Namespace
+    study: Plan, made: Sequence[Cell], before: Manifest | None, options: argparse.Namespace
 ) -> tuple[Manifest, list[Cell]]:
     """What is known by now, and the cells that are to be measured."""
-    before = load(out)
     entries = merged(
         [entry(cell) for cell in made],
         before.cells if before is not None else (),
@@ -142,6 +143,14 @@ def _resumed(
     return manifest, [cell for cell in made if cell.id not in done]
 
 
+def _dropped(before: Manifest | None, now: Manifest) -> list[str]:
+    ids = {one.id for one in now.cells}
+    gone = [one.id for one in (before.cells if before is not None else ()) if one.id not in ids]
+    if not gone:
+        return []
+    return [f"no longer in the study, but still in the folder: {', '.join(gone)}"]
+
+
 def _notes(study: Plan, manifest: Manifest, todo: Sequence[Cell]) -> list[str]:
     """What a person should know before it starts."""
     notes = [f"{manifest.name}: {len(manifest.cells)} cells, {len(todo)} to measure"]
@@ -166,11 +175,12 @@ def _show(study: Plan, made: Sequence[Cell], entries: Sequence[Entry]) -> None:
     todo = []
     for number, cell in enumerate(made, 1):
         before = known.get(cell.id)
-        same = before is not None and before.hash == cell.hash
-        status = before.status if before is not None and same else Status.PENDING
-        if status not in FINISHED:
+        status = before.status if before is not None else Status.PENDING
+        changed = before is not None and before.hash != cell.hash
+        if changed or status not in FINISHED:
             todo.append(cell)
-        print(f"{number:>4}  {cell.id:<60}  {status}")
+        note = ", with another study file" if changed and status in FINISHED else ""
+        print(f"{number:>4}  {cell.id:<60}  {status}{note}")
     blocks = estimate.blocks(todo, share_service=study.study.share_service)
     starts = sum(block[0].target.backend is not None for block in blocks)
     load_seconds = sum(cell.load.duration for cell in todo)

@@ -17,11 +17,12 @@ TIMEOUT = 30.0
 INTERVAL = 0.5
 
 
-async def wait_for(url: str, seconds: float = TIMEOUT) -> None:
+async def wait_for(url: str, seconds: float) -> None:
     """Until an endpoint that somebody else started answers. Raises ServiceFailed.
 
     /readyz decides where there is one; others are taken to be ready when they answer at all.
     """
+    seconds = min(seconds, TIMEOUT)
     deadline = time.monotonic() + seconds
     async with _session() as session:
         while (reason := await _not_ready(session, url)) is not None:
@@ -65,7 +66,7 @@ async def _not_ready(session: aiohttp.ClientSession, url: str) -> str | None:
                 return None
             return f"/readyz answers {response.status}"
     except (aiohttp.ClientError, TimeoutError) as error:
-        return str(error) or type(error).__name__
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _session() -> aiohttp.ClientSession:

@@ -91,7 +91,7 @@ class Runner:
         url = str(cell.target.url).rstrip("/")
         self._progress.phase(cell.id, f"waiting for {url}")
         try:
-            await endpoint.wait_for(url)
+            await endpoint.wait_for(url, self._plan.study.start_timeout)
         except ServiceFailed as error:
             self._fail(block, error)
             return
@@ -176,7 +176,7 @@ class Runner:
         if folder.exists():  # what an earlier try left
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
-        fresh = {"start_seconds": None, "seconds": None, "log": (), "versions": {}}
+        fresh: dict[str, Any] = {"start_seconds": None, "seconds": None, "log": (), "versions": {}}
         at = datetime.now(UTC).isoformat(timespec="seconds")
         self._set(cell, status=Status.RUNNING, reason=None, started_at=at, **fresh)
 
