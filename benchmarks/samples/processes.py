@@ -87,14 +87,14 @@ def roles(processes: Sequence[psutil.Process]) -> dict[psutil.Process, str]:
     What an API process starts is the engine's.
     """
     lines = {process: _command(process) for process in processes}
-    workers = {process.pid for process in processes if BENTOML_WORKER in lines[process]}
+    workers = {process.pid for process, line in lines.items() if _has(line, BENTOML_WORKER)}
     api = workers or {process.pid for process in processes[:1]}
     below = set(api)
     found = {}
     for process in processes:  # a parent comes before its children
         if process.pid in api:
             found[process] = "api"
-        elif _parent(process) in below and GUARDIAN not in lines[process]:
+        elif _parent(process) in below and not _has(lines[process], GUARDIAN):
             below.add(process.pid)
             found[process] = "engine"
         else:
@@ -102,11 +102,15 @@ def roles(processes: Sequence[psutil.Process]) -> dict[psutil.Process, str]:
     return found
 
 
-def _command(process: psutil.Process) -> str:
+def _has(command: Sequence[str], module: str) -> bool:
+    return any(part.startswith(module) for part in command)
+
+
+def _command(process: psutil.Process) -> Sequence[str]:
     try:
-        return " ".join(process.cmdline())
+        return list(process.cmdline())
     except psutil.Error:
-        return ""
+        return []
 
 
 def _parent(process: psutil.Process) -> int | None:

@@ -1,5 +1,6 @@
 """Study files, and the runner as a user starts it."""
 
+import io
 import json
 import os
 import signal
@@ -7,16 +8,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
+from benchmarks.study.__main__ import main
 from benchmarks.study.manifest import Entry, Manifest, load
 from tests.serving import REPOSITORY
 
+PROGRAM = (sys.executable, "-m", "tests.benchmarks.study.stand_in")
 RUN = """
 import sys
 from benchmarks.study.__main__ import main
@@ -53,15 +57,11 @@ class Run:
         self._calls = folder / "calls"
 
     def start(self, *words: str, acts: dict[int, str] | None = None) -> subprocess.Popen[str]:
-        environment = {
-            **os.environ,
-            "STAND_IN": json.dumps(acts or {}),
-            "STAND_IN_CALLS": str(self._calls),
-        }
+        """As a process of its own, to be interrupted."""
         return subprocess.Popen(
             [sys.executable, "-c", RUN, self.folder / "study.yaml", "--out", self.out, *words],
             cwd=REPOSITORY,
-            env=environment,
+            env={**os.environ, **self._environment(acts)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -69,9 +69,17 @@ class Run:
 
     def __call__(self, *words: str, acts: dict[int, str] | None = None) -> tuple[int, str]:
         """Its exit status and what it said."""
-        process = self.start(*words, acts=acts)
-        output, _ = process.communicate(timeout=SECONDS)
-        return process.returncode, output
+        arguments = [str(self.folder / "study.yaml"), "--out", str(self.out), *words]
+        with (
+            patch.dict(os.environ, self._environment(acts)),
+            redirect_stdout(io.StringIO()) as output,
+            redirect_stderr(output),
+        ):
+            status = main(arguments, PROGRAM)
+        return status, output.getvalue()
+
+    def _environment(self, acts: dict[int, str] | None) -> dict[str, str]:
+        return {"STAND_IN": json.dumps(acts or {}), "STAND_IN_CALLS": str(self._calls)}
 
     @property
     def manifest(self) -> Manifest:
