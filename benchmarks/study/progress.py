@@ -89,11 +89,12 @@ class Display:
     """For a terminal."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=2)
         self._entries: Sequence[Entry] = ()
         self._left_at = (0.0, time.monotonic())
         self._cell = self._phase = self._line = ""
         self._since = time.monotonic()
+        # Last: it draws at once.
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=2)
 
     def __enter__(self) -> Self:
         self._live.start()

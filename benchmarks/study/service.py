@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 import time
 import uuid
 from asyncio.subprocess import PIPE, STDOUT, Process
@@ -60,7 +59,6 @@ class Service:
         self.versions: dict[str, str] = {}
         self.start_seconds = 0.0
         self._mark = uuid.uuid4().hex
-        self._home = tempfile.TemporaryDirectory(prefix="study-", ignore_cleanup_errors=True)
         self._process: Process | None = None
         self._gpu_before: Mapping[str, int] = {}
 
@@ -117,15 +115,12 @@ class Service:
     async def stop(self) -> tuple[str, ...]:
         """What is left of it, in sentences; none is the proof that nothing is."""
         if self._process is None:
-            self._home.cleanup()
             return ()
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()
         before = self._gpu_before
-        found = await asyncio.to_thread(leftovers.left, self._mark, self.port, before)
-        self._home.cleanup()
-        return found
+        return await asyncio.to_thread(leftovers.left, self._mark, self.port, before)
 
     async def _wait_ready(self, deadline: float) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(LOOK_TIMEOUT)) as session:
@@ -144,8 +139,6 @@ class Service:
         kept = {name: value for name, value in os.environ.items() if name not in own}
         return {
             **kept,
-            # Services that share it empty each other's metrics.
-            "BENTOML_HOME": self._home.name,
             "BENTOML_DO_NOT_TRACK": "True",
             **self.cell.target.variables,
             **{name.upper(): value for name, value in settings(self.cell).items()},
