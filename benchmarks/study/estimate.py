@@ -28,7 +28,7 @@ def seconds(todo: Sequence[Sequence[Cell]], entries: Sequence[Entry]) -> float:
     """For the blocks `todo`; what is unknown is guessed."""
     measured = [entry for entry in entries if entry.status in (Status.OK, Status.VOID)]
     around = [
-        entry.seconds - float(entry.content["load"]["duration"])
+        max(entry.seconds - float(entry.content["load"]["duration"]), 0.0)
         for entry in measured
         if entry.seconds is not None
     ]

@@ -33,7 +33,7 @@ def shown(folder: Path, *, terminal: bool) -> str:
     with view:
         view.note("a study: 2 cells [of] it")
         view.finished(entries[0])
-        view.cells(entries, 90)
+        view.cells(entries, 100)
         view.phase(two.id, "2 users, 100 s")
         view.client("window 3: 812 tokens/s [fast]")
         view.finished(finished(two, Status.FAILED, reason="no [luck]", log=("a [line]",)))
