@@ -1,6 +1,7 @@
 """What a person sees: a display that lives on a terminal, lines elsewhere, and a fair estimate."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def shown(folder: Path, *, terminal: bool) -> str:
         view.phase(two.id, "2 users, 100 s")
         view.client("window 3: 812 tokens/s [fast]")
         view.finished(finished(two, Status.FAILED, reason="no [luck]", log=("a [line]",)))
-    return output.getvalue()
+    return re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", output.getvalue())
 
 
 def test_a_log_gets_one_line_for_each_thing(tmp_path: Path) -> None:
