@@ -11,6 +11,7 @@ import aiohttp
 from benchmarks.results.schema import Subject
 from benchmarks.study.cells import Cell
 from benchmarks.study.service import ServiceFailed, settings
+from benchmarks.study.spec import Model
 
 TIMEOUT = 30.0
 """Seconds in which one that runs already has to answer."""
@@ -31,13 +32,20 @@ async def wait_for(url: str, seconds: float) -> None:
             await asyncio.sleep(INTERVAL)
 
 
-async def card(url: str) -> dict[str, Any]:
-    """The first entry of /v1/models; empty where there is none."""
+async def card(url: str, model: Model) -> dict[str, Any]:
+    """What /v1/models tells of `model`; empty where it tells nothing.
+
+    The demo model, which a study has when it names none, is whatever is there.
+    """
+    entries: list[dict[str, Any]] = []
     async with _session() as session:
         with suppress(aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError):
             async with session.get(f"{url}/v1/models") as response:
-                return dict((await response.json(content_type=None))["data"][0])
-    return {}
+                entries = [*map(dict, (await response.json(content_type=None))["data"])]
+    named = [entry for entry in entries if entry.get("id") in (model.source, model.name)]
+    if model.source is None:
+        named = named or entries
+    return named[0] if named else {}
 
 
 def subject(cell: Cell, url: str, told: dict[str, Any]) -> Subject:
@@ -52,8 +60,7 @@ def subject(cell: Cell, url: str, told: dict[str, Any]) -> Subject:
         engine=text("backend"),
         model=cell.model.name,
         quantization=text("quantization") or cell.quantization,
-        # The port is another one at each start.
-        url=url if cell.target.url else "",
+        url=url,
         settings=settings(cell) if cell.target.backend else {},
         repeat=cell.repeat,
     )

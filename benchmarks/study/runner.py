@@ -83,6 +83,8 @@ class Runner:
         finally:
             self._progress.phase(service.cell.id, "stopping")
             left = await service.stop()
+            for sentence in left:
+                self._progress.note(f"warning: {service.cell.id} is stopped: {sentence}")
         if left:
             raise Left(f"{service.cell.id} left something behind: {'; '.join(left)}")
 
@@ -111,9 +113,9 @@ class Runner:
     async def _measure_all(
         self, block: list[Cell], url: str, metrics_url: str, service: Service | None
     ) -> None:
-        told = await endpoint.card(url)
         while block:
             cell = block[0]
+            told = await endpoint.card(url, cell.model)
             if self._entries[cell.id].status is not Status.RUNNING:
                 self._begin(cell)
             if service is not None:

@@ -1,10 +1,11 @@
 """What a study file may say. Times are in seconds."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 DEMO = "demo"
@@ -13,6 +14,18 @@ NONE = "none"
 AUTO = "auto"
 """The quantization that a service chooses when nobody asks for one."""
 
+SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
+"""Names of variables whose values are not for a file that is passed around."""
+
+
+def _url(value: str) -> str:
+    if not re.match(r"https?://[^/\s@]+(/\S*)?$", value):
+        text = "has to be like http://host:8000, without a user or a password"
+        raise PydanticCustomError("url", "{text}", {"text": text})
+    return value
+
+
+URL = Annotated[str, AfterValidator(_url)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
@@ -140,7 +153,7 @@ class Target(Part):
     """
 
     backend: str | None = None
-    url: str | None = Field(None, pattern=r"^https?://[^/\s]+")
+    url: URL | None = None
     label: str | None = Field(None, min_length=1)
     protocol: Literal["generate", "chat", "completions"] | None = None
     settings: dict[str, Any] = {}
@@ -151,13 +164,17 @@ class Target(Part):
     users: Counts | None = None
     repeats: int | None = Field(None, ge=1, le=1000)
     price_per_hour: float | None = Field(None, gt=0)
-    metrics_url: str | None = Field(None, pattern=r"^https?://[^/\s]+")
+    metrics_url: URL | None = None
 
     @model_validator(mode="after")
     def _one_kind_of_target(self) -> Self:
         if (self.backend is None) == (self.url is None):
             text = "needs either 'backend', one of ours, or 'url', an endpoint that runs"
             raise PydanticCustomError("target", "{text}", {"text": text})
+        for name in self.variables:
+            if SECRET.search(name):
+                text = f"{name} may be a secret: set it when you start, services inherit it"
+                raise PydanticCustomError("target", "{text}", {"text": text, "at": "variables"})
         if self.url is not None:
             for name in ("settings", "variables"):
                 if getattr(self, name):

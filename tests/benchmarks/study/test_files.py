@@ -71,6 +71,14 @@ MISTAKES = {
         HEAD + "backends: [{backend: echo}]\nsettings: {api_keys: [x]}",
         "line 4: settings.api_keys: is a secret: set the variable API_KEYS",
     ),
+    "a secret variable": (
+        HEAD + "backends:\n  - backend: echo\n    variables: {HF_TOKEN: x}",
+        "line 5: backends[0].variables: HF_TOKEN may be a secret: set it when you start",
+    ),
+    "a password in a url": (
+        HEAD + "backends:\n  - url: http://me:x@there",
+        "line 4: backends[0].url: has to be like http://host:8000",
+    ),
     "no system prompt": (
         HEAD + "backends: [{backend: echo}]\nsystem_prompt: [none, there.txt]",
         "line 4: system_prompt: there is no file",

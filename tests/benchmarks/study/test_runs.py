@@ -10,12 +10,14 @@ import psutil
 import pytest
 
 from benchmarks.results.files import read
+from benchmarks.study import runner
 from benchmarks.study.manifest import FILE
 from tests.benchmarks.study.support import Run, an_endpoint, interrupt, study, written
 from tests.serving import eventually
 
 NOWHERE = "http://127.0.0.1:9"
 SECONDS = 60.0
+ONE_USER = {"users": 1, "duration": 1, "ramp": 0.5}
 
 
 @pytest.fixture
@@ -57,6 +59,14 @@ def test_the_client_gets_what_the_study_says(tmp_path: Path) -> None:
         assert word in call.split()
     assert "--model=its-model" in call.split()
     assert "--users" not in call
+
+
+def test_a_model_that_an_endpoint_does_not_have_is_not_taken_for_another(run: Run) -> None:
+    with an_endpoint() as url:
+        models = ["its-model", "another"]
+        written(run.folder, study(load=ONE_USER, models=models, backends=[{"url": url}]))
+        assert run()[0] == 0
+    assert ["--model=another" in call for call in run.calls] == [False, True]
 
 
 def test_finished_cells_are_not_measured_again(run: Run) -> None:
@@ -176,6 +186,18 @@ def test_a_full_disk_ends_the_study_in_one_line_and_the_next_start_goes_on(run: 
     assert run.statuses == ["ok", "running"]
     assert run()[0] == 0
     assert len(run.calls) == 3
+
+
+def test_what_failed_for_want_of_room_is_measured_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "DISK_NEEDED", 2**62)
+    status, output = run(acts={2: "fail"})
+    assert status == 1
+    assert output.splitlines()[-1].startswith(f"error: {run.out}: no space left; what was measured")
+    assert run.statuses == ["ok", "running"]
+    monkeypatch.undo()
+    assert run()[0] == 0
 
 
 def test_two_runners_never_work_in_one_folder(run: Run) -> None:
