@@ -173,7 +173,7 @@ class Target(Part):
             raise PydanticCustomError("target", "{text}", {"text": text})
         for name in self.variables:
             if SECRET.search(name):
-                text = f"the variable {name} may be a secret: set it when you start, services inherit it"
+                text = f"the variable {name} may be a secret: set it when you start instead"
                 raise PydanticCustomError("target", "{text}", {"text": text, "at": "variables"})
         if self.url is not None:
             for name in ("settings", "variables"):

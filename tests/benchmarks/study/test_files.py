@@ -73,7 +73,7 @@ MISTAKES = {
     ),
     "a secret variable": (
         HEAD + "backends:\n  - backend: echo\n    variables: {HF_TOKEN: x}",
-        "line 5: backends[0].variables: the variable HF_TOKEN may be a secret: set it when you start",
+        "line 5: backends[0].variables: the variable HF_TOKEN may be a secret: set it when",
     ),
     "a password in a url": (
         HEAD + "backends:\n  - url: http://me:x@there",
