@@ -70,8 +70,7 @@ class Runner:
     async def _block(self, block: list[Cell]) -> None:
         """Cells of one start are taken from `block` as they end; those that are left need another
         start, since the service died."""
-        for cell in block[:1]:
-            self._begin(cell)
+        self._begin(block[0])
         if block[0].target.url is not None:
             await self._on_endpoint(block)
             return

@@ -1,9 +1,7 @@
 """GPUs, through a double of nvidia-ml-py whose functions are those of the real one."""
 
-import importlib.util
 import inspect
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -11,23 +9,14 @@ import pytest
 from benchmarks.environment import environment
 from benchmarks.samples.gpus import GPUs
 from benchmarks.study import leftovers
+from tests.benchmarks.samples.support import nvml_double
 
-DOUBLE = Path(__file__).parent / "nvml" / "pynvml.py"
 GIB = 2**30
-
-
-def double() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pynvml", DOUBLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = double()
+    module = nvml_double()
     monkeypatch.setitem(sys.modules, "pynvml", module)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return module
@@ -37,7 +26,7 @@ def test_the_double_has_the_real_packages_functions_and_parameters() -> None:
     import pynvml  # type: ignore[import-untyped]
 
     assert issubclass(pynvml.NVMLError, Exception)
-    functions = {n: f for n, f in vars(double()).items() if n.startswith("nvml")}
+    functions = {n: f for n, f in vars(nvml_double()).items() if n.startswith("nvml")}
     assert functions
     for name, function in functions.items():
         ours, real = inspect.signature(function), inspect.signature(getattr(pynvml, name))

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
 import psutil
@@ -18,10 +17,10 @@ from benchmarks.results.schema import Series
 from benchmarks.samples import Sampler
 from benchmarks.samples.processes import roles
 from benchmarks.samples.scrape import readings, unit
+from tests.benchmarks.samples.support import NVML
 from tests.serving import eventually
 
 BURN = "while True: pass"
-NVML = Path(__file__).parent / "nvml"
 
 
 class Page:

@@ -2,14 +2,18 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from benchmarks.results.files import read
+from benchmarks.study import leftovers
 from benchmarks.study.leftovers import MARK
-from tests.benchmarks.study.support import Run, interrupt, study, written
+from tests.benchmarks.samples.support import nvml_double
+from tests.benchmarks.study.support import Run, an_endpoint, interrupt, study, written
 from tests.serving import eventually
 
 SECONDS = 60.0
@@ -60,9 +64,10 @@ def test_a_service_that_does_not_start_fails_in_its_own_words_and_the_rest_goes_
     tmp_path: Path,
 ) -> None:
     bad = {"backend": "echo", "label": "bad", "settings": {"engine_args": {"failure": "start"}}}
-    written(tmp_path, study(load=ONE_USER, backends=[bad, {"backend": "echo"}]))
-    run = Run(tmp_path)
-    status, output = run()
+    with an_endpoint() as url:
+        written(tmp_path, study(load=ONE_USER, backends=[bad, {"url": url}]))
+        run = Run(tmp_path)
+        status, output = run()
     assert status == 1, output
     assert run.statuses == ["failed", "ok"]
     reason = "ended with exit code 1 while it started: setting 'engine_args': failure is 'start'"
@@ -96,3 +101,26 @@ def test_a_killed_runner_leaves_no_service(tmp_path: Path) -> None:
     assert started_by_studies()
     interrupt(process, signal.SIGKILL)
     eventually(lambda: not started_by_studies(), SECONDS, "all of the service is gone")
+
+
+def test_gpu_memory_that_does_not_come_back_stops_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvml = nvml_double()
+    read = nvml.nvmlDeviceGetMemoryInfo
+
+    def more_each_time(handle: int) -> Any:
+        nvml.USED[handle] += 4 * 2**30
+        return read(handle)
+
+    monkeypatch.setattr(nvml, "nvmlDeviceGetMemoryInfo", more_each_time)
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    monkeypatch.setattr(leftovers, "GPU_TIMEOUT", 0.0)
+    written(tmp_path, study())
+    run = Run(tmp_path)
+    status, output = run()
+    assert status == 1
+    assert run.statuses == ["ok", "pending"]
+    last = output.splitlines()[-1]
+    assert last.startswith("error: echo_demo_auto_plain_1-users_run-1 left something behind: GPU 0")
+    assert last.endswith("free it, and the same command goes on")
