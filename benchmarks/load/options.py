@@ -92,7 +92,7 @@ def spec_of(options: argparse.Namespace) -> Spec:
     if closed and options.users is None:
         given["users"] = 10
     if options.ramp is None:
-        given["ramp"] = min(20.0, options.duration / 3) if closed else 0.0
+        given["ramp"] = max(0.0, min(20.0, options.duration / 3)) if closed else 0.0
     if options.mode != "closed" and options.rate is None:
         raise WrongOption(f"--mode {options.mode} needs --rate, in requests per second")
     given["system_prompt"] = _text(options.system_prompt)

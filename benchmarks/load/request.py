@@ -1,6 +1,7 @@
 """One request: sent, stamped as it is answered, and judged."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Sent:
             cached_tokens=details.get("cached_tokens"),
             tokens_from="usage" if counted is not None else "tokenizer" if tokens else None,
             chunks=len(stamps),
-            gaps=tuple((b - a) * NANO for a, b in zip(stamps, stamps[1:], strict=False)),
+            gaps=tuple((b - a) * NANO for a, b in itertools.pairwise(stamps)),
         )
 
 
