@@ -173,6 +173,7 @@ def _notes(study: Plan, manifest: Manifest, todo: Sequence[Cell]) -> list[str]:
 def _show(study: Plan, made: Sequence[Cell], entries: Sequence[Entry]) -> None:
     known = {one.id: one for one in entries}
     todo = []
+    width = max(len(cell.id) for cell in made)
     for number, cell in enumerate(made, 1):
         before = known.get(cell.id)
         status = before.status if before is not None else Status.PENDING
@@ -180,7 +181,7 @@ def _show(study: Plan, made: Sequence[Cell], entries: Sequence[Entry]) -> None:
         if changed or status not in FINISHED:
             todo.append(cell)
         note = ", with another study file" if changed and status in FINISHED else ""
-        print(f"{number:>4}  {cell.id:<60}  {status}{note}")
+        print(f"{number:>4}  {cell.id:<{width}}  {status}{note}")
     blocks = estimate.blocks(todo, share_service=study.study.share_service)
     starts = sum(block[0].target.backend is not None for block in blocks)
     load_seconds = sum(cell.load.duration for cell in todo)

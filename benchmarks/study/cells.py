@@ -35,7 +35,7 @@ class Point:
             self.target.name,
             Path(self.model.name).name,
             self.quantization,
-            "plain" if plain else f"system-{Path(self.system_prompt).stem}",
+            "plain" if plain else Path(self.system_prompt).stem,
             f"{self.users}-users" if self.users is not None else f"{self.rate:g}-per-s",
             f"run-{self.repeat + 1}",
         ]

@@ -13,8 +13,6 @@ from benchmarks.study.text import StudyError, Text, Where, read
 from common.settings import Settings
 from services.__main__ import backends
 
-COMMON = "common"
-COMMON_SYSTEM_PROMPT = Path(__file__).parents[1] / "prompts" / "system_prompt.txt"
 OWN_SETTINGS = {"model": "models", "quantization": "quantization"}
 """Settings that are axes of a study, and the field that has them."""
 SECRET = ("api_keys",)
@@ -136,7 +134,7 @@ def _file_problems(text: Text, study: Study) -> Iterator[StudyError]:
             if path is not None and not path.is_file():
                 yield text.error(
                     (*where, "system_prompt"),
-                    f"there is no file {str(path)!r}; allowed are: {NONE}, {COMMON}, a file",
+                    f"there is no file {str(path)!r}; allowed are: {NONE}, a file",
                 )
 
 
@@ -147,9 +145,7 @@ def _all_system_prompts(study: Study) -> Iterator[str]:
 
 
 def _system_prompt(study_file: Path, name: str) -> Path | None:
-    if name == NONE:
-        return None
-    return COMMON_SYSTEM_PROMPT if name == COMMON else study_file.parent / name
+    return None if name == NONE else study_file.parent / name
 
 
 def _prompt_source(study_file: Path, source: str) -> tuple[str, Path | None]:

@@ -141,7 +141,7 @@ def test_cells_are_the_product_of_the_axes(tmp_path: Path) -> None:
     )
     assert len(found) == len(set(found)) == 2 * 2 * 2 * 2 * 2 * 2
     assert found[0] == "echo_demo_none_plain_1-users_run-1"
-    assert found[-1] == "theirs_big_awq_system-formal_2-users_run-2"
+    assert found[-1] == "theirs_big_awq_formal_2-users_run-2"
 
 
 def test_a_backend_may_differ_from_the_rest_of_the_study(tmp_path: Path) -> None:
