@@ -36,6 +36,7 @@ def test_a_hundred_users_see_the_first_token_when_it_came(tmp_path: Path) -> Non
             if run.status == 0 and abs(plateau.p50 - true) < WITHIN:
                 break
         assert run.status == 0
+        assert plateau is not None
         assert abs(plateau.p50 - true) < WITHIN
     assert {request.outcome for request in requests} == {Outcome.OK}
     assert {request.output_tokens for request in requests} == {30}
