@@ -1,7 +1,7 @@
 """Pinned requirements of a bento: from an environment that was tested, or as PyPI resolves them."""
 
+import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
@@ -33,7 +33,8 @@ def disagreements(bento: Bento, text: str) -> list[str]:
     """What of `text` is not as the project, its extra and its lock say. One line each."""
     pins = {canonicalize_name(line.name): line for line in _parsed(text)}
     found = [f"{OURS} is added by `bentoml build`"] if OURS in pins else []
-    for wanted in map(Requirement, bento.requirements):
+    limits = [limit for limit in map(Requirement, bento.packaging.limits) if limit.name in pins]
+    for wanted in (*map(Requirement, bento.requirements), *limits):
         pin = pins.get(canonicalize_name(wanted.name))
         version = _version(pin) if pin is not None else None
         if pin is None:
@@ -74,10 +75,10 @@ def _head(bento: Bento) -> Iterator[str]:
     lock, python, title = bento.packaging.lock, bento.packaging.python, bento.engine.title
     yield "# Made by python -m build_scripts.bentos --lock; bentoml build adds bentoml itself."
     if lock == INDEX:
-        yield f"# As PyPI resolves them for Python {python} on Linux. Not run yet: that takes a GPU."
+        yield f"# As PyPI resolves them for Python {python} on Linux. Not run yet, without a GPU."
     elif lock == PROJECT:
-        yield f"# As tested (scripts/locks/base.txt). {title} is not on PyPI, so what it needs besides"
-        yield "# is not known here, and it is a nightly build, of which no single one lasts: no pins."
+        yield f"# As tested (scripts/locks/base.txt), but for {title}: it is not on PyPI, and a"
+        yield "# nightly build, of which no single one lasts. What it needs is not known here."
         yield from bento.extra
     else:
         yield f"# As tested (scripts/locks/{lock}.txt)."
@@ -102,7 +103,10 @@ def _resolved(bento: Bento) -> list[str]:
 
 
 def _compile(wanted: list[str], limits: list[str], python: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--quiet", "--no-annotate"]
+    uv = shutil.which("uv")
+    if uv is None:
+        raise BuildError("uv is not installed, which resolves requirements: pip install uv")
+    command = [uv, "pip", "compile", "-", "--quiet", "--no-annotate"]
     options = ["--no-header", "--python-version", python, "--python-platform", PLATFORM]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.write("\n".join(limits))
