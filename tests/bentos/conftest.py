@@ -1,6 +1,7 @@
 """Every bento, built once."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         return places[bento.name]
 
     return build
+
+
+@pytest.fixture
+def environments(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is not kept: an engine's packages are gigabytes."""
+    folder = tmp_path / "environments"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=BENTOS, ids=lambda bento: bento.name)

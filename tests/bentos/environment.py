@@ -10,8 +10,20 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from tests.serving import REPOSITORY
+
 NOT_ON_PYPI = "torch"
 """Its CPU build: on PyPI the same version is for CUDA."""
+
+
+def environment_of(backend: str, bento: Path, folder: Path) -> Path:
+    """The interpreter of one that is made in `folder` for a built bento."""
+    requirements = bento / "env" / "python" / "requirements.txt"
+    if backend == "echo":
+        return installed(requirements, folder / backend)
+    own = REPOSITORY / f".venv-{backend}"
+    source = own if own.exists() else Path(sys.executable).parents[1]
+    return linked(requirements, folder / backend, source.resolve())
 
 
 def installed(requirements: Path, target: Path) -> Path:

@@ -90,3 +90,7 @@ def info(bento: Path) -> dict[str, Any]:
     """bento.yaml."""
     values: dict[str, Any] = yaml.safe_load((bento / "bento.yaml").read_text("utf-8"))
     return values
+
+
+def tag(bento: Path) -> str:
+    return f"{bento.parent.name}:{bento.name}"

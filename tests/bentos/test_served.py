@@ -1,101 +1,34 @@
 """Bentos served from the store, by what they require and nothing else."""
 
-import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from common.model import DEMO_MODEL
-from tests.bentos.environment import installed, linked
-from tests.bentos.support import Store
-from tests.builder.support import Home
-from tests.serving import REPOSITORY, Installed, start_service
+from tests.bentos.environment import environment_of
+from tests.bentos.suite import run_suite
+from tests.bentos.support import Store, tag
+from tests.serving import Installed, start_service
 
-BASE = ["test_generate.py", "test_chat.py", "test_errors.py", "test_operations.py"]
+BASE = ("test_generate.py", "test_chat.py", "test_errors.py", "test_operations.py")
 SUITES = {
-    "echo": [*BASE, "test_completions.py", "test_capabilities.py", "test_models_and_tokens.py"],
-    "transformers": [*BASE, "test_completions.py"],
-    "vllm": ["test_generate.py", "test_chat.py"],
+    "echo": (*BASE, "test_completions.py", "test_capabilities.py", "test_models_and_tokens.py"),
+    "transformers": (*BASE, "test_completions.py"),
 }
 """Of the contract: what differs by backend, not what shared code does for all alike."""
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """For environments: links to a gigabyte, not kept."""
-    path = tmp_path_factory.mktemp("environments")
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def environment_of(backend: str, folder: Path, place: Path) -> Path:
-    """The interpreter of one environment per backend; a later bento finds it there."""
-    requirements = place / "env" / "python" / "requirements.txt"
-    target = folder / backend
-    if target.exists():
-        return target / "bin" / "python"
-    if backend == "echo":
-        return installed(requirements, target)
-    own = REPOSITORY / f".venv-{backend}"
-    source = own if own.exists() else Path(sys.executable).parents[1]
-    return linked(requirements, target, source.resolve())
-
-
-def tag(place: Path) -> str:
-    return f"{place.parent.name}:{place.name}"
-
-
-def run_suite(bento: Installed, *options: str) -> None:
-    given = {"backend": bento.backend, "tag": bento.tag}
-    given |= {"home": str(bento.home), "python": str(bento.python)}
-    files = [f"tests/contract/{name}" for name in SUITES[bento.backend]]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", bento.backend]
-    done = subprocess.run(
-        [*command, *options, *files],
-        cwd=REPOSITORY,
-        env={**os.environ, "LLM_TEST_BENTO": json.dumps(given)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed is not None
-    assert int(passed[1]) >= 20
-
-
 @pytest.mark.parametrize("backend", ["echo", "transformers"])
-def test_the_contract_is_kept_from_the_store(backend: str, home: Store, folder: Path) -> None:
-    place = home.build(backend)
-    python = environment_of(backend, folder, place)
-    run_suite(Installed(backend, tag(place), home.home, python))
-
-
-def test_vllm_keeps_it_with_the_demo_model_and_its_quantized_sibling(
-    home: Store, folder: Path
+def test_the_contract_is_kept_from_the_store(
+    backend: str, store: Store, environments: Path
 ) -> None:
-    plain = home.build("vllm", "--cpu")
-    python = environment_of("vllm", folder, plain)
-    run_suite(Installed("vllm", tag(plain), home.home, python))
-    built = Home(home.home, "build_scripts.awq").build("--samples", "32", "--no-quality")
-    awq = home.build(
-        "vllm", "--cpu", "--arg", f"model={built.tag}", "--arg", "served_model_name=demo"
-    )
-    with start_service("vllm", bento=Installed("vllm", tag(awq), home.home, python)) as service:
-        (card,) = service.http.get("/v1/models").json()["data"]
-        assert (card["id"], card["quantization"]) == ("demo", "compressed-tensors")
-        body = {"prompt": "What is the capital of France?", "temperature": 0}
-        assert "Paris" in service.http.post("/generate", json=body).text
+    place = store.build(backend)
+    python = environment_of(backend, place, environments)
+    run_suite(Installed(backend, tag(place), store.home, python), *SUITES[backend])
 
 
 def card(store: Store, target: str, **settings: object) -> tuple[str, int]:
@@ -141,12 +74,13 @@ def test_in_a_container_the_model_is_found_beside_the_code(store: Store, tmp_pat
     assert card(Store(empty), str(inside)) == ("small", 4096)
 
 
-def test_a_model_that_is_gone_is_told_in_one_line(store: Store) -> None:
+def test_a_model_that_is_gone_ends_the_start(store: Store) -> None:
+    """BentoML itself looks for it, also on BentoCloud, before anything of ours runs."""
     store.put_model("small:one", DEMO_MODEL)
     target = tag(store.build("echo", "--arg", "model=small:one"))
     shutil.rmtree(store.home / "models" / "small")
     bento = Installed("echo", target, store.home, Path(sys.executable))
-    service = start_service("echo", bento=bento, wait=False)
-    assert service.process.wait(60) == 1
-    (line,) = (line for line in service.log_text().splitlines() if line.startswith("error: "))
-    assert line.startswith("error: setting 'model': no model 'small:one' in ")
+    with start_service("echo", bento=bento, wait=False) as service:
+        assert service.process.wait(60) == 1
+        (line,) = service.log_text().splitlines()
+    assert "Model small:one could not be found locally" in line
