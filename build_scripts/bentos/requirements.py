@@ -5,7 +5,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
-from pathlib import Path
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
@@ -15,7 +14,7 @@ from packaging.version import Version
 from build_scripts.bentos.table import ROOT, Bento, project
 from build_scripts.builder.errors import BuildError
 
-INDEX, PROJECT = "index", "project"
+INDEX, PROJECT, BASE = "index", "project", "base"
 PLATFORM = "x86_64-manylinux_2_34"
 LEFT_OUT = {"torchaudio", "torchcodec", "torchvision"}
 """vLLM's CPU build names them and uses none; their PyPI builds are for CUDA (scripts/setup)."""
@@ -68,7 +67,7 @@ def _version(requirement: Requirement) -> str | None:
 
 
 def _lock_name(bento: Bento) -> str:
-    return "base" if bento.packaging.lock == PROJECT else bento.packaging.lock
+    return BASE if bento.packaging.lock == PROJECT else bento.packaging.lock
 
 
 def _head(bento: Bento) -> Iterator[str]:
@@ -89,7 +88,7 @@ def _head(bento: Bento) -> Iterator[str]:
 def _resolved(bento: Bento) -> list[str]:
     """With our direct requirements at their tested versions, where the engine's allow it."""
     own = project()["dependencies"]
-    tested = lock_versions("base")
+    tested = lock_versions(BASE)
     names = (canonicalize_name(Requirement(line).name) for line in own)
     limits = bento.packaging.limits
     reason = ""
@@ -122,11 +121,7 @@ def _compile(wanted: list[str], limits: list[str], python: str) -> subprocess.Co
 def _installed(bento: Bento) -> Iterator[str]:
     """Everything that the requirements lead to, at the versions of the environment."""
     lock = _lock_name(bento)
-    environment = ROOT / (".venv" if lock == "base" else f".venv-{lock}")
-    there = {
-        canonicalize_name(each.metadata["Name"]): each
-        for each in distributions(path=[str(path) for path in _site_packages(environment)])
-    }
+    there = {canonicalize_name(each.metadata["Name"]): each for each in _distributions(lock)}
     roots = project()["dependencies"] if lock != bento.packaging.lock else bento.requirements
     for name in _reachable(there, [*roots, f"{OURS}=="], bento.packaging.python):
         pinned = Version(there[name].version)
@@ -136,11 +131,14 @@ def _installed(bento: Bento) -> Iterator[str]:
             yield f"{name}=={version}"
 
 
-def _site_packages(environment: Path) -> Iterable[Path]:
-    found = sorted(environment.glob("lib/python3*/site-packages"))
+def _distributions(lock: str) -> Iterable[Distribution]:
+    """This environment is the base one."""
+    if lock == BASE:
+        return distributions()
+    found = sorted((ROOT / f".venv-{lock}").glob("lib/python3*/site-packages"))
     if not found:
-        raise BuildError(f"{environment.name} is missing; make it with scripts/setup")
-    return found
+        raise BuildError(f".venv-{lock} is missing; make it with scripts/setup {lock}")
+    return distributions(path=[str(path) for path in found])
 
 
 def _reachable(there: dict[str, Distribution], roots: Iterable[str], python: str) -> set[str]:
