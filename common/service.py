@@ -20,6 +20,7 @@ from common.model import local_directory, open_model
 from common.plan import at_start
 from common.server import Server
 from common.settings import Settings, load_settings, misspelt
+from common.stored import with_stored
 
 NO_LIMIT = 86400
 """Seconds: BentoML's own timeout cannot be off; ours apply (queue, first token, drain)."""
@@ -83,7 +84,7 @@ def with_request_id(send: Send) -> Send:
 
 def read_settings() -> Settings:
     """Bento arguments, then the environment. Raises StartError."""
-    return load_settings(BentoMLContainer.bento_arguments.get(), os.environ)
+    return with_stored(load_settings(BentoMLContainer.bento_arguments.get(), os.environ))
 
 
 def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:

@@ -38,7 +38,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    model: str | None = Field(None, description="directory or hub id; none is the demo model")
+    model: str | None = Field(
+        None, description="directory, hub id or store tag; none is the demo model"
+    )
     served_model_name: str | None = Field(None, description="name that clients use")
     revision: str | None = Field(None, description="branch, tag or commit on the hub")
     trust_remote_code: bool = Field(False, description="run code that the model brings")
@@ -57,7 +59,7 @@ class Settings(BaseModel):
     chunked_prefill: bool = Field(True, description="mix prefill with decoding")
     seed: int = Field(0, ge=0, lt=2**31, description="of the engine; requests have their own")
     engine_args: JSONObject = Field(default_factory=dict, description="JSON, to the engine")
-    engine_dir: str | None = Field(None, description="what was compiled for the engine")
+    engine_dir: str | None = Field(None, description="directory or store tag of what was compiled")
     engine_url: str | None = Field(None, description="a running server, instead of one of ours")
     start_timeout: Seconds = Field(1800, description="seconds a server of ours may take to start")
 

@@ -14,6 +14,7 @@ import pytest
 from tests.serving import (
     REPOSITORY,
     Service,
+    installed_bento,
     interpreter,
     package_name,
     start_service,
@@ -64,12 +65,16 @@ def require_backend(backend: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+BENTO = installed_bento()
+
+
+@pytest.fixture(scope="session", params=[BENTO.backend] if BENTO else BACKENDS)
 def backend_service(request: pytest.FixtureRequest) -> Iterator[Service]:
     """One service per backend, started when its first test runs."""
     backend: str = request.param
-    require_backend(backend)
-    with start_service(backend, **SETTINGS.get(backend, {})) as service:
+    if BENTO is None:
+        require_backend(backend)
+    with start_service(backend, bento=BENTO, **SETTINGS.get(backend, {})) as service:
         yield service
 
 

@@ -14,7 +14,8 @@ from tests.serving import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "adding_a_backend.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
-NAMED_FILES = set(re.findall(r"^\*\*\d\. .*?`([^`]+)`", PAGE, re.MULTILINE))
+HEADINGS = re.findall(r"^\*\*\d\. (.*?)\*\*", PAGE, re.MULTILINE | re.DOTALL)
+NAMED_FILES = {name for heading in HEADINGS for name in re.findall(r"`([^`]+)`", heading)}
 SUITE = ("test_capabilities.py", "test_chat.py", "test_completions.py", "test_generate.py")
 SCREEN = 100
 """Lines."""
