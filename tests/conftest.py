@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -32,6 +33,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "triton": {"engine_dir": REPOSITORY / "tests" / "doubles" / "triton" / "engine"},
 }
 
+
+# A shell has what it starts in the background ignore SIGINT, and what that starts again; then a test
+# that interrupts a program would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # bentoml's own imports and decorators warn, and here every warning is an error.
 with warnings.catch_warnings(action="ignore"):
