@@ -5,10 +5,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
+from typing import Any
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from build_scripts.bentos.table import ROOT, Bento, project
@@ -141,10 +142,16 @@ def _distributions(lock: str) -> Iterable[Distribution]:
     return distributions(path=[str(path) for path in found])
 
 
-def _reachable(there: dict[str, Distribution], roots: Iterable[str], python: str) -> set[str]:
-    marked = {**default_environment(), "python_version": python, "python_full_version": python}
+def _reachable(
+    there: dict[NormalizedName, Distribution], roots: Iterable[str], python: str
+) -> set[NormalizedName]:
+    marked: dict[str, Any] = {
+        **default_environment(),
+        "python_version": python,
+        "python_full_version": python,
+    }
     todo = [Requirement(root.rstrip("=")) for root in roots]
-    seen: set[tuple[str, frozenset[str]]] = set()
+    seen: set[tuple[NormalizedName, frozenset[str]]] = set()
     while todo:
         wanted = todo.pop()
         key = (canonicalize_name(wanted.name), frozenset(wanted.extras))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_the_contract_is_kept_from_the_store(
     run_suite(Installed(backend, tag(place), store.home, python), *SUITES[backend])
 
 
-def card(store: Store, target: str, **settings: object) -> tuple[str, int]:
+def card(store: Store, target: str, **settings: Any) -> tuple[str, int]:
     """Served name and context of a bento that this environment serves."""
     bento = Installed("echo", target, store.home, Path(sys.executable))
     with start_service("echo", bento=bento, **settings) as service:
