@@ -34,8 +34,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-# A shell has what it starts in the background ignore SIGINT, and what that starts again; then a test
-# that interrupts a program would wait for ever.
+# What a shell starts in the background ignores SIGINT, and so does what that starts: a test that
+# interrupts a program would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # bentoml's own imports and decorators warn, and here every warning is an error.
