@@ -53,7 +53,9 @@ def deploy(options: argparse.Namespace) -> None:
         raise DeployError("--arg: the bento of --bento has its settings already; leave one out")
     settings = stored.arguments if stored else _arguments(options.arg)
     needs = needed(stored.environment) if stored else target.needs
-    check_document(document, target, settings, needs)
+    plan = check_document(document, target, settings, needs, look_at_model=not options.no_fit)
+    if plan:
+        print(f"plan: {plan}", file=sys.stderr, flush=True)
     if options.dry_run:
         print(yaml.safe_dump(document.data, sort_keys=False, allow_unicode=True), end="")
         return
@@ -120,9 +122,7 @@ def _command(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scripts/deploy", description=__doc__, allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog="scripts/deploy", description=__doc__, allow_abbrev=False)
     parser.add_argument("backend", metavar="BACKEND")
     parser.add_argument(
         "--arg",
@@ -142,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--file", type=Path, help="instead of bentos/BACKEND/deployment.yaml")
     parser.add_argument("--bento", metavar="TAG", help="of the store, instead of building one")
+    parser.add_argument(
+        "--no-fit", action="store_true", help="do not ask whether the model fits on the instance"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="check the file, show it, and do no more"
     )

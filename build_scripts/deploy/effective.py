@@ -71,7 +71,8 @@ def check_settings(document: Document, service: str, settings: Settings) -> None
         )
     if traffic.get("external_queue") is None:
         raise document.error(
-            place, "traffic has no 'external_queue': true keeps what is over 'concurrency', or false"
+            place,
+            "traffic has no 'external_queue': true keeps what is over 'concurrency', or false",
         )
 
 

@@ -105,7 +105,9 @@ def _check_leaf(document: Document, place: Place, value: Any, kind: Any) -> None
     try:
         TypeAdapter(kind).validate_python(value, strict=True)
     except PydanticSchemaGenerationError:
-        raise TypeError(f"{_show(place)}: {kind} is none of the kinds that are known here") from None
+        raise TypeError(
+            f"{_show(place)}: {kind} is none of the kinds that are known here"
+        ) from None
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"]
         hint = " (quotes make it text)" if kind is str and value is not None else ""
