@@ -18,7 +18,7 @@ with warnings.catch_warnings(action="ignore"):
     from build_scripts.deploy.bento import Stored, build_bento, stored_bento
     from build_scripts.deploy.check import check_document
     from build_scripts.deploy.cloud import log_in
-    from build_scripts.deploy.commands import bentoml
+    from build_scripts.deploy.commands import CommandFailed, bentoml
     from build_scripts.deploy.document import Document, read_document
     from build_scripts.deploy.effective import check_needs
     from build_scripts.deploy.overrides import override
@@ -60,6 +60,7 @@ def deploy(options: argparse.Namespace) -> None:
         print(yaml.safe_dump(document.data, sort_keys=False, allow_unicode=True), end="")
         return
     cloud = log_in()
+    cloud.check_name(document)
     cloud.check_instance(document, target.service)
     secret_keys = cloud.secret_keys(document)
     check_needs(document, target.service, needs, secret_keys)
@@ -70,11 +71,16 @@ def deploy(options: argparse.Namespace) -> None:
     with _file(document, stored) as file:
         try:
             bentoml(_command(file, document, stored, options), show=True)
-        except DeployError as error:
-            raise DeployError(
-                f"{error}; to try again with the same bento: "
-                f"scripts/deploy {target.backend} --bento {stored.tag}"
-            ) from None
+        except CommandFailed as error:
+            raise DeployError(f"{error}; {_what_now(error, document, target, stored)}") from None
+
+
+def _what_now(error: CommandFailed, document: Document, target: Target, stored: Stored) -> str:
+    if any("Created deployment" in line for line in error.lines):
+        name = document.data.get("name", "NAME")
+        return f"it is there: `bentoml deployment get {name}` tells more, `… delete {name}` ends it"
+    again = f"scripts/deploy {target.backend} --bento {stored.tag}"
+    return f"the bento is built; to try again: {again}"
 
 
 def _document(options: argparse.Namespace, target: Target) -> Document:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 from bentoml._internal.cloud.client import RestApiClient
 from bentoml._internal.cloud.config import CloudClientConfig
-from bentoml.exceptions import CloudRESTApiClientError
+from bentoml.exceptions import CloudRESTApiClientError, NotFound
 
 from build_scripts.deploy.document import Document
 from build_scripts.deploy.errors import DeployError
@@ -45,11 +45,25 @@ class Cloud:
                 raise document.error(
                     ("secrets", number),
                     f"secrets: BentoCloud has no secret {name!r}; "
-                    f"`bentoml secret create {name} NAME=…` makes it",
+                    f"`bentoml secret create {name} NAME=…` makes it, --set 'secrets=[]' needs none",
                 )
             if found.content.type == "env":
                 keys.update(item.key for item in found.content.items)
         return keys
+
+    def check_name(self, document: Document) -> None:
+        """Raises DeployError where a deployment has it: the client would tell after the upload."""
+        name = document.get("name")
+        if name is None:
+            return
+        with _answers(self.address):
+            found = _if_found(self.client.v2.get_deployment, name, document.get("cluster"))
+        if found is not None:
+            raise document.error(
+                ("name",),
+                f"name: there is a deployment {name!r} already: give another with --name, or "
+                f"change it: `bentoml deployment update {name} --bento TAG`",
+            )
 
     def check_instance(self, document: Document, service: str) -> None:
         """Raises DeployError for an instance type that this organization does not have."""
@@ -85,6 +99,8 @@ def log_in() -> Cloud:
 def _if_found(ask: Callable[..., Answer], *arguments: Any) -> Answer | None:
     try:
         return ask(*arguments)
+    except NotFound:
+        return None
     except CloudRESTApiClientError as error:
         if error.error_code in NOT_FOUND:
             return None

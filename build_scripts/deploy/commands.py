@@ -17,12 +17,29 @@ WIDE = "1000"
 """Columns: lines are read here, and must not be broken."""
 CLICK = re.compile(r"^Error: (?:\[[\w-]+\] `[\w-]+` failed: )?", re.MULTILINE)
 COLORS = re.compile(r"\x1b\[[0-9;]*m")
+REPEATED = 8
+"""Lines that a box may show again when it is drawn anew."""
+BOX = "│╭╮╰╯─ \n"
+BAR = "━"
+SIREN = "🚨 "
+BLAMES_THE_FILE = "Failed to create deployment due to invalid configuration: "
+"""BentoML's words before everything that goes wrong, an upload too."""
+UPLOAD = re.compile(r"Failed pushing .+?: (.+)")
+"""Where standard output has the reason for "Failed to upload"."""
 BODY = re.compile(r"\{.*\}", re.DOTALL)
 """The JSON of an answer, within a message of BentoML's client."""
 
 
+class CommandFailed(DeployError):
+    """`lines` are what it said before on standard output."""
+
+    def __init__(self, message: str, lines: Sequence[str]) -> None:
+        super().__init__(message)
+        self.lines = lines
+
+
 def bentoml(arguments: Sequence[str], *, show: bool) -> str:
-    """Its standard output, which is shown as it comes if asked for. Raises DeployError."""
+    """The lines of its standard output, shown as they come if asked for. Raises CommandFailed."""
     program = Path(sys.executable).with_name("bentoml")
     environment = {**os.environ, "COLUMNS": WIDE}
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -41,13 +58,14 @@ def bentoml(arguments: Sequence[str], *, show: bool) -> str:
     told: deque[str] = deque(maxlen=200)
     reader = threading.Thread(target=told.extend, args=(process.stderr,))
     reader.start()
-    lines = []
+    lines: list[str] = []
     try:
-        for line in process.stdout:
-            lines.append(line)
-            if show:
-                sys.stdout.write(line)
-                sys.stdout.flush()
+        for raw in process.stdout:
+            line = readable(raw)
+            if line and line not in lines[-REPEATED:]:
+                lines.append(line)
+                if show:
+                    print(line, flush=True)
         status = process.wait()
     finally:
         process.terminate()
@@ -56,8 +74,13 @@ def bentoml(arguments: Sequence[str], *, show: bool) -> str:
         process.stdout.close()
         process.stderr.close()
     if status:
-        raise DeployError(f"bentoml {arguments[0]}: {reason(told, lines, status)}")
-    return "".join(lines)
+        raise CommandFailed(f"bentoml {arguments[0]}: {reason(told, lines, status)}", lines)
+    return "\n".join(lines)
+
+
+def readable(line: str) -> str:
+    """Without the boxes and bars that are drawn around it, again and again."""
+    return "" if BAR in line else COLORS.sub("", line).strip(BOX)
 
 
 def reason(told: Sequence[str], lines: Sequence[str], status: int) -> str:
@@ -65,11 +88,14 @@ def reason(told: Sequence[str], lines: Sequence[str], status: int) -> str:
     text = COLORS.sub("", "".join(told)).strip()
     found = CLICK.search(text)
     if found:
-        message = text[found.end() :]
+        message = text[found.end() :].removeprefix(BLAMES_THE_FILE)
+        if message.startswith("Failed to upload"):
+            reasons = [more[1] for line in lines if (more := UPLOAD.search(line))]
+            message = f"{message}: {reasons[-1]}" if reasons else message
     else:
         # Of a traceback, or of what is told on standard output only.
-        rest = [line for line in (text.splitlines() or lines) if line.strip(" │╭╮╰╯─\n")]
-        message = rest[-1] if rest else f"ended with status {status}"
+        rest = [line for line in (text.splitlines() or lines) if readable(line)]
+        message = rest[-1].lstrip(SIREN) if rest else f"ended with status {status}"
     return _one_line(_answer(message))
 
 
@@ -89,5 +115,5 @@ def _answer(message: str) -> str:
 
 
 def _one_line(message: str) -> str:
-    parts = (" ".join(line.split()).strip("│ ") for line in message.splitlines())
+    parts = (" ".join(readable(line).split()) for line in message.splitlines())
     return "; ".join(part for part in parts if part)
