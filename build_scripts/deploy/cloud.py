@@ -45,7 +45,8 @@ class Cloud:
                 raise document.error(
                     ("secrets", number),
                     f"secrets: BentoCloud has no secret {name!r}; "
-                    f"`bentoml secret create {name} NAME=…` makes it, --set 'secrets=[]' needs none",
+                    f"`bentoml secret create {name} NAME=…` makes it, "
+                    "--set 'secrets=[]' does without",
                 )
             if found.content.type == "env":
                 keys.update(item.key for item in found.content.items)

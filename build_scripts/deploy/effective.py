@@ -32,22 +32,28 @@ def effective_settings(
     document: Document, target: Target, arguments: Mapping[str, Any]
 ) -> Settings:
     """The arguments, under the variables of the file. Raises DeployError."""
+    baked_settings(arguments)
     found = {one.name: one for one in variables(document, target.service)}
-    settings = baked_settings(arguments)
     for one in found.values():
-        for warning in misspelt({one.name: one.value}):
-            raise document.error(one.place, f"envs: {warning}")
-        try:
-            settings = load_settings({}, {one.name: one.value})
-        except StartError as error:
-            raise document.error(one.place, f"envs: {error}") from None
+        _check_setting(document, one)
     settings = load_settings(arguments, {one.name: one.value for one in found.values()})
     for name, reason in target.engine.unsupported_settings.items():
         if name in settings.changed:
-            where = _place_of(found, name)
             message = f"setting {name!r} has no effect with {target.engine.title}: {reason}"
-            raise document.error(where, message) if where else DeployError(f"--arg: {message}")
+            if variable := found.get(name.upper()):
+                raise document.error(variable.place, f"envs: {message}")
+            raise DeployError(f"--arg: {message}")
     return settings
+
+
+def _check_setting(document: Document, variable: Variable) -> None:
+    environment = {variable.name: variable.value}
+    for warning in misspelt(environment):
+        raise document.error(variable.place, f"envs: {warning}")
+    try:
+        load_settings({}, environment)
+    except StartError as error:
+        raise document.error(variable.place, f"envs: {error}") from None
 
 
 def check_settings(document: Document, service: str, settings: Settings) -> None:
@@ -84,8 +90,8 @@ def check_instance(
     if instance.gpus is not None and wanted > max(instance.gpus, 1):
         raise document.error(
             ("services", service, "instance_type"),
-            f"instance_type: {instance.name!r} has {instance.gpus} GPUs, and "
-            f"tensor_parallel_size is {wanted}",
+            f"instance_type: {instance.name!r} has {instance.gpus or 'no'} "
+            f"GPU{'s' if instance.gpus != 1 else ''}, and tensor_parallel_size is {wanted}",
         )
 
 
@@ -103,8 +109,3 @@ def check_needs(
         f"the bento needs {', '.join(missing)}: give a name and a value under 'envs', "
         "or a secret that has it",
     )
-
-
-def _place_of(found: Mapping[str, Variable], setting: str) -> tuple[str | int, ...] | None:
-    variable = found.get(setting.upper())
-    return variable.place if variable else None
