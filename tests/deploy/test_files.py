@@ -8,10 +8,11 @@ import yaml
 from common.settings import Settings
 from tests.conftest import BACKENDS
 from tests.deploy.checked import check
-from tests.serving import REPOSITORY, service_name
+from tests.serving import REPOSITORY, loads_weights, service_name
 
-ON_A_CPU = {"echo", "transformers"}
-"""Backends whose default model is served without a GPU."""
+WITH_WEIGHTS = [backend for backend in BACKENDS if loads_weights(backend)]
+ON_A_CPU = {"transformers"}
+"""Of them: those that serve the default model without a GPU."""
 STUDY = "gpu.a100.1x80"
 
 
@@ -49,16 +50,16 @@ def test_it_scales_between_two_numbers(backend: str) -> None:
     assert 1 <= scaling["min_replicas"] < scaling["max_replicas"]
 
 
-@pytest.mark.parametrize("backend", sorted(set(BACKENDS) - ON_A_CPU))
+@pytest.mark.parametrize("backend", sorted({*WITH_WEIGHTS} - ON_A_CPU))
 def test_it_runs_on_the_gpu_of_the_study(backend: str) -> None:
     assert service(backend)["instance_type"] == STUDY
 
 
-@pytest.mark.parametrize("backend", sorted(set(BACKENDS) - {"echo"}))
+@pytest.mark.parametrize("backend", WITH_WEIGHTS)
 def test_it_has_the_token_of_the_hub_by_the_name_of_a_secret(backend: str) -> None:
     assert deployment(backend)["secrets"] == ["huggingface"]
 
 
-@pytest.mark.parametrize("backend", sorted(set(BACKENDS) - {"echo"}))
+@pytest.mark.parametrize("backend", WITH_WEIGHTS)
 def test_a_cold_start_may_take_as_long_as_the_service_lets_it(backend: str) -> None:
     assert service(backend)["cold_start_timeout"] >= Settings().start_timeout

@@ -32,7 +32,7 @@ def test_bentomls_own_login_serves(tmp_path: Path, cloud: CloudFactory) -> None:
     assert "ada@example.com" in person.bentoml("cloud", "login", *token)
     told = person.refusal("echo", "--set", "instance_type=cpu.64")
     assert "BentoCloud has no 'cpu.64' for you (did you mean " in told
-    assert told.endswith("it has cpu.2, cpu.8, gpu.a100.1x80")
+    assert told.endswith("it has cpu.2, cpu.8, gpu.a100.1x80, gpu.h100.1")
     wrong = ("--endpoint", here.url, "--api-token", "old")
     assert "401" in person.bentoml("cloud", "login", *wrong, status=1)
 

@@ -20,6 +20,7 @@ INSTANCES = {
     "cpu.2": ("1000m", "2Gi", None),
     "cpu.8": ("4000m", "16Gi", None),
     "gpu.a100.1x80": ("12000m", "85Gi", "nvidia-a100-80gb"),
+    "gpu.h100.1": ("24000m", "200Gi", "nvidia-h100-80gb"),
 }
 
 
