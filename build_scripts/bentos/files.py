@@ -6,18 +6,15 @@ from typing import Any
 import yaml
 
 from build_scripts.bentos import requirements
+from build_scripts.bentos.deployment import deployment
 from build_scripts.bentos.readme import readme
 from build_scripts.bentos.sources import NEVER, included
 from build_scripts.bentos.table import CACHE, ROOT, Bento
 
 DEFAULT = "vllm"
 """The backend of the bentofile.yaml in the root."""
-BENTOFILE, REQUIREMENTS, SETUP, README = (
-    "bentofile.yaml",
-    "requirements.txt",
-    "setup.sh",
-    "README.md",
-)
+BENTOFILE, REQUIREMENTS, SETUP = "bentofile.yaml", "requirements.txt", "setup.sh"
+DEPLOYMENT, README = "deployment.yaml", "README.md"
 
 
 def wanted(bento: Bento) -> dict[str, str]:
@@ -25,6 +22,7 @@ def wanted(bento: Bento) -> dict[str, str]:
     made = {bento.file(BENTOFILE): bentofile(bento), bento.file(SETUP): setup(bento)}
     if not bento.variant:
         made[bento.file(README)] = readme(bento)
+        made[bento.file(DEPLOYMENT)] = deployment(bento)
     if bento.backend == DEFAULT and not bento.variant:
         made[BENTOFILE] = f"# The default bento: bentoml build, from here.\n{_yaml(bento)}"
     return made
