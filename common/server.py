@@ -6,10 +6,12 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import psutil
 import uvicorn
 
 from common import start_failure
@@ -34,6 +36,11 @@ LAST_GRACE = 3
 """Seconds for clients that do not read, after everything was drained or ended."""
 
 
+def process_age() -> float:
+    """Seconds since this process was made: its imports are part of a cold start."""
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
 class Server:
     """Ties an engine class to the HTTP application for the life of one process."""
 
@@ -42,7 +49,7 @@ class Server:
         self._settings = settings
         self._engine: Engine | None = None
         self._running = Running()
-        self._lifecycle = Lifecycle(settings.probe_interval)
+        self._lifecycle = Lifecycle(settings.probe_interval, process_age())
         self._loading: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._previous: dict[int, SignalHandler] = {}
@@ -81,11 +88,13 @@ class Server:
         if path is None:
             self._lifecycle.enter("download")
             path = await asyncio.to_thread(at_start.fetch, self._engine_class, settings)
+        self._lifecycle.enter("load")
         settings, model = await asyncio.to_thread(
             at_start.apply, self._engine_class, settings, open_model(settings, path)
         )
         self._engine = engine = self._engine_class(settings, model)
         runtime = build_runtime(settings, model, engine, self._lifecycle, self._running)
+        self.app.loading = runtime
         await self._lifecycle.start(engine)
         self.app.runtime = runtime
         # What is loaded now stays: a full collection would walk an engine's millions of objects.
