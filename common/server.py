@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import uvicorn
 
-from common import start_failure
+from common import start_failure, tracing
 from common.engine import Engine
 from common.errors import Draining, StartError
 from common.guardian import watch_this_process
@@ -54,6 +54,7 @@ class Server:
         self._draining: asyncio.Task[None] | None = None
         self._previous: dict[int, SignalHandler] = {}
         self._interrupts = 0
+        self.tracer_provider = tracing.tracer_provider(settings, engine.name)
         self.app = App(settings, self._lifecycle)
 
     async def begin(self) -> None:
@@ -70,6 +71,8 @@ class Server:
             await asyncio.gather(self._loading, return_exceptions=True)
         if self._engine is not None:
             await self._engine.stop()
+        if self.tracer_provider is not None:
+            await tracing.flush(self.tracer_provider)
 
     async def _load(self) -> None:
         try:
