@@ -26,7 +26,8 @@ class Lifecycle:
         self._engine: Engine | None = None
         self._probe_interval = probe_interval
         self.phases = Phases(age)
-        self._ready = False
+        self.ready = False
+        """Whether the start is over; what has happened since, `serving` tells."""
         self._healthy = self._proved = True
         self._dead: str | None = None
         self.last_token = 0.0
@@ -44,7 +45,7 @@ class Lifecycle:
             await self._generate_one_token(engine)
         except ServiceError as error:
             raise StartError(f"{engine.title} does not generate: {error.message}") from error
-        self._ready = True
+        self.ready = True
         self.phases.finish()
         logger.info("ready after %.1f s: %s", self.phases.total, self.phases.describe())
 
@@ -69,7 +70,7 @@ class Lifecycle:
         self._check_dead()
         if self.draining:
             raise Draining("the service is shutting down; send this request elsewhere")
-        if not self._ready:
+        if not self.ready:
             phases = self.phases
             done = phases.describe()
             raise NotReady(
@@ -85,7 +86,7 @@ class Lifecycle:
     @property
     def serving(self) -> bool:
         """Whether a request sent now would be served, as far as was last seen."""
-        may = self._ready and not self.draining and self._dead is None
+        may = self.ready and not self.draining and self._dead is None
         return may and self._healthy and self._proved
 
     async def check_alive(self) -> Health | None:

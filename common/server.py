@@ -22,6 +22,7 @@ from common.http.app import App
 from common.lifecycle import Lifecycle
 from common.model import local_directory, open_model
 from common.plan import at_start
+from common.notify import tell_systemd
 from common.running import Running
 from common.runtime import build_runtime
 from common.settings import Settings
@@ -51,6 +52,7 @@ class Server:
         self._running = Running()
         self._lifecycle = Lifecycle(settings.probe_interval, process_age())
         self._loading: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._previous: dict[int, SignalHandler] = {}
         self._interrupts = 0
@@ -62,6 +64,7 @@ class Server:
         terminate_with_parent()
         watch_this_process()
         self._take_signals()
+        self._telling = asyncio.create_task(tell_systemd(self._lifecycle))
         self._loading = asyncio.create_task(self._load())
 
     async def end(self) -> None:
@@ -69,6 +72,8 @@ class Server:
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
+        if self._telling is not None:
+            self._telling.cancel()
         if self._engine is not None:
             await self._engine.stop()
         if self.tracer_provider is not None:
