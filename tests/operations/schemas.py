@@ -93,5 +93,6 @@ def differences(given: Any, kept: Any, where: str) -> Iterator[str]:
 
 if __name__ == "__main__":
     found = [f"{name}: {fault}" for name in sys.argv[1:] for fault in faults(Path(name))]
-    print("\n".join(found))
+    for line in found:
+        print(line)
     sys.exit(1 if found else 0)
