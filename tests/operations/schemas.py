@@ -61,7 +61,8 @@ def compose(value: dict[str, Any]) -> Iterator[str]:
 
     folder = resources.files("check_jsonschema.builtin_schemas.vendor")
     schema = json.loads(folder.joinpath("compose-spec.json").read_text("utf-8"))
-    for error in jsonschema.Draft7Validator(schema).iter_errors(value):
+    dialect = jsonschema.validators.validator_for(schema)
+    for error in dialect(schema).iter_errors(value):
         yield f"compose: {error.json_path}: {error.message}"
 
 
