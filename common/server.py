@@ -21,8 +21,8 @@ from common.guardian import watch_this_process
 from common.http.app import App
 from common.lifecycle import Lifecycle
 from common.model import local_directory, open_model
-from common.plan import at_start
 from common.notify import tell_systemd
+from common.plan import at_start
 from common.running import Running
 from common.runtime import build_runtime
 from common.settings import Settings

@@ -57,7 +57,7 @@ def operator(value: dict[str, Any]) -> Iterator[str]:
 
 
 def compose(value: dict[str, Any]) -> Iterator[str]:
-    import jsonschema
+    import jsonschema  # type: ignore[import-untyped]
 
     folder = resources.files("check_jsonschema.builtin_schemas.vendor")
     schema = json.loads(folder.joinpath("compose-spec.json").read_text("utf-8"))
