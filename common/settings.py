@@ -4,8 +4,9 @@ import difflib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from common.errors import StartError
 
@@ -26,6 +27,13 @@ def _comma_list(value: Any) -> Any:
     if value and not parts:
         raise ValueError("holds nothing between its commas")
     return parts
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an address such as http://collector:4318")
+    return value
 
 
 JSONObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]
@@ -83,6 +91,12 @@ class Settings(BaseModel):
     cors_origins: CommaList = Field(default_factory=list, description="comma-separated")
     docs: bool = Field(True, description="serve `/`, `/docs.json` and `/schema.json`")
     metrics_public: bool = Field(True, description="serve `/metrics` without an API key")
+    otlp_endpoint: Annotated[str, AfterValidator(_url)] | None = Field(
+        None, description="collector of request spans, OTLP over HTTP"
+    )
+    trace_ratio: float = Field(
+        1, ge=0, le=1, description="share of requests traced where the caller leaves it open"
+    )
 
     @property
     def changed(self) -> frozenset[str]:

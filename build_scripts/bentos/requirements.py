@@ -1,10 +1,13 @@
 """Pinned requirements of a bento: from an environment that was tested, or as PyPI resolves them."""
 
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
+from pathlib import Path
 from typing import Any
 
 from packaging.markers import default_environment
@@ -103,7 +106,8 @@ def _resolved(bento: Bento) -> list[str]:
 
 
 def _compile(wanted: list[str], limits: list[str], python: str) -> subprocess.CompletedProcess[str]:
-    uv = shutil.which("uv")
+    beside = Path(sys.executable).parent
+    uv = shutil.which("uv", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv is None:
         raise BuildError("uv is not installed, which resolves requirements: pip install uv")
     command = [uv, "pip", "compile", "-", "--quiet", "--no-annotate"]
