@@ -82,10 +82,9 @@ def build(found: Bento, baked: Baked, wanted: str | None) -> Path:
                 args=dict(baked.arguments),
                 _bento_store=type(BentoMLContainer.bento_store.get())(str(scratch)),
             )
-        except (bentoml.exceptions.BentoMLException, ValueError) as error:
-            raise BuildError(
-                f"{found.name} cannot be built: {' '.join(str(error).split())}"
-            ) from None
+        except (bentoml.exceptions.BentoMLException, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise BuildError(f"{found.name} cannot be built: {reason}") from None
         return _publish(Path(made.path), store)
 
 

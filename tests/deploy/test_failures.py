@@ -46,7 +46,7 @@ def test_a_name_that_is_taken(echo_home: Path, bento: str, cloud: CloudFactory) 
     person = Person(echo_home, here)
     person.deploy("echo", "--bento", bento, "--no-wait")
     told = person.refusal("echo", "--bento", bento)
-    assert told.startswith("error: bentos/echo/deployment.yaml:2: name: there is a deployment")
+    assert told.startswith("error: bentos/echo/deployment.yaml:3: name: there is a deployment")
     assert "--name" in told
 
 
@@ -56,7 +56,7 @@ def test_a_build_that_fails_leaves_no_tag(tmp_path: Path, cloud: CloudFactory) -
     person = Person(tmp_path / "home", here, limit="ulimit -f 2048")
     person.home.mkdir()
     told = person.refusal("echo")
-    assert told.startswith("error: bentoml build: ")
+    assert told.startswith("error: llm-echo cannot be built: ")
     assert person.bentos() == []
     assert "llm-echo" not in Person(person.home).bentoml("list")
     assert not any(asked.startswith("POST") for asked in here.asked)
