@@ -52,6 +52,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:The `__get_pydantic_core_schema__` method")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`, what shares a service or the fixtures of a folder stays together."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    call = getattr(item, "callspec", None)
+    if call is not None and "backend_service" in call.params:
+        return str(call.params["backend_service"])
+    folder = item.path.parent
+    shares = folder != Path(__file__).parent and (folder / "conftest.py").exists()
+    return str((folder if shares else item.path).relative_to(REPOSITORY))
+
+
 def require_backend(backend: str) -> None:
     """Skip, or fail where all backends have to be tested, when the engine is not installed."""
     package = package_name(backend)

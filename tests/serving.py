@@ -1,8 +1,10 @@
 """A service as a user starts it: the bentoml command line in its own processes."""
 
+import contextlib
 import json
 import os
 import re
+import secrets
 import shlex
 import signal
 import socket
@@ -90,6 +92,17 @@ class Installed:
     tag: str
     home: Path
     python: Path
+
+
+def free_port() -> int:
+    """One that the system hands out to nobody by itself, before the service takes it.
+
+    Linux does so from 32768 on, and Ray's workers take those under 20000.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def installed_bento() -> Installed | None:
@@ -191,8 +204,7 @@ def start_service(
         environment = with_double(environment, backend)
     for name, value in settings.items():
         environment[name.upper()] = json.dumps(value) if isinstance(value, dict) else str(value)
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     if bento is not None:
         python, target, folder = bento.python, bento.tag, bento.home
     else:

@@ -1,6 +1,5 @@
 """A real Prometheus that scrapes services of this test every second."""
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import httpx
 import yaml
 
 from tests.operations.tools import prometheus
-from tests.serving import REPOSITORY, Service, eventually
+from tests.serving import REPOSITORY, Service, eventually, free_port
 
 RULES = REPOSITORY / "deploy" / "prometheus" / "alerts.yaml"
 
@@ -49,8 +48,7 @@ def scraping(folder: Path, *services: Service) -> Iterator[Prometheus]:
     }
     file = folder / "prometheus.yaml"
     file.write_text(yaml.safe_dump(config), "utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        address = f"127.0.0.1:{reserved.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     options = {
         "config.file": file,
         "storage.tsdb.path": folder / "data",

@@ -6,7 +6,6 @@ powers, because the environments here may belong to root alone.
 
 import os
 import shlex
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -20,7 +19,7 @@ from build_scripts.manifests.deployment import checked
 from tests.conftest import require_backend
 from tests.contract.support import GENERATE, post
 from tests.operations.tools import missing
-from tests.serving import REPOSITORY, Service, interpreter, service_name
+from tests.serving import REPOSITORY, Service, free_port, interpreter, service_name
 
 HOME = "/home/bentoml"
 NO_POWERS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
@@ -48,8 +47,7 @@ def start(backend: str) -> Service:
     deployment = kubernetes.deployment(checked(backend, {"max_model_len": "256"}, open=True))
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     target = f"services.{backend}:{service_name(backend)}"
     bentoml = interpreter(backend).with_name("bentoml")
     serve = [*NO_POWERS, str(bentoml), "serve", target, "--port", str(port)]
