@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,8 @@ METHODS = {"autoawq": "awq"}
 @pytest.mark.parametrize("name", SERVED)
 def test_it_is_served_by_vllm_and_answers_right(checkpoint: Checkpoint, name: str) -> None:
     made = checkpoint(name)
-    settings = {"model": made.path, "served_model_name": "demo", "engine_args": EAGER}
-    with start_service("vllm", **settings) as service:
+    settings: dict[str, Any] = {"model": made.path, "served_model_name": "demo"}
+    with start_service("vllm", engine_args=EAGER, **settings) as service:
         card = service.http.get("/v1/models").json()["data"][0]
         answers = asyncio.run(ask_all(service, [None]))
     right = sum(answers[None, i] == q["answer"] for i, q in enumerate(questions()))
