@@ -33,7 +33,7 @@ def rate(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure:
     base = altair.Chart(data(records)).encode(
         x=altair.X("time:Q", title="seconds since the start", axis=altair.Axis(tickCount=6)),
         y=altair.Y("value:Q", title="tokens/s"),
-        color=colour(marks, legend=False),
+        color=colour(marks),
     )
     layers = (
         base.mark_area(opacity=0.16).encode(y=altair.Y("low:Q", title="tokens/s"), y2="high:Q"),
@@ -75,7 +75,12 @@ def machine(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure | None:
         return None
     present = [what for what in MACHINE if any(record["what"] == what for record in records)]
     rates = [
-        {"backend": backend, "what": "rate", "time": window.start, "value": window.tokens_per_second}
+        {
+            "backend": backend,
+            "what": "rate",
+            "time": window.start,
+            "value": window.tokens_per_second,
+        }
         for backend, result in chosen
         for window in result.windows
     ]
@@ -108,9 +113,7 @@ def _panels(present: Sequence[str]) -> list[tuple[str, str, bool]]:
     return [(what, title, what == list(titles)[-1]) for what, title in titles.items()]
 
 
-def _panel(
-    records: list[dict[str, Any]], title: str, end: float, marks: Marks, last: bool
-) -> Any:
+def _panel(records: list[dict[str, Any]], title: str, end: float, marks: Marks, last: bool) -> Any:
     records = _thinned(records)
     base = altair.Chart(data(records)).encode(
         x=altair.X(
@@ -124,7 +127,9 @@ def _panel(
     )
     lines = base.mark_line(strokeWidth=1.5)
     layers = altair.layer(lines, _shapes(base, marks, legend=title.startswith("Token")))
-    return layers.properties(width=WIDTH, height=88, title=altair.TitleParams(title, anchor="start"))
+    return layers.properties(
+        width=WIDTH, height=88, title=altair.TitleParams(title, anchor="start")
+    )
 
 
 def _shapes(base: Any, marks: Marks, *, legend: bool = True) -> Any:
@@ -138,9 +143,7 @@ def _shapes(base: Any, marks: Marks, *, legend: bool = True) -> Any:
 def _bounds(result: Result) -> Any:
     bounds = [{"time": result.plateau.start}, {"time": result.plateau.end}]
     return (
-        altair.Chart(data(bounds))
-        .mark_rule(color=EDGE.light, strokeDash=[3, 3])
-        .encode(x="time:Q")
+        altair.Chart(data(bounds)).mark_rule(color=EDGE.light, strokeDash=[3, 3]).encode(x="time:Q")
     )
 
 

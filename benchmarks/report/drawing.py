@@ -82,7 +82,7 @@ class Figure:
         spec = self.chart.to_dict()
         spec["config"] = CONFIG
         spec["usermeta"] = {"embedOptions": {"renderer": "svg"}}
-        return str(vl_convert.vegalite_to_svg(spec))
+        return str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
 
     @cached_property
     def png(self) -> bytes:
@@ -116,7 +116,7 @@ def rows_of(
 
 
 def data(records: Sequence[Mapping[str, Any]]) -> Any:
-    return altair.Data(values=[dict(record) for record in records])
+    return {"values": [dict(record) for record in records]}
 
 
 def colour(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:

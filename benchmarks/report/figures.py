@@ -44,7 +44,7 @@ def figures(group: Group, marks: Marks) -> Iterator[Figure]:
 
 
 def bars(group: Group, metric: Metric, marks: Marks) -> Figure:
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "backend": cell.backend,
             "level": _level(cell),
@@ -66,7 +66,7 @@ def bars(group: Group, metric: Metric, marks: Marks) -> Figure:
         y=altair.Y("low:Q", title=metric.unit), y2="high:Q"
     )
     layers = (
-        base.mark_bar().encode(color=colour(marks, legend=False)),
+        base.mark_bar().encode(color=colour(marks)),
         whiskers.mark_rule(color=PAPER.light, strokeWidth=4.5),
         whiskers.mark_rule(color=INK.light, strokeWidth=1.5),
         base.mark_point(filled=True, size=44, opacity=1, yOffset=-9).encode(
@@ -93,7 +93,7 @@ def bars(group: Group, metric: Metric, marks: Marks) -> Figure:
 
 def curve(group: Group, marks: Marks) -> Figure:
     """What latency a rate costs; a backend's points are its levels."""
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "backend": cell.backend,
             "level": _level(cell),
@@ -111,9 +111,7 @@ def curve(group: Group, marks: Marks) -> Figure:
         color=colour(marks),
     )
     layers = (
-        base.mark_line(strokeWidth=1.75, opacity=0.85).encode(
-            order="order:Q", color=colour(marks, legend=False)
-        ),
+        base.mark_line(strokeWidth=1.75, opacity=0.85).encode(order="order:Q", color=colour(marks)),
         base.mark_point(filled=True, size=64, opacity=1).encode(shape=shape(marks)),
         base.mark_text(dx=8, align="left", baseline="middle", color=QUIET.light).encode(
             text="level:N", color=altair.Undefined
@@ -139,7 +137,7 @@ def curve(group: Group, marks: Marks) -> Figure:
 
 
 def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | None:
-    records = [
+    records: list[dict[str, Any]] = [
         {"backend": cell.backend, "level": cell.load, **values}
         for cell in group.measured
         if (values := _percentiles(cell, name))
@@ -157,9 +155,7 @@ def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | N
     middle = base.encode(x=altair.X("p50:Q", **position), color=colour(marks, legend=False))
     layers = (
         middle.mark_rule(strokeWidth=3, opacity=0.55).encode(x2="p99:Q"),
-        middle.mark_point(filled=True, size=70, opacity=1).encode(
-            shape=shape(marks, legend=False)
-        ),
+        middle.mark_point(filled=True, size=70, opacity=1).encode(shape=shape(marks, legend=False)),
         middle.mark_tick(thickness=2.5, size=12).encode(x=altair.X("p90:Q", **position)),
         middle.mark_tick(thickness=2.5, size=20).encode(x=altair.X("p99:Q", **position)),
     )

@@ -20,9 +20,9 @@ class Unreadable(ValueError):
 def write(folder: Path, result: Result, requests: Iterable[Request]) -> Path:
     """The requests first: where a result lies, all of it lies. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / REQUESTS, "".join(f"{r.model_dump_json()}\n" for r in requests))
+    write_whole(folder / REQUESTS, "".join(f"{r.model_dump_json()}\n" for r in requests))
     path = folder / RESULT
-    _replace(path, result.model_dump_json(indent=1) + "\n")
+    write_whole(path, result.model_dump_json(indent=1) + "\n")
     return path
 
 
@@ -49,7 +49,8 @@ def requests(folder: Path) -> Iterator[Request]:
             raise Unreadable(f"{path}, line {number}: {error}") from None
 
 
-def _replace(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """All of it or nothing, also when the machine stops meanwhile. Raises OSError."""
     part = path.with_name(f".{path.name}.part")
     with part.open("w") as file:
         file.write(text)

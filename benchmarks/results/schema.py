@@ -5,11 +5,12 @@ them to the wall. What could not be measured is None or absent, never zero.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
+Source = Literal["gpu", "service", "engine", "process", "client"]
 
 
 class Record(BaseModel):
@@ -114,7 +115,7 @@ class Series(Record):
     "gen_ai_server_requests_waiting"; `unit` as Prometheus names it: ratio, bytes, watts, seconds.
     """
 
-    source: Literal["gpu", "service", "engine", "process", "client"]
+    source: Source
     name: str
     unit: str
     labels: dict[str, str] = {}

@@ -140,9 +140,7 @@ def _windows(
         )
 
 
-def _phase(
-    start: float, end: float, rate: float, ttft: float, users: int, failed: int
-) -> Phase:
+def _phase(start: float, end: float, rate: float, ttft: float, users: int, failed: int) -> Phase:
     requests = max(1, int(rate * (end - start) / 100))
     outcomes = {Outcome.OK: requests}
     if failed:

@@ -1,0 +1,1 @@
+"""The load: simulated users of one endpoint, and what they saw."""

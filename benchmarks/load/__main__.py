@@ -1,0 +1,125 @@
+"""python -m benchmarks.load URL: put a load on an endpoint, and say what its users saw.
+
+Ends with 0 after a valid run, 3 after a void one, 1 when nothing was measured.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvloop
+from pydantic import ValidationError
+
+from benchmarks.load.before import NotReady, warm_up, with_model
+from benchmarks.load.options import WrongOption, parsed
+from benchmarks.load.procs import WorkerFailed, shares
+from benchmarks.load.progress import Lines
+from benchmarks.load.request import NANO
+from benchmarks.load.result import result, started_at
+from benchmarks.load.share import Share, share
+from benchmarks.load.spec import Spec
+from benchmarks.load.told import told
+from benchmarks.prompts import BadPrompts, PromptSet, load_prompts, served_tokenizer
+from benchmarks.results import files
+from benchmarks.results.schema import Prompts, Request, Result, Subject
+from benchmarks.samples import Sampler
+
+VALID, WRONG, VOID, INTERRUPTED = 0, 1, 3, 130
+EXPECTED = (BadPrompts, NotReady, OSError, WorkerFailed, WrongOption)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """An exit status."""
+    try:
+        options, spec = parsed(arguments)
+        made, requests = uvloop.run(measure(options, spec))
+        if options.out is not None:
+            print(files.write(options.out, made, requests))
+    except EXPECTED as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        print("interrupted before the run", file=sys.stderr)
+        return INTERRUPTED
+    print(told(made))
+    return VALID if made.verdict.valid else VOID
+
+
+async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, list[Request]]:
+    """Raises NotReady, BadPrompts, WorkerFailed or WrongOption."""
+    spec = await with_model(asked)
+    prompts = await asyncio.to_thread(_prompts, options, spec)
+    subject = _subject(options, spec)
+    order = prompts.order(spec.seed)
+    await warm_up(spec, order)
+    async with AsyncExitStack() as stack:
+        sampler = await stack.enter_async_context(_sampler(options))
+        start, parts = await _run(spec, prompts)
+    started = started_at(start * NANO, time.monotonic())
+    requests = sorted((r for part in parts for r in part.requests), key=lambda r: r.ended)
+    made = result(
+        spec,
+        subject,
+        Prompts(
+            source=prompts.source,
+            count=len(prompts.prompts),
+            skipped=prompts.skipped,
+            hash=order.hash,
+            seed=spec.seed,
+        ),
+        requests,
+        [part.health for part in parts],
+        end=max(part.end for part in parts),
+        started=started,
+        interrupted=any(part.interrupted for part in parts),
+        series=sampler.series(start * NANO),
+        price_per_hour=options.price_per_hour,
+        notes=sampler.warnings,
+    )
+    return made, requests
+
+
+async def _run(spec: Spec, prompts: PromptSet) -> tuple[int, list[Share]]:
+    if spec.procs > 1:
+        return await shares(spec, prompts)
+    start = time.monotonic_ns()
+    order = prompts.order(spec.seed)
+    return start, [await share(spec, order, start=start, told=Lines(spec, start))]
+
+
+def _prompts(options: argparse.Namespace, spec: Spec) -> PromptSet:
+    """Tokens are counted by the service's own tokenizer, where they have to be."""
+    return load_prompts(
+        options.prompts,
+        min_tokens=options.min_prompt_tokens,
+        max_tokens=options.max_prompt_tokens,
+        count=options.prompt_count,
+        seed=spec.seed,
+        tokenizer=served_tokenizer(spec.url),
+    )
+
+
+def _sampler(options: argparse.Namespace) -> Sampler:
+    return Sampler(
+        metrics_url=options.metrics_url, pids=[options.pid] if options.pid is not None else []
+    )
+
+
+def _subject(options: argparse.Namespace, spec: Spec) -> Subject:
+    """Raises WrongOption."""
+    if options.subject is None:
+        name = options.label or urlsplit(spec.url).netloc
+        return Subject(backend=name, model=spec.model or "default", url=spec.url)
+    try:
+        return Subject.model_validate_json(Path(options.subject).read_text("utf-8"))
+    except (OSError, ValidationError) as error:
+        raise WrongOption(f"--subject {options.subject}: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""The connections of a client: no limit of their number, kept open, nothing added to a request."""
+
+import os
+
+import aiohttp
+
+from benchmarks.load.messages import PATHS
+from benchmarks.load.request import Endpoint
+from benchmarks.load.spec import Spec
+
+KEY = "LLM_API_KEY"
+"""The environment variable with the key, which so stands in no list of processes and no result."""
+READ_BUFFER = 2**20
+"""Bytes: at aiohttp's own 64 KiB large answers wait for the reader."""
+CONNECT_TIMEOUT = 30.0
+KEEP_ALIVE = 3600.0
+
+
+def session() -> aiohttp.ClientSession:
+    headers = {"content-type": "application/json", "accept-encoding": "identity"}
+    if key := os.environ.get(KEY):
+        headers["authorization"] = f"Bearer {key}"
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+        headers=headers,
+        read_bufsize=READ_BUFFER,
+    )
+
+
+def endpoint(of: aiohttp.ClientSession, spec: Spec) -> Endpoint:
+    url = spec.url.rstrip("/") + PATHS[spec.protocol]
+    return Endpoint(of, url, raw=spec.protocol == "generate", timeout=spec.timeout)

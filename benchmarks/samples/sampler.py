@@ -1,0 +1,97 @@
+"""Samples beside a run, taken by a process of their own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from benchmarks.results.schema import Series
+from benchmarks.samples.job import Job, Sampled
+
+ROOT = Path(__file__).parents[2]
+API_KEY = "LLM_API_KEY"
+"""The client's own variable with a key."""
+START_TIMEOUT = 60.0
+END_TIMEOUT = 30.0
+"""Seconds: a slow /metrics is waited for."""
+
+
+class Sampler:
+    """Around a run: `async with Sampler(...) as sampler`, then `sampler.series(start)`.
+
+    `pids` are the roots of the service's processes on this machine; none where it runs elsewhere.
+    What cannot be sampled is absent from the series, and `warnings` say why; a sampler that fails
+    never fails the run.
+    """
+
+    def __init__(
+        self,
+        *,
+        metrics_url: str | None = None,
+        pids: Sequence[int] = (),
+        interval: float = 1.0,
+        api_key_variable: str | None = API_KEY,
+    ) -> None:
+        self._job = Job(
+            metrics_url=metrics_url,
+            pids=tuple(pids),
+            client_pid=os.getpid(),
+            interval=interval,
+            api_key_variable=api_key_variable,
+        )
+        self._process: asyncio.subprocess.Process | None = None
+        self._sampled = Sampled(series=(), warnings=())
+
+    async def __aenter__(self) -> "Sampler":
+        """Returns when it samples."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "benchmarks.samples",
+            self._job.model_dump_json(),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            # A Ctrl-C is for the client, which still wants the samples.
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        try:
+            await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT)
+        except BaseException:
+            self._process.kill()
+            await self._process.wait()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process is not None
+        try:
+            output, _ = await asyncio.wait_for(self._process.communicate(b""), END_TIMEOUT)
+            self._sampled = Sampled.model_validate_json(output)
+        except (TimeoutError, ValueError):
+            code = self._process.returncode
+            why = "did not end in time" if code is None else f"ended with {code}"
+            self._sampled = Sampled(series=(), warnings=(f"no samples: the sampler {why}",))
+        finally:
+            if self._process.returncode is None:
+                self._process.kill()
+                await self._process.wait()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self._sampled.warnings
+
+    def series(self, start: float) -> tuple[Series, ...]:
+        """After the block: times relative to `start`, a time.monotonic() stamp."""
+        return tuple(
+            one.model_copy(update={"points": tuple((t - start, v) for t, v in one.points)})
+            for one in self._sampled.series
+        )

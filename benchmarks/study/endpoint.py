@@ -1,0 +1,83 @@
+"""What an endpoint says about itself."""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+
+from benchmarks.results.schema import Subject
+from benchmarks.study import client
+from benchmarks.study.cells import Cell
+from benchmarks.study.service import ServiceFailed, settings
+from benchmarks.study.spec import Model
+
+TIMEOUT = 30.0
+"""Seconds in which one that runs already has to answer."""
+INTERVAL = 0.5
+
+
+async def wait_for(url: str, seconds: float) -> None:
+    """Until an endpoint that somebody else started answers. Raises ServiceFailed.
+
+    /readyz decides where there is one; others are taken to be ready when they answer at all.
+    """
+    seconds = min(seconds, TIMEOUT)
+    deadline = time.monotonic() + seconds
+    async with _session() as session:
+        while (reason := await _not_ready(session, url)) is not None:
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"{url} was not ready within {seconds:g} s: {reason}")
+            await asyncio.sleep(INTERVAL)
+
+
+async def card(url: str, model: Model) -> dict[str, Any]:
+    """What /v1/models tells of `model`; empty where it tells nothing.
+
+    The demo model, which a study has when it names none, is whatever is there.
+    """
+    entries: list[dict[str, Any]] = []
+    async with _session() as session:
+        with suppress(aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError):
+            async with session.get(f"{url}/v1/models") as response:
+                entries = [*map(dict, (await response.json(content_type=None))["data"])]
+    named = [entry for entry in entries if entry.get("id") in (model.source, model.name)]
+    if model.source is None:
+        named = named or entries
+    return named[0] if named else {}
+
+
+def subject(cell: Cell, url: str, told: dict[str, Any]) -> Subject:
+    """What the result of `cell` says that it measured; `told` is the endpoint's card."""
+
+    def text(name: str) -> str | None:
+        return str(told[name]) if told.get(name) is not None else None
+
+    return Subject(
+        backend=cell.target.name,
+        backend_version=text("backend_version"),
+        engine=text("backend"),
+        model=cell.model.name,
+        quantization=text("quantization") or cell.quantization,
+        url=url,
+        settings=settings(cell) if cell.target.backend else {},
+        repeat=cell.repeat,
+    )
+
+
+async def _not_ready(session: aiohttp.ClientSession, url: str) -> str | None:
+    try:
+        async with session.get(f"{url}/readyz") as response:
+            if response.status in (404, 405) or response.status < 400:
+                return None
+            return f"/readyz answers {response.status}"
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _session() -> aiohttp.ClientSession:
+    headers = {}
+    if key := client.api_key():
+        headers["authorization"] = f"Bearer {key}"
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT), headers=headers)

@@ -1,0 +1,72 @@
+"""Which Python has a backend's engine."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tomllib
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+ALSO = ("bentoml", "torch", "transformers", "tokenizers", "flashinfer-python", "xgrammar")
+ASK_VERSIONS = """
+import importlib.metadata as m, json, platform, sys
+found = {"python": platform.python_version()}
+for name in sys.argv[1:]:
+    try: found[name] = m.version(name)
+    except m.PackageNotFoundError: pass
+print(json.dumps(found))
+"""
+
+
+class NoInterpreter(Exception):
+    """One line that says why there is none, then the last ones of what was tried."""
+
+
+async def interpreter(backend: str) -> Path:
+    """Of the backend's own environment as it is; else this one, if it has what the backend's
+    extra asks for; else of the environment that scripts/setup makes. Raises NoInterpreter."""
+    own = ROOT / f".venv-{backend}" / "bin" / "python"
+    if own.exists():
+        return own
+    if await _status(sys.executable, "scripts/extra_is_met.py", backend) == 0:
+        return Path(sys.executable)
+    process = await asyncio.create_subprocess_exec(
+        "scripts/setup", backend, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        output, errors = await process.communicate()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        raise NoInterpreter(errors.decode("utf-8", "replace").strip())
+    return ROOT / output.decode().splitlines()[-1] / "bin" / "python"
+
+
+async def versions(python: Path, backend: str) -> dict[str, str]:
+    """Of the packages in its environment that make up the engine; empty when it cannot tell."""
+    process = await asyncio.create_subprocess_exec(
+        python, "-c", ASK_VERSIONS, *_packages(backend), stdout=PIPE, stderr=subprocess.DEVNULL
+    )
+    output, _ = await process.communicate()
+    return dict(json.loads(output)) if process.returncode == 0 else {}
+
+
+def _packages(backend: str) -> list[str]:
+    """Also under the names of their builds for a CPU."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extra = project["optional-dependencies"].get(backend, [])
+    names = [Requirement(line).name for line in extra]
+    return sorted({*names, *(f"{name}-cpu" for name in names), *ALSO})
+
+
+async def _status(*command: str) -> int:
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=STDOUT
+    )
+    return await process.wait()

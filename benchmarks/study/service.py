@@ -1,0 +1,182 @@
+"""One service under measurement: started as a user starts it, awaited, stopped, gone."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+import uuid
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks.study import leftovers
+from benchmarks.study.cells import Cell
+from benchmarks.study.interpreters import NoInterpreter, interpreter, versions
+from benchmarks.study.leftovers import MARK
+from benchmarks.study.spec import AUTO
+from common.settings import Settings
+from common.supervision import keeper
+from common.supervision.ports import LOOPBACK, free_ports
+from services.__main__ import load
+
+ROOT = Path(__file__).parents[2]
+GRACE = 60.0
+"""Seconds between SIGTERM and SIGKILL."""
+READY_INTERVAL = 0.2
+LOOK_TIMEOUT = 30.0
+KEPT_LINES = 20
+TAIL_BYTES = 2**16
+KEPT_VARIABLES = ("API_KEYS",)
+"""Settings that come from the environment: a study file holds no secrets."""
+
+
+class ServiceFailed(Exception):
+    """A service did not start or did not stay; `log` has its last lines."""
+
+    def __init__(self, reason: str, log: Sequence[str] = ()) -> None:
+        super().__init__(reason)
+        self.log = tuple(log)
+
+
+class Service:
+    """`bentoml serve` of one backend with the settings of `cell`, its output in `log`.
+
+    Ends with this process, however that ends.
+    """
+
+    def __init__(self, cell: Cell, log: Path, timeout: float) -> None:
+        self.cell = cell
+        self.log = log
+        self._timeout = timeout
+        (self.port,) = free_ports(1)
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        self.versions: dict[str, str] = {}
+        self.start_seconds = 0.0
+        self._mark = uuid.uuid4().hex
+        self._process: Process | None = None
+        self._gpu_before: Mapping[str, int] = {}
+
+    async def start(self) -> None:
+        """Return when it is ready. Raises ServiceFailed."""
+        assert self.cell.target.backend is not None
+        backend = self.cell.target.backend
+        try:
+            python = await interpreter(backend)
+        except NoInterpreter as error:
+            lines = str(error).splitlines()
+            raise ServiceFailed(_reason(lines, "there is no environment for it"), lines) from None
+        self.versions = await versions(python, backend)
+        self._gpu_before = await asyncio.to_thread(leftovers.gpu_memory)
+        target, _ = await asyncio.to_thread(load, backend)
+        begun = time.monotonic()
+        kept = [sys.executable, keeper.__file__, str(GRACE)]
+        command = [str(python), "-m", "bentoml", "serve", target]
+        with self.log.open("wb") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *[*kept, *command, "--host", LOOPBACK, "--port", str(self.port)],
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=PIPE,
+                stdout=output,
+                stderr=STDOUT,
+                start_new_session=True,
+            )
+        await self._wait_ready(begun + self._timeout)
+        self.start_seconds = time.monotonic() - begun
+
+    @property
+    def pid(self) -> int:
+        """The root of its processes."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def ended(self) -> None:
+        """Return when it has ended, which it should not."""
+        assert self._process is not None
+        await self._process.wait()
+
+    def failure(self, when: str) -> ServiceFailed:
+        """With the line that it printed for its user, or else its last one."""
+        assert self._process is not None
+        lines = last_lines(self.log)
+        code = self._process.returncode
+        return ServiceFailed(_reason(lines, f"ended with exit code {code} {when}"), lines)
+
+    async def stop(self) -> tuple[str, ...]:
+        """What is left of it, in sentences; none is the proof that nothing is."""
+        if self._process is None:
+            return ()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+        before = self._gpu_before
+        return await asyncio.to_thread(leftovers.left, self._mark, self.port, before)
+
+    async def _wait_ready(self, deadline: float) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(LOOK_TIMEOUT)) as session:
+            while not await is_ready(session, f"{self.url}/readyz"):
+                assert self._process is not None
+                if self._process.returncode is not None:
+                    raise self.failure("while it started")
+                if time.monotonic() > deadline:
+                    reason = f"was not ready within {self._timeout:g} s (start_timeout)"
+                    raise ServiceFailed(reason, last_lines(self.log))
+                await asyncio.sleep(READY_INTERVAL)
+
+    def _environment(self) -> dict[str, str]:
+        """Without settings of ours: the study alone says what they are."""
+        own = {name.upper() for name in Settings.model_fields} - {*KEPT_VARIABLES}
+        kept = {name: value for name, value in os.environ.items() if name not in own}
+        return {
+            **kept,
+            "BENTOML_DO_NOT_TRACK": "True",
+            **self.cell.target.variables,
+            **{name.upper(): value for name, value in settings(self.cell).items()},
+            MARK: self._mark,
+        }
+
+
+def settings(cell: Cell) -> dict[str, str]:
+    """What its service is started with, as environment variables take it."""
+    given: dict[str, Any] = {**cell.settings, "model": cell.model.source}
+    if cell.quantization != AUTO:
+        given["quantization"] = cell.quantization
+    return {name: _text(value) for name, value in given.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with session.get(url) as response:
+            return response.status == 200
+    return False
+
+
+def last_lines(log: Path) -> list[str]:
+    """The end of a log, without empty lines; empty when there is none."""
+    with suppress(OSError), log.open("rb") as file:
+        file.seek(max(log.stat().st_size - TAIL_BYTES, 0))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+        return list(deque((line.rstrip() for line in lines if line.strip()), KEPT_LINES))
+    return []
+
+
+def _reason(lines: Sequence[str], what: str) -> str:
+    told = [line for line in lines if line.startswith("error: ")]
+    shown = told[-1].removeprefix("error: ") if told else lines[-1] if lines else "it said nothing"
+    return f"{what}: {shown}"

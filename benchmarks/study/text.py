@@ -1,0 +1,90 @@
+"""YAML that knows its lines, so that an error can name one."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Where = tuple[str | int, ...]
+
+
+class StudyError(Exception):
+    """What the author of a study can mend, in one line."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """`lines` has the line of each value by its path of keys and indices; the root's is ()."""
+
+    file: Path
+    source: str
+    value: Any
+    lines: dict[Where, int] = field(repr=False)
+
+    def error(self, where: Where, message: str) -> StudyError:
+        """`message` at the line of `where`, or of the nearest thing around it."""
+        inside = where
+        while inside and inside not in self.lines:
+            inside = inside[:-1]
+        name = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in where).lstrip(".")
+        return StudyError(
+            f"{self.file}, line {self.lines[inside]}: {name + ': ' if name else ''}{message}"
+        )
+
+
+def read(file: Path) -> Text:
+    """Raises StudyError for a file that cannot be read, is no YAML or says a thing twice."""
+    try:
+        source = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise StudyError(f"{file}: {reason}") from None
+    try:
+        node = yaml.compose(source, yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise StudyError(f"{file}{_place(error)}: {_problem(error)}") from None
+    if node is None:
+        raise StudyError(f"{file}: is empty; benchmarks/studies/ holds examples")
+    text = Text(file, source, None, {})
+    try:
+        value = _value(node, (), text)
+    except RecursionError:
+        raise StudyError(f"{file}: holds itself by an alias, or is nested too deep") from None
+    return Text(file, source, value, text.lines)
+
+
+def _value(node: yaml.Node, where: Where, text: Text) -> Any:
+    text.lines[where] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, where, text)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*where, index), text) for index, item in enumerate(node.value)]
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError):
+        raise text.error(where, f"{node.value!r} cannot be read as {node.tag}") from None
+
+
+def _mapping(node: yaml.MappingNode, where: Where, text: Text) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise StudyError(f"{text.file}, line {line}: a key has to be a word")
+        key = key_node.value
+        if key in found:
+            raise StudyError(f"{text.file}, line {line}: {key!r} is given twice")
+        found[key] = _value(value_node, (*where, key), text)
+        text.lines[*where, key] = line
+    return found
+
+
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark is not None else ""
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+    return " ".join(str(problem or error).split())

@@ -1,0 +1,1 @@
+"""A server whose numbers are known: what a load client says is compared with them."""

@@ -1,0 +1,45 @@
+"""python -m benchmarks.truth --port 8000 --ttft 0.2 …: serve answers whose numbers are known."""
+
+import argparse
+import asyncio
+from dataclasses import fields
+
+import uvloop
+from aiohttp import web
+
+from benchmarks.truth.behaviour import Behaviour, Fate
+from benchmarks.truth.server import Truth
+
+
+async def serve(behaviour: Behaviour, port: int) -> None:
+    """Until it is cancelled; prints its address when it answers."""
+    runner = web.AppRunner(Truth(behaviour).app(), access_log=None, handler_cancellation=True)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
+    await site.start()
+    address = runner.addresses[0]
+    print(f"http://{address[0]}:{address[1]}", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 is any that is free")
+    for each in fields(Behaviour):
+        name = f"--{each.name.replace('_', '-')}"
+        if isinstance(each.default, bool):
+            action = argparse.BooleanOptionalAction
+            parser.add_argument(name, action=action, default=each.default)
+        else:
+            kind = Fate if isinstance(each.default, Fate) else type(each.default)
+            parser.add_argument(name, type=kind, default=each.default)
+    given = vars(parser.parse_args())
+    port = given.pop("port")
+    uvloop.run(serve(Behaviour(**given), port))
+
+
+if __name__ == "__main__":
+    main()

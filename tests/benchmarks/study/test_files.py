@@ -1,0 +1,222 @@
+"""A mistake in a study file is named with its line and what is allowed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.study.cells import cells
+from benchmarks.study.reading import plan
+from benchmarks.study.text import StudyError
+from tests.benchmarks.study.support import study, written
+from tests.serving import REPOSITORY
+
+HEAD = "name: x\nload: {users: [1], duration: 5, ramp: 1}\n"
+MISTAKES = {
+    "no YAML": ("name: [", "line 1: expected the node content"),
+    "empty": ("", "is empty"),
+    "no mapping": ("- 1", "line 1: has to be a mapping with any of name, load"),
+    "twice": ("name: x\nname: y", "line 2: 'name' is given twice"),
+    "an alias of itself": (HEAD + "backends: &a [*a]", "holds itself by an alias"),
+    "a list as a key": (HEAD + "? [1]\n: 2", "line 3: a key has to be a word"),
+    "missing": (HEAD, "line 1: backends: is missing"),
+    "misspelt field": (HEAD + "ordr: listed", "line 3: ordr: is no field here (did you mean"),
+    "misspelt word": (
+        HEAD + "order: shufled\nbackends: [{backend: echo}]",
+        "line 3: order: 'shufled' is not known (did you mean 'shuffled'?); allowed are: "
+        "shuffled, interleaved, listed",
+    ),
+    "a text for a number": (
+        "name: x\nload:\n  users: 1\n  duration: '5'\nbackends: [{backend: echo}]",
+        "line 4: load.duration: input should be a valid number, not '5'",
+    ),
+    "no users": (
+        "name: x\nload:\n  users:\n  - 4\n  - 0\nbackends: [{backend: echo}]",
+        "line 5: load.users[1]: input should be greater than or equal to 1, not 0",
+    ),
+    "users of an open loop": (
+        "name: x\nload: {mode: poisson, users: 1}\nbackends: [{backend: echo}]",
+        "line 2: load: the mode 'poisson' takes 'rate' and not 'users'",
+    ),
+    "a ramp without an end": (
+        "name: x\nload: {users: 1, duration: 5}\nbackends: [{backend: echo}]",
+        "line 2: load.ramp: the ramp (20 s) has to be shorter than the duration",
+    ),
+    "unknown backend": (
+        HEAD + "backends:\n  - backend: ehco",
+        "line 4: backends[0].backend: 'ehco' is no backend (did you mean 'echo'?); allowed are: ",
+    ),
+    "neither backend nor url": (HEAD + "backends:\n  - label: x", "needs either 'backend'"),
+    "settings of an endpoint": (
+        HEAD + "backends:\n  - url: http://there\n    settings: {seed: 1}",
+        "line 5: backends[0].settings: nothing is started for a 'url'",
+    ),
+    "the same twice": (
+        HEAD + "backends:\n  - backend: echo\n  - backend: echo",
+        "line 5: backends[1]: is the second one that is named 'echo': give it a 'label'",
+    ),
+    "misspelt setting": (
+        HEAD + "backends: [{backend: echo}]\nsettings:\n  max_model_le: 64",
+        "line 5: settings.max_model_le: is no setting (did you mean 'max_model_len'?)",
+    ),
+    "bad value of a setting": (
+        HEAD + "backends:\n  - backend: echo\n    settings:\n      max_queue: many",
+        "line 6: backends[0].settings.max_queue: input should be a valid integer",
+    ),
+    "an axis as a setting": (
+        HEAD + "backends: [{backend: echo}]\nsettings: {model: x}",
+        "line 4: settings.model: is given by the field 'models' of the study",
+    ),
+    "a secret": (
+        HEAD + "backends: [{backend: echo}]\nsettings: {api_keys: [x]}",
+        "line 4: settings.api_keys: is a secret: set the variable API_KEYS",
+    ),
+    "a secret variable": (
+        HEAD + "backends:\n  - backend: echo\n    variables: {HF_TOKEN: x}",
+        "line 5: backends[0].variables: the variable HF_TOKEN may be a secret: set it when",
+    ),
+    "a password in a url": (
+        HEAD + "backends:\n  - url: http://me:x@there",
+        "line 4: backends[0].url: has to be like http://host:8000",
+    ),
+    "no system prompt": (
+        HEAD + "backends: [{backend: echo}]\nsystem_prompt: [none, there.txt]",
+        "line 4: system_prompt: there is no file",
+    ),
+    "no prompts": (
+        HEAD + "backends: [{backend: echo}]\nprompts: there.jsonl",
+        "line 4: prompts: there is no file",
+    ),
+    "an exclusion of nothing": (
+        HEAD + "backends: [{backend: echo}]\nexclude:\n  - {users: 7}",
+        "line 5: exclude[0]: no cell is like that",
+    ),
+    "an exclusion of all": (
+        HEAD + "backends: [{backend: echo}]\nexclude: [{users: 1}]",
+        "every cell is excluded",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named_with_its_line_and_what_is_allowed(tmp_path: Path, mistake: str) -> None:
+    text, expected = MISTAKES[mistake]
+    with pytest.raises(StudyError) as caught:
+        cells(plan(written(tmp_path, text)))
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(str(tmp_path / "study.yaml"))
+    assert expected in line
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    text = HEAD + "order: x\nseed: y\nbackends: [{backend: echo}]"
+    with pytest.raises(StudyError) as caught:
+        plan(written(tmp_path, text))
+    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == [" seed", " order"]
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"there\.yaml: No such file"):
+        plan(tmp_path / "there.yaml")
+
+
+@pytest.mark.parametrize("file", sorted((REPOSITORY / "benchmarks" / "studies").glob("*.yaml")))
+def test_the_studies_that_we_ship_are_good(file: Path) -> None:
+    assert cells(plan(file))
+
+
+def ids(folder: Path, **fields: Any) -> list[str]:
+    return [cell.id for cell in cells(plan(written(folder, study(**fields))))]
+
+
+def test_cells_are_the_product_of_the_axes(tmp_path: Path) -> None:
+    (tmp_path / "formal.txt").write_text("Be formal.")
+    found = ids(
+        tmp_path,
+        backends=[{"backend": "echo"}, {"url": "http://there:8000", "label": "theirs"}],
+        models=["demo", {"name": "big", "model": "org/big"}],
+        quantization=["none", "awq"],
+        system_prompt=["none", "formal.txt"],
+        repeats=2,
+    )
+    assert len(found) == len(set(found)) == 2 * 2 * 2 * 2 * 2 * 2
+    assert found[0] == "echo_demo_none_plain_1-users_run-1"
+    assert found[-1] == "theirs_big_awq_formal_2-users_run-2"
+
+
+def test_a_backend_may_differ_from_the_rest_of_the_study(tmp_path: Path) -> None:
+    backends = [{"backend": "echo"}, {"backend": "vllm", "users": 8, "quantization": "fp8"}]
+    assert ids(tmp_path, backends=backends) == [
+        "echo_demo_auto_plain_1-users_run-1",
+        "echo_demo_auto_plain_2-users_run-1",
+        "vllm_demo_fp8_plain_8-users_run-1",
+    ]
+
+
+def test_cells_can_be_excluded(tmp_path: Path) -> None:
+    found = ids(tmp_path, repeats=2, exclude=[{"backend": "echo", "users": 2, "repeat": 1}])
+    assert found == [
+        "echo_demo_auto_plain_1-users_run-1",
+        "echo_demo_auto_plain_1-users_run-2",
+        "echo_demo_auto_plain_2-users_run-2",
+    ]
+
+
+def test_names_that_a_folder_cannot_tell_apart_are_told_apart(tmp_path: Path) -> None:
+    found = ids(tmp_path, models=["a/llama", "b/llama"])
+    assert len(found) == len(set(found)) == 4
+
+
+BACKENDS = [{"backend": name} for name in ("echo", "vllm", "sglang")]
+
+
+def test_an_interleaved_order_goes_through_the_backends_forth_and_back(tmp_path: Path) -> None:
+    found = ids(tmp_path, backends=BACKENDS, repeats=2, order="interleaved")
+    backends = [cell.split("_")[0] for cell in found]
+    there = ["echo", "vllm", "sglang"] * 2
+    assert backends == there + there[::-1]
+
+
+def test_a_shuffled_order_is_the_seeds(tmp_path: Path) -> None:
+    def shuffled(seed: int) -> list[str]:
+        return ids(tmp_path, backends=BACKENDS, order="shuffled", seed=seed, repeats=3)
+
+    assert shuffled(1) == shuffled(1) != shuffled(2)
+    assert sorted(shuffled(1)) == sorted(shuffled(2))
+
+
+def test_cells_of_a_shared_service_stay_together_however_shuffled(tmp_path: Path) -> None:
+    found = ids(tmp_path, backends=BACKENDS, order="shuffled", repeats=3, share_service=True)
+    starts = [cell.replace("_1-users", "").replace("_2-users", "") for cell in found]
+    assert [a for a, b in zip(starts[::2], starts[1::2], strict=True) if a != b] == []
+
+
+def test_a_repeat_draws_other_prompts_and_backends_draw_the_same(tmp_path: Path) -> None:
+    file = written(tmp_path, study(backends=BACKENDS, repeats=2, seed=5))
+    assert {(cell.repeat, cell.seed) for cell in cells(plan(file))} == {(0, 5), (1, 6)}
+
+
+def hashes(folder: Path, **fields: Any) -> set[str]:
+    return {cell.hash for cell in cells(plan(written(folder, study(**fields))))}
+
+
+def test_what_bears_on_a_measurement_changes_the_cell_and_nothing_else_does(tmp_path: Path) -> None:
+    first = hashes(tmp_path)
+    assert hashes(tmp_path, name="another", order="shuffled", start_timeout=5) == first
+    assert hashes(tmp_path, backends=[{"backend": "echo"}, {"backend": "vllm"}]) > first
+    assert not hashes(tmp_path, load={"users": [1, 2], "duration": 2, "ramp": 0.5}) & first
+    assert not hashes(tmp_path, settings={"max_queue": 5}) & first
+    assert not hashes(tmp_path, seed=3) & first
+
+
+def test_another_text_in_the_same_file_is_another_cell(tmp_path: Path) -> None:
+    prompts, system = tmp_path / "p.jsonl", tmp_path / "s.txt"
+    prompts.write_text('{"prompt": "a"}\n')
+    system.write_text("Be brief.")
+    fields: dict[str, Any] = {"prompts": "p.jsonl", "system_prompt": "s.txt"}
+    first = hashes(tmp_path, **fields)
+    system.write_text("Be long.")
+    second = hashes(tmp_path, **fields)
+    prompts.write_text('{"prompt": "b"}\n')
+    assert not first & second
+    assert not second & hashes(tmp_path, **fields)
