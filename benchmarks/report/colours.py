@@ -37,9 +37,14 @@ PALETTE = (
     Tone("#5f024b", "#93b22d"),
     Tone("#2b5871", "#6af7f6"),
 )
+STAR = (
+    "M0,-1L.2245,-.309L.9511,-.309L.3633,.118L.5878,.809L0,.382L-.5878,.809L-.3633,.118"
+    "L-.9511,-.309L-.2245,-.309Z"
+)
+HEXAGON = "M.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5L0,-1Z"
 SHAPES = (
     *("circle", "square", "triangle-up", "diamond", "cross"),
-    *("triangle-down", "triangle-right", "triangle-left", "stroke"),
+    *("triangle-down", "triangle-right", "triangle-left", HEXAGON, STAR),
 )
 
 
