@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.report.cells import Cell, Group
+from benchmarks.report.cells import Cell, Group, level_name
 from benchmarks.report.metrics import RATE, TTFT, Metric, Spread, decay, differ
 
 DECAYED = 0.05
@@ -55,7 +55,7 @@ def _ranks(group: Group, metric: Metric) -> list[str]:
 
 def _sentence(group: Group, metric: Metric, levels: Sequence[float]) -> str:
     first, *rest = ranked(group.at(levels[-1]), metric)
-    best, at = BEST[metric.key], f"At {_joined([f'{level:g}' for level in levels])} {group.unit}"
+    best, at = BEST[metric.key], f"At {_levels(group, levels)}"
     numbers = f" (numbers at {levels[-1]:g})" if len(levels) > 1 else ""
     after = "".join(f", then {_place(place, metric)}" for place in rest)
     if len(first) == 1:
@@ -86,7 +86,7 @@ def _decays(group: Group) -> list[str]:
     return [
         f"The rate of {backend} fell by {min(by for _, by in levels):.0%} or more from the first "
         f"to the last third of the plateau, in every repeat at "
-        f"{_joined([f'{level:g}' for level, _ in levels])} {group.unit}."
+        f"{_levels(group, [level for level, _ in levels])}."
         for backend, levels in fell.items()
     ]
 
@@ -113,6 +113,12 @@ def _limits(group: Group) -> list[str]:
         )
         told.append(f"{one} for nothing: {named}.")
     return told
+
+
+def _levels(group: Group, levels: Sequence[float]) -> str:
+    if len(levels) == 1:
+        return level_name(levels[0], group.unit)
+    return f"{_joined([f'{level:g}' for level in levels])} {group.unit}"
 
 
 def _joined(names: Sequence[str]) -> str:

@@ -140,7 +140,8 @@ def shape(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
 
 def _legend(names: Sequence[str]) -> Any:
     """As many in a row as the longest leaves room for; drawn in full, whatever else is pale."""
-    columns = max(1, WIDTH // (30 + 7 * max(map(len, names))))
+    widths = [30 + 6 * len(name) for name in names]
+    columns = len(names) if sum(widths) <= WIDTH else max(1, WIDTH // max(widths))
     return altair.Legend(columns=columns, symbolOpacity=1, symbolStrokeWidth=1.5)
 
 
