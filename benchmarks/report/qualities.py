@@ -27,11 +27,11 @@ def qualities(measured: Iterable[str]) -> Table:
 def _row(name: str) -> tuple[str, ...]:
     _, engine = load(name)
     tested = engine.tested
-    told = (name, f"{engine.title} {engine.release}", engine.interface)
+    told = (name, f"{engine.title} {engine.release}", engine.interface.replace("`", ""))
     others = others_tell().get(name, {})
     runs = (
-        tested.cpu or "not yet",
-        tested.gpu or "not yet",
+        (tested.cpu or "not yet").replace("`", ""),
+        (tested.gpu or "not yet").replace("`", ""),
         *(others.get(each, "") for each in TOLD),
     )
     if not engine.loads_weights:
