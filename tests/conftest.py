@@ -46,6 +46,7 @@ with warnings.catch_warnings(action="ignore"):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "xdist_group(name): of pytest-xdist, which need not be here")
     # bentoml's asynchronous client leaves its temporary directory to the garbage collector.
     config.addinivalue_line("filterwarnings", "ignore:Implicitly cleaning up:ResourceWarning")
     # Its decorators override a pydantic method in a way that will go.

@@ -26,9 +26,6 @@ START_DEADLINE = 240.0
 """Seconds: an engine that compiles at its first start on a slow machine needs minutes."""
 STOP_DEADLINE = 30.0
 
-AT_ONCE = 4.0
-"""Seconds in which all is told that is told within one: other tests run beside."""
-
 
 def eventually(check: Callable[[], bool], seconds: float, what: str) -> None:
     """Return as soon as `check` is true; fail when it does not become true in time."""

@@ -163,7 +163,7 @@ def _shape(result: Result) -> str:
         {"closed": "closed loop", "poisson": "Poisson arrivals", "constant": "constant arrivals"}[
             load.mode
         ],
-        f"{load.duration:g} s after a ramp of {load.ramp:g} s",
+        f"{load.duration:g} s, of which {load.ramp:g} s are the ramp",
         {"generate": "/generate", "chat": "chat", "completions": "completions"}[load.protocol],
         f"prompts from {result.prompts.source}",
         "no limit of tokens" if load.max_tokens is None else f"at most {load.max_tokens} tokens",

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from tests.limits import BUILD_DEADLINE
 from tests.serving import REPOSITORY
 
 NOWHERE = "http://127.0.0.1:9"
@@ -51,14 +52,14 @@ class Store:
     def build(self, *arguments: str) -> Path:
         """The bento's place in the store."""
         process = self.start(*arguments, "-o", "tag")
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=BUILD_DEADLINE)
         assert process.returncode == 0, out + err
         return self.home.joinpath("bentos", *out.strip().split(":"))
 
     def refusal(self, *arguments: str) -> str:
         """The one line of a build that must not come about; nothing may be left of it."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=BUILD_DEADLINE)
         assert process.returncode != 0, out + err
         (line,) = err.splitlines()
         assert line.startswith("error: ")

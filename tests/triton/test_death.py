@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.support import GENERATE, Body, body_for
-from tests.serving import AT_ONCE, Service, eventually
+from tests.limits import AT_ONCE
+from tests.serving import Service, eventually
 from tests.triton.support import Told, Watchers, alive, below, server_of, triton
 
 RESTART_SECONDS = 30.0

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.support import chat, model_card, text_of, user
-from tests.serving import AT_ONCE, Service, eventually, start_service
+from tests.limits import AT_ONCE
+from tests.serving import Service, eventually, start_service
 from tests.triton.support import (
     RunningServer,
     Watchers,

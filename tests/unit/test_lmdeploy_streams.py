@@ -10,9 +10,9 @@ import pytest
 
 from common.errors import ContextLengthExceeded, EngineDead, InternalError, InvalidValue
 from services._lmdeploy.streams import Streams
+from tests.limits import AT_ONCE
 from tests.lmdeploy.engines import BOTH, PROMPT, asked, async_engine, idle, prepared, until
 from tests.lmdeploy.package import importable
-from tests.serving import AT_ONCE
 
 NONSENSE = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "nonsense"}}}
 

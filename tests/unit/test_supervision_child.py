@@ -17,7 +17,7 @@ import pytest
 from common.errors import EngineDead, EngineLost, NotReady, StartError
 from common.supervision.child import ROOT, ChildServer, Command
 from common.supervision.restarts import Restarts
-from tests.serving import AT_ONCE
+from tests.limits import AT_ONCE
 from tests.unit.supervised import SERVER, SLEEP, Supervised, gone, powerless_keeper
 
 FAILS = "print('loading'); print('no memory left'); raise SystemExit(3)"

@@ -135,9 +135,24 @@ def test_a_client_that_did_not_keep_up_voids_the_run(health: Health, reason: str
     assert reason in made.reasons[0]
 
 
+def test_tokens_that_nobody_counted_void_the_run() -> None:
+    made = judged([*back_to_back(), request(3.0, tokens=None, user=1)])
+    assert made.reasons[0].startswith("nobody counted the tokens of 1 answers")
+
+
+def test_what_broke_off_has_as_many_tokens_in_a_chunk_as_the_others() -> None:
+    both = [request(2.0, tokens=12), request(2.0, tokens=None, outcome=Outcome.UNFINISHED)]
+    assert sum(window.tokens for window in windows(spec(), both, 10.0)) == pytest.approx(24)
+
+
+def test_users_that_came_late_void_the_run() -> None:
+    late = [request(each.sent + 0.5, user=each.user) for each in back_to_back()]
+    assert any("sent 500 ms late" in reason for reason in judged(late).reasons)
+
+
 def test_users_that_never_were_there_void_the_run() -> None:
     made = judged(back_to_back(), users=3)
-    assert made.reasons == ("only 2.0 of 3 users were in flight",)
+    assert "only 2.0 of 3 users were in flight" in made.reasons
 
 
 def test_requests_that_were_sent_late_void_the_run() -> None:

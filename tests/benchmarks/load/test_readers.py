@@ -69,7 +69,18 @@ def test_an_error_in_the_stream_is_heard() -> None:
     assert reader.heard.error == "it died"
 
 
-@pytest.mark.parametrize("broken", [b"data: {nothing}\n\n", b"data: 7\n\n"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"data: {nothing}\n\n",
+        b"data: 7\n\n",
+        event({"choices": [None]}),
+        event({"choices": [{"delta": "x"}]}),
+        event({"choices": 7}),
+        event({"usage": 7, "choices": []}),
+        event({"choices": [{"delta": {"content": 7}}]}),
+    ],
+)
 def test_what_is_no_event_is_an_error(broken: bytes) -> None:
     reader = Events()
     read(reader, broken)

@@ -15,7 +15,7 @@ from benchmarks.results import files
 from benchmarks.results.schema import Request, Result
 from tests.serving import REPOSITORY
 
-TRIES = 4
+TRIES = 6
 """Of a run that is void because others had the processors."""
 
 
