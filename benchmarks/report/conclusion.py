@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from benchmarks.report.cells import Cell, Group, level_name
 from benchmarks.report.metrics import RATE, TTFT, Metric, Spread, decay, differ
 
 DECAYED = 0.05
 """Of the rate: less is not told."""
+NO_DIFFERENCE = "between whom no difference is shown"
 BEST = {RATE.key: "the highest token rate", TTFT.key: "the lowest median TTFT"}
 
 
@@ -61,12 +63,21 @@ def _sentence(group: Group, metric: Metric, levels: Sequence[float]) -> str:
     if len(first) == 1:
         return f"{at} {_with_value(first[0], metric)} has {best}{after}{numbers}."
     names = _joined([_with_value(each, metric) for each in first])
+    if _told_apart(first):
+        return f"{at} {best} is shared by some of {names}, told apart only in part{after}{numbers}."
     return f"{at} no difference in {best[4:]} is shown between {names}{after}{numbers}."
 
 
 def _place(place: Sequence[Measured], metric: Metric) -> str:
     names = _joined([_with_value(each, metric) for each in place])
-    return names if len(place) == 1 else f"{names}, between whom no difference is shown"
+    if len(place) == 1:
+        return names
+    return f"{names}, {'told apart only in part' if _told_apart(place) else NO_DIFFERENCE}"
+
+
+def _told_apart(place: Sequence[Measured]) -> bool:
+    """Whether some differ: the third may differ from the first, and the second from neither."""
+    return any(differ(one.spread, other.spread) for one, other in combinations(place, 2))
 
 
 def _with_value(each: Measured, metric: Metric) -> str:
@@ -100,8 +111,8 @@ def _limits(group: Group) -> list[str]:
         )
     if any(len(cell.valid) == 2 for cell in group.measured):
         told.append("Some cells were measured twice: two repeats show little of the real spread.")
-    if len(group.sequences) > 1:
-        told.append("Not all runs asked the same prompts in the same order: do not rank by these.")
+    if not group.same_prompts:
+        told.append("Not all backends were asked the same in the same order: do not rank by these.")
     void = [(cell, run) for cell in group.cells for run in cell.void]
     if void:
         named = "; ".join(

@@ -71,6 +71,34 @@ def test_one_repeat_alone_is_told_as_such() -> None:
     assert any("were measured once" in sentence for sentence in told)
 
 
+def test_a_difference_between_some_of_those_who_share_a_place_is_not_denied() -> None:
+    made = [
+        each.model_copy(
+            update={
+                "plateau": each.plateau.model_copy(update={"tokens_per_second": rate + spread * n})
+            }
+        )
+        for backend, rate, spread in (("echo", 104, 0), ("vllm", 98, 5), ("mlc", 97, 0))
+        for n, each in enumerate(repeats(backend, 1000))
+    ]
+    cells = group(*made).measured
+    assert [len(place) for place in ranked(cells, RATE)] == [3]
+    assert "told apart only in part" in conclusion(group(*made))[0]
+
+
+def test_prompts_must_be_the_same_for_all_backends_but_not_for_all_repeats() -> None:
+    def asked(backend: str, *hashes: str) -> list[Result]:
+        return [
+            each.model_copy(update={"prompts": each.prompts.model_copy(update={"hash": hash_})})
+            for each, hash_ in zip(repeats(backend, 2400, len(hashes)), hashes, strict=True)
+        ]
+
+    fair = group(*asked("vllm", "one", "two"), *asked("echo", "one", "two"))
+    unfair = group(*asked("vllm", "one", "two"), *asked("echo", "one", "three"))
+    assert not any("asked the same" in sentence for sentence in conclusion(fair))
+    assert any("asked the same" in sentence for sentence in conclusion(unfair))
+
+
 def test_a_void_run_counts_for_nothing_and_is_told() -> None:
     slow = result("vllm", 50, 9, speed=1, void=("the client lagged",))
     made = group(*repeats("vllm", 2400), *repeats("echo", 4000), slow)
