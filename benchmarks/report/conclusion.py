@@ -104,6 +104,8 @@ def _decays(group: Group) -> list[str]:
 
 def _limits(group: Group) -> list[str]:
     told = []
+    if len(group.backends) == 1:
+        told.append(f"{group.backends[0]} was measured alone: there is nothing to rank.")
     if any(len(cell.valid) == 1 for cell in group.measured):
         told.append(
             "Some cells were measured once: their spread is that between the windows of the run, "

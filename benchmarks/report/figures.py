@@ -22,7 +22,7 @@ from benchmarks.report.metrics import (
 
 Marks = Mapping[str, Mark]
 HEIGHT = 210
-WIDE = 8
+WIDE = 8.0
 """The greatest latency against the least, above which an axis is logarithmic."""
 SPREAD = (
     "Bars are the median over the valid repeats, whiskers run from the least to the greatest of "
@@ -148,12 +148,13 @@ def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | N
         return None
     marks = {str(record["backend"]): marks[str(record["backend"])] for record in records}
     ends = [float(record[percentile]) for record in records for percentile in ("p50", "p99")]
-    positive = min(ends) > 0
+    wide = 0 < WIDE * min(ends) < max(ends)
     base = altair.Chart().encode(y=altair.Y("backend:N", title=None, axis=altair.Axis(grid=False)))
+    logarithmic = altair.Scale(type="log", nice=False, padding=10)
     position: dict[str, Any] = {
-        "title": "ms" if not positive else "ms (logarithmic)",
-        "scale": altair.Scale(type="log", nice=False, padding=10) if positive else altair.Scale(),
-        "axis": altair.Axis(grid=True, values=steps(ends) if positive else altair.Undefined),
+        "title": "ms (logarithmic)" if wide else "ms",
+        "scale": logarithmic if wide else altair.Scale(zero=False),
+        "axis": altair.Axis(grid=True, values=steps(ends) if wide else altair.Undefined),
     }
     middle = base.encode(x=altair.X("p50:Q", **position), color=colour(marks, legend=False))
     layers = (

@@ -18,6 +18,7 @@ from benchmarks.report.drawing import Figure
 from benchmarks.report.figures import figures
 from benchmarks.report.metrics import Spread
 from benchmarks.report.qualities import qualities
+from benchmarks.report.repeating import commands
 from benchmarks.report.runs import Found
 from benchmarks.report.tables import (
     Table,
@@ -50,6 +51,7 @@ class Report:
     comparison: Table | None
     rest: Sequence[Table]
     prompts: Table
+    commands: Sequence[str]
     found: Found
 
     @property
@@ -74,6 +76,7 @@ def report(found: Found, before: Found | None = None) -> Report:
             environments(found.runs),
         ],
         prompts=prompts(found.runs),
+        commands=[] if found.studies else commands(found.runs),
         found=found,
     )
 

@@ -159,6 +159,6 @@ def environments(runs: Iterable[Run]) -> Table:
 def prompts(runs: Iterable[Run]) -> Table:
     """What was asked: runs of one hash asked the same, in the same order."""
     counted = Counter(run.result.prompts for run in runs)
-    head = ("source", "prompts", "skipped", "seed", "SHA-256 of the sequence", "runs")
+    head = ("source", "prompts", "skipped", "seed", "hash of their sequence", "runs")
     rows = ((p.source, p.count, p.skipped, p.seed, p.hash, n) for p, n in counted.items())
     return Table("The prompts", head, tuple(rows))

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from benchmarks.load.options import parsed
 from benchmarks.report.__main__ import main
 from benchmarks.report.cells import Group, groups
 from benchmarks.report.colours import marks
@@ -18,9 +21,10 @@ from benchmarks.report.figures import figures, steps
 from benchmarks.report.metrics import RATE
 from benchmarks.report.page import html, report
 from benchmarks.report.qualities import TOLD, others_tell, qualities
+from benchmarks.report.repeating import commands
 from benchmarks.report.runs import Found, Run, find
 from benchmarks.report.tables import outcomes
-from benchmarks.results.schema import Result
+from benchmarks.results.schema import Distribution, Result
 from services.__main__ import backends
 from tests.benchmarks.report.made_up import MANIFEST, SPEED, result, study
 from tests.serving import REPOSITORY
@@ -185,6 +189,31 @@ def test_what_a_study_could_not_measure_and_how_to_repeat_it_are_told(page: Path
     assert "backends: [echo, lmdeploy, vllm, transformers]" in text
     assert MANIFEST["hash"] in text
     assert "a" * 64 in text
+
+
+def test_without_a_study_the_command_of_each_run_is_told() -> None:
+    runs = (Run("a", result("vllm", 5, system_prompt="Be brief; <b>now</b>.")),)
+    (told,) = commands(runs)
+    _, spec = parsed(shlex.split(told)[3:])
+    assert (spec.url, spec.users, spec.max_tokens) == ("http://localhost:3000", 5, 128)
+    assert spec.system_prompt == "Be brief; <b>now</b>."
+    assert told in unescape(html(report(Found("alone", runs))))
+
+
+def test_an_axis_of_percentiles_has_steps_whatever_their_range() -> None:
+    narrow = [result("vllm", 50, n) for n in range(2)]
+    flat = Distribution(count=9, mean=1, std=0, min=1, p50=1, p90=1.01, p95=1.02, p99=1.03, max=2)
+    made = group(
+        *(each.model_copy(update={"plateau": each.plateau.model_copy(update={"ttft": flat})})
+          for each in narrow)
+    )  # fmt: skip
+    (figure,) = (
+        each
+        for each in figures(made, marks(["vllm"]))
+        if each.title == "Time to first token: percentiles"
+    )
+    assert ">1,000<" in figure.svg
+    assert "logarithmic" not in figure.svg
 
 
 def test_an_unreadable_result_is_named_and_the_rest_is_reported(tmp_path: Path) -> None:
