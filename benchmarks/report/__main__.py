@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.report.metrics import Spread
 from benchmarks.report.page import Report, html, report
 from benchmarks.report.runs import NoResults, find
-from benchmarks.report.tables import Table, summary
+from benchmarks.report.tables import Table, Value, summary
 
 FIGURES = "figures"
 
@@ -52,7 +53,9 @@ def write(made: Report, out: Path) -> Path:
 
 def _csv(tables: Sequence[tuple[str, Table]]) -> str:
     """One head for all: a condition may lack what another has."""
-    names = list(dict.fromkeys(name for _, table in tables for name in table.head))
+    names = list(
+        dict.fromkeys(name for record in _records(tables) for name in record if name != "condition")
+    )
     text = io.StringIO()
     writer = csv.DictWriter(text, ["condition", *names], lineterminator="\n")
     writer.writeheader()
@@ -66,10 +69,22 @@ def _json(tables: Sequence[tuple[str, Table]]) -> str:
 
 def _records(tables: Sequence[tuple[str, Table]]) -> list[dict[str, str | float | None]]:
     return [
-        {"condition": title, **dict(zip(table.head, row, strict=True))}
+        {"condition": title, **_flat(table.head, row)}
         for title, table in tables
         for row in table.rows
     ]
+
+
+def _flat(head: Sequence[str], row: Sequence[Value]) -> dict[str, str | float | None]:
+    """A spread as its median, with its least and greatest in columns of their own."""
+    found: dict[str, str | float | None] = {}
+    for name, value in zip(head, row, strict=True):
+        if isinstance(value, Spread):
+            found |= {name: value.median, f"{name}, least": value.low}
+            found |= {f"{name}, greatest": value.high, f"{name}, repeats": value.count}
+        else:
+            found[name] = value
+    return found
 
 
 if __name__ == "__main__":

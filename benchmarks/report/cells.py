@@ -88,9 +88,14 @@ class Group:
         return [cell for cell in self.measured if cell.level == level]
 
     @property
-    def sequences(self) -> set[str]:
-        """Hashes of the prompt sequences; one where the comparison is fair."""
-        return {run.result.prompts.hash for cell in self.cells for run in cell.runs}
+    def same_prompts(self) -> bool:
+        """Whether all backends were asked the same in the same order, repeat by repeat."""
+        hashes: dict[tuple[float, int], set[str]] = {}
+        for cell in self.measured:
+            for result in cell.valid:
+                key = (cell.level, result.subject.repeat)
+                hashes.setdefault(key, set()).add(result.prompts.hash)
+        return all(len(found) == 1 for found in hashes.values())
 
 
 def level_name(level: float, unit: str) -> str:

@@ -37,9 +37,14 @@ PALETTE = (
     Tone("#5f024b", "#93b22d"),
     Tone("#2b5871", "#6af7f6"),
 )
+STAR = (
+    "M0,-1.35L0.3,-0.42L1.28,-0.42L0.49,0.16L0.79,1.09L"
+    "0,0.52L-0.79,1.09L-0.49,0.16L-1.28,-0.42L-0.3,-0.42Z"
+)
+HEXAGON = "M.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5L0,-1Z"
 SHAPES = (
     *("circle", "square", "triangle-up", "diamond", "cross"),
-    *("triangle-down", "triangle-right", "triangle-left", "stroke"),
+    *("triangle-down", "triangle-right", "triangle-left", HEXAGON, STAR),
 )
 
 

@@ -45,4 +45,4 @@ def _change(old: Cell, new: Cell, metric: Metric) -> tuple[Value, ...] | None:
         better = (other.median > one.median) == (metric.better == "high")
         verdict = "better" if better else "worse"
     name = f"{metric.title}, {metric.unit}"
-    return (new.backend, new.load, name, one.median, other.median, change, verdict)
+    return (new.backend, new.load, name, one, other, change, verdict)

@@ -88,8 +88,16 @@ def machine(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure | None:
     everything = _thinned(rates) + records
     end = max(float(record["time"]) for record in everything)
     panels = [
-        _panel([r for r in everything if r["what"] == what], title, end, marks, last)
-        for what, title, last in _panels(present)
+        _panel(
+            [record for record in everything if record["what"] == what],
+            title,
+            end,
+            marks,
+            first=what == "rate",
+            last=what == present[-1],
+        )
+        for what, title in {"rate": "Token rate, tokens/s", **MACHINE}.items()
+        if what == "rate" or what in present
     ]
     absent = [] if "gpu" in present else ["no GPU was sampled"]
     absent += [] if "cpu" in present else ["no process was sampled"]
@@ -102,18 +110,17 @@ def machine(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure | None:
             "beside an idle GPU is a bottleneck outside the engine."
             + (f" Not drawn: {', '.join(absent)}." if absent else "")
         ),
-        chart=altair.vconcat(*panels, spacing=8),
+        chart=altair.vconcat(*panels, spacing=8).resolve_scale(
+            color="independent", shape="independent"
+        ),
         head=tuple(head.values()),
         rows=rows_of(everything, head),
     )
 
 
-def _panels(present: Sequence[str]) -> list[tuple[str, str, bool]]:
-    titles = {"rate": "Token rate, tokens/s"} | {what: MACHINE[what] for what in present}
-    return [(what, title, what == list(titles)[-1]) for what, title in titles.items()]
-
-
-def _panel(records: list[dict[str, Any]], title: str, end: float, marks: Marks, last: bool) -> Any:
+def _panel(
+    records: list[dict[str, Any]], title: str, end: float, marks: Marks, *, first: bool, last: bool
+) -> Any:
     records = _thinned(records)
     base = altair.Chart(data(records)).encode(
         x=altair.X(
@@ -123,10 +130,9 @@ def _panel(records: list[dict[str, Any]], title: str, end: float, marks: Marks, 
             axis=altair.Axis(tickCount=6, labels=last),
         ),
         y=altair.Y("value:Q", title=None, axis=altair.Axis(tickCount=3)),
-        color=colour(marks, legend=False),
+        color=colour(marks, legend=first),
     )
-    lines = base.mark_line(strokeWidth=1.5)
-    layers = altair.layer(lines, _shapes(base, marks, legend=title.startswith("Token")))
+    layers = altair.layer(base.mark_line(strokeWidth=1.5), _shapes(base, marks, legend=first))
     return layers.properties(
         width=WIDTH, height=88, title=altair.TitleParams(title, anchor="start")
     )

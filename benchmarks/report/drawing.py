@@ -49,10 +49,10 @@ CONFIG: dict[str, Any] = {
     "legend": {
         "orient": "top",
         "title": None,
-        "columns": 3,
+        "columns": 4,
         "labelColor": INK.light,
         "labelFontSize": 12,
-        "labelLimit": 220,
+        "labelLimit": 200,
         "symbolSize": 70,
         "offset": 10,
     },
@@ -125,7 +125,7 @@ def colour(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
     return altair.Color(
         "backend:N",
         scale=altair.Scale(domain=names, range=[marks[name].tone.light for name in names]),
-        legend=altair.Undefined if legend else None,
+        legend=_legend(names) if legend else None,
     )
 
 
@@ -134,8 +134,15 @@ def shape(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
     return altair.Shape(
         "backend:N",
         scale=altair.Scale(domain=names, range=[marks[name].shape for name in names]),
-        legend=altair.Undefined if legend else None,
+        legend=_legend(names) if legend else None,
     )
+
+
+def _legend(names: Sequence[str]) -> Any:
+    """As many in a row as the longest leaves room for; drawn in full, whatever else is pale."""
+    widths = [30 + 6 * len(name) for name in names]
+    columns = len(names) if sum(widths) <= WIDTH else max(1, WIDTH // max(widths))
+    return altair.Legend(columns=columns, symbolOpacity=1, symbolStrokeWidth=1.5)
 
 
 def _variable(found: re.Match[str]) -> str:

@@ -1,6 +1,7 @@
 """The figures of one condition: bars, curves and percentiles."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import altair
@@ -21,6 +22,8 @@ from benchmarks.report.metrics import (
 
 Marks = Mapping[str, Mark]
 HEIGHT = 210
+WIDE = 8.0
+"""The greatest latency against the least, above which an axis is logarithmic."""
 SPREAD = (
     "Bars are the median over the valid repeats, whiskers run from the least to the greatest of "
     "them; a bar without a whisker is one repeat."
@@ -84,7 +87,7 @@ def bars(group: Group, metric: Metric, marks: Marks) -> Figure:
     return Figure(
         key=f"{metric.key}-{group.condition.key}",
         title=metric.title,
-        caption=f"By {_axis(group)} and backend, on the plateau. {SPREAD}",
+        caption=f"By {_axis(group)} and backend, on the plateau. {_limits(group, metric)}{SPREAD}",
         chart=altair.layer(*layers).properties(width=WIDTH, height=HEIGHT),
         head=tuple(head.values()),
         rows=rows_of(records, head),
@@ -107,15 +110,14 @@ def curve(group: Group, marks: Marks) -> Figure:
     marks = {record["backend"]: marks[record["backend"]] for record in records}
     base = altair.Chart(data(records)).encode(
         x=altair.X("rate:Q", title=f"{RATE.title}, {RATE.unit}", axis=altair.Axis(tickCount=5)),
-        y=altair.Y("ttft:Q", title="TTFT, median, ms"),
-        color=colour(marks),
+        y=_latency([record["ttft"] for record in records]),
     )
     layers = (
         base.mark_line(strokeWidth=1.75, opacity=0.85).encode(order="order:Q", color=colour(marks)),
-        base.mark_point(filled=True, size=64, opacity=1).encode(shape=shape(marks)),
-        base.mark_text(dx=8, align="left", baseline="middle", color=QUIET.light).encode(
-            text="level:N", color=altair.Undefined
+        base.mark_point(filled=True, size=64, opacity=1).encode(
+            color=colour(marks), shape=shape(marks)
         ),
+        base.mark_text(dy=-11, color=QUIET.light).encode(text="level:N"),
     )
     head = {
         "backend": "backend",
@@ -145,12 +147,14 @@ def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | N
     if not records:
         return None
     marks = {str(record["backend"]): marks[str(record["backend"])] for record in records}
-    positive = all(float(record["p50"]) > 0 for record in records)
+    ends = [float(record[percentile]) for record in records for percentile in ("p50", "p99")]
+    wide = 0 < WIDE * min(ends) < max(ends)
     base = altair.Chart().encode(y=altair.Y("backend:N", title=None, axis=altair.Axis(grid=False)))
+    logarithmic = altair.Scale(type="log", nice=False, padding=10)
     position: dict[str, Any] = {
-        "title": "ms" if not positive else "ms (logarithmic)",
-        "scale": altair.Scale(type="log", nice=False, padding=10) if positive else altair.Scale(),
-        "axis": altair.Axis(grid=True, tickCount=4, format="~s"),
+        "title": "ms (logarithmic)" if wide else "ms",
+        "scale": logarithmic if wide else altair.Scale(zero=False),
+        "axis": altair.Axis(grid=True, values=steps(ends) if wide else altair.Undefined),
     }
     middle = base.encode(x=altair.X("p50:Q", **position), color=colour(marks, legend=False))
     layers = (
@@ -204,6 +208,38 @@ def _percentiles(cell: Cell, name: str) -> dict[str, float]:
         if values:
             found[percentile] = spread(values).median
     return found
+
+
+def steps(values: Sequence[float]) -> list[float]:
+    """1, 2 and 5 of each power of ten between the least and the greatest; all are above zero."""
+    powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+    found = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    return [step for step in found if min(values) <= step <= max(values)]
+
+
+def _latency(values: Sequence[float]) -> Any:
+    """Logarithmic where the slow would press the fast to the ground."""
+    if not values or min(values) <= 0 or max(values) < WIDE * min(values):
+        return altair.Y("ttft:Q", title="TTFT, median, ms")
+    return altair.Y(
+        "ttft:Q",
+        title="TTFT, median, ms (logarithmic)",
+        scale=altair.Scale(type="log", nice=False, padding=16),
+        axis=altair.Axis(values=steps(values)),
+    )
+
+
+def _limits(group: Group, metric: Metric) -> str:
+    if metric is not GOODPUT:
+        return ""
+    load = group.measured[0].valid[0].load
+    limits = (
+        ("TTFT", load.ttft_limit),
+        ("TPOT", load.tpot_limit),
+        ("whole request", load.end_to_end_limit),
+    )
+    told = [f"{name} {1000 * limit:g} ms" for name, limit in limits if limit is not None]
+    return f"The limits: {', '.join(told)}. " if told else ""
 
 
 def _axis(group: Group) -> str:

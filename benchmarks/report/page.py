@@ -1,5 +1,7 @@
 """The page: one file that needs nothing else."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,20 @@ from benchmarks.report.conclusion import conclusion
 from benchmarks.report.courses import courses
 from benchmarks.report.drawing import Figure
 from benchmarks.report.figures import figures
+from benchmarks.report.metrics import Spread
 from benchmarks.report.qualities import qualities
+from benchmarks.report.repeating import commands
 from benchmarks.report.runs import Found
-from benchmarks.report.tables import Table, environments, phases, summary, verdicts
+from benchmarks.report.tables import (
+    Table,
+    Value,
+    environments,
+    outcomes,
+    phases,
+    prompts,
+    summary,
+    verdicts,
+)
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -27,7 +40,7 @@ class Section:
 
     group: Group
     sentences: Sequence[str]
-    figures: Sequence[Figure]
+    figures: Sequence[Sequence[Figure]]
     tables: Sequence[Table]
 
 
@@ -37,11 +50,13 @@ class Report:
     sections: Sequence[Section]
     comparison: Table | None
     rest: Sequence[Table]
+    prompts: Table
+    commands: Sequence[str]
     found: Found
 
     @property
     def figures(self) -> list[Figure]:
-        return [figure for section in self.sections for figure in section.figures]
+        return [one for section in self.sections for figures in section.figures for one in figures]
 
 
 def report(found: Found, before: Found | None = None) -> Report:
@@ -60,43 +75,87 @@ def report(found: Found, before: Found | None = None) -> Report:
             verdicts(found.runs),
             environments(found.runs),
         ],
+        prompts=prompts(found.runs),
+        commands=[] if found.studies else commands(found.runs),
         found=found,
     )
 
 
 def _section(group: Group, looks: Mapping[str, Mark]) -> Section:
-    drawn = [*figures(group, looks), *courses(group, looks)] if group.measured else []
-    return Section(group, conclusion(group), drawn, [summary(group), phases(group)])
+    drawn = list(figures(group, looks)) if group.measured else []
+    over_time = list(courses(group, looks)) if group.measured else []
+    return Section(
+        group,
+        conclusion(group),
+        (drawn, over_time),
+        [summary(group), outcomes(group), phases(group)],
+    )
 
 
 def html(of: Report) -> str:
     """With everything in it, what results say escaped."""
+    read = {name: (TEMPLATES / name).read_text("utf-8") for name in ("page.css", "page.js")}
+    script, style = read["page.js"], f"{_variables()}{read['page.css']}"
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["shown"] = shown
-    read = {name: (TEMPLATES / name).read_text("utf-8") for name in ("page.css", "page.js")}
+    environment.filters["plain"] = plain
+    environment.filters["around"] = around
     return environment.get_template("page.html").render(
         report=of,
-        colours_light=_variables("light"),
-        colours_dark=_variables("dark"),
-        style=read["page.css"],
-        script=read["page.js"],
+        style=style,
+        script=script,
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'",
     )
 
 
-def shown(value: str | float | None) -> str:
+def plain(value: Value) -> float | None:
+    """What a cell is sorted by, where it is a number."""
+    if isinstance(value, Spread):
+        return value.median
+    return None if isinstance(value, str) else value
+
+
+def around(value: Value) -> str | None:
+    """The least and the greatest of a spread, where they look different."""
+    if not isinstance(value, Spread) or shown(value.low) == shown(value.high):
+        return None
+    return f"{shown(value.low)} to {shown(value.high)}"
+
+
+def shown(value: Value) -> str:
     """Three or four digits; an empty cell for what was not measured."""
+    if isinstance(value, Spread):
+        value = value.median
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if value == int(value) and abs(value) < 1e6:
         return f"{int(value):,}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _variables(side: str) -> str:
+def _hash(text: str) -> str:
+    """As a content security policy names the one text that it allows."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _variables() -> str:
+    light, dark = _side("light"), _side("dark")
+    return (
+        f":root{{{light}color-scheme:light}}\n"
+        f"@media screen and (prefers-color-scheme:dark)"
+        f'{{:root:not([data-theme="light"]){{{dark}color-scheme:dark}}}}\n'
+        f'@media screen{{:root[data-theme="dark"]{{{dark}color-scheme:dark}}}}\n'
+    )
+
+
+def _side(side: str) -> str:
     named: dict[str, Tone] = {
         "paper": colours.PAPER,
         "ink": colours.INK,

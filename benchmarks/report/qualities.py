@@ -1,6 +1,9 @@
-"""What weighs beside speed, as each backend declares it itself."""
+"""What weighs beside speed: as each backend declares it itself, the rest from qualities.toml."""
 
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 
 from benchmarks.report.tables import Table
 from common.plan.tables import table
@@ -8,8 +11,11 @@ from services.__main__ import backends, load
 
 HEAD = (
     "backend", "release", "interface", "quantization", "hardware", "compile step",
-    "run on a CPU here", "run on a GPU here",
+    "run on a CPU here", "run on a GPU here", "models", "stable releases", "documentation",
+    "source of the last three",
 )  # fmt: skip
+TOLD = ("models", "stable_releases", "documentation", "source")
+FILE = Path(__file__).with_name("qualities.toml")
 
 
 def qualities(measured: Iterable[str]) -> Table:
@@ -21,8 +27,13 @@ def qualities(measured: Iterable[str]) -> Table:
 def _row(name: str) -> tuple[str, ...]:
     _, engine = load(name)
     tested = engine.tested
-    told = (name, f"{engine.title} {engine.release}", engine.interface)
-    runs = (tested.cpu or "not yet", tested.gpu or "not yet")
+    told = (name, f"{engine.title} {engine.release}", engine.interface.replace("`", ""))
+    others = others_tell().get(name, {})
+    runs = (
+        (tested.cpu or "not yet").replace("`", ""),
+        (tested.gpu or "not yet").replace("`", ""),
+        *(others.get(each, "") for each in TOLD),
+    )
     if not engine.loads_weights:
         return (*told, "no weights", "any", "none", *runs)
     rows = table(engine.name, engine.title)
@@ -35,3 +46,9 @@ def _row(name: str) -> tuple[str, ...]:
         "every model" if rows.compiled else "none",
         *runs,
     )
+
+
+@cache
+def others_tell() -> Mapping[str, Mapping[str, str]]:
+    """What no service declares, by backend."""
+    return tomllib.loads(FILE.read_text("utf-8"))

@@ -1,15 +1,32 @@
 """What the report shows as tables: each a head and rows of numbers or words."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.report.cells import Cell, Group
-from benchmarks.report.metrics import METRICS, Metric, milliseconds
+from benchmarks.report.metrics import METRICS, Metric, Spread, decay, milliseconds, spread
 from benchmarks.report.runs import Run
 from benchmarks.results.schema import Outcome, Phase
 
-Value = str | float | None
+Value = str | float | Spread | None
 PHASES = ("ramp", "plateau", "drain")
+COSTS = (
+    Metric(
+        key="price",
+        title="Price of a million output tokens",
+        unit="in the currency of the price per hour",
+        better="low",
+        get=lambda result: result.cost.per_million_output_tokens,
+    ),
+    Metric(
+        key="energy",
+        title="Energy",
+        unit="J per output token",
+        better="low",
+        get=lambda result: result.cost.joules_per_output_token,
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -20,18 +37,41 @@ class Table:
 
 
 def summary(group: Group) -> Table:
-    """A row for each cell: medians over its valid repeats."""
+    """A row for each cell: medians over its valid repeats, with their spread."""
     shown = [metric for metric in METRICS if any(cell.over(metric) for cell in group.measured)]
-    head = ("backend", group.unit, *(f"{m.title}, {m.unit}" for m in shown), "valid runs", "cost")
-    return Table("Summary", head, tuple(_summary(cell, shown) for cell in group.cells))
+    costs = [cost for cost in COSTS if any(cost.get(r) for c in group.measured for r in c.valid)]
+    titles = (f"{metric.title}, {metric.unit}" for metric in (*shown, *costs))
+    head = ("backend", group.unit, *titles, "rate, last third to first, %", "valid runs")
+    return Table("Summary", head, tuple(_summary(cell, (*shown, *costs)) for cell in group.cells))
 
 
 def _summary(cell: Cell, shown: Sequence[Metric]) -> tuple[Value, ...]:
-    medians = [None if (s := cell.over(metric)) is None else s.median for metric in shown]
-    prices = [r.cost.per_million_output_tokens for r in cell.valid]
-    price = next((each for each in prices if each is not None), None)
-    runs = f"{len(cell.valid)} of {len(cell.runs)}"
-    return (cell.backend, cell.level, *medians, runs, price)
+    changes = [100 * change for each in cell.valid if (change := decay(each)) is not None]
+    return (
+        cell.backend,
+        cell.level,
+        *(cell.over(metric) for metric in shown),
+        spread(changes) if changes else None,
+        f"{len(cell.valid)} of {len(cell.runs)}",
+    )
+
+
+def outcomes(group: Group) -> Table:
+    """How the requests of the plateaus ended, all runs of a cell together."""
+    seen = {
+        o for c in group.cells for r in c.runs for o, n in r.result.plateau.outcomes.items() if n
+    }
+    shown = [outcome for outcome in Outcome if outcome in seen]
+    titles = (outcome.value.replace("_", " ") for outcome in shown)
+    head = ("backend", group.unit, "runs", *titles, "until a failure, median, ms")
+    return Table("How the requests ended", head, tuple(_outcomes(c, shown) for c in group.cells))
+
+
+def _outcomes(cell: Cell, shown: Sequence[Outcome]) -> tuple[Value, ...]:
+    plateaus = [run.result.plateau for run in cell.runs]
+    counts = [sum(plateau.outcomes.get(outcome, 0) for plateau in plateaus) for outcome in shown]
+    waits = [ms for p in plateaus if (ms := milliseconds(p.error_latency)) is not None]
+    return (cell.backend, cell.level, len(plateaus), *counts, spread(waits) if waits else None)
 
 
 def phases(group: Group) -> Table:
@@ -70,9 +110,9 @@ def _phase(phase: Phase) -> tuple[Value, ...]:
 
 
 def verdicts(runs: Iterable[Run]) -> Table:
-    """How the client kept up, and why a run is void."""
+    """How the client kept up, and why a run is void; the void ones first."""
     rows = []
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.result.verdict.valid):
         verdict = run.result.verdict
         said = "; ".join([*verdict.reasons, *verdict.warnings, *run.result.notes])
         rows.append(
@@ -114,3 +154,11 @@ def environments(runs: Iterable[Run]) -> Table:
         "backend", "engine", "version", "settings", "host", "cores", "GPUs", "versions", "commit",
     )  # fmt: skip
     return Table("Where it was measured", head, tuple(rows))
+
+
+def prompts(runs: Iterable[Run]) -> Table:
+    """What was asked: runs of one hash asked the same, in the same order."""
+    counted = Counter(run.result.prompts for run in runs)
+    head = ("source", "prompts", "skipped", "seed", "hash of their sequence", "runs")
+    rows = ((p.source, p.count, p.skipped, p.seed, p.hash, n) for p, n in counted.items())
+    return Table("The prompts", head, tuple(rows))

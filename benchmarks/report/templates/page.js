@@ -5,8 +5,7 @@ function value(cell) {
 function order(a, b) {
   const number = typeof a === "number", other = typeof b === "number";
   if (number && other) return a - b;
-  if (number !== other) return number ? -1 : 1;
-  return a.localeCompare(b);
+  return String(a).localeCompare(String(b), undefined, { numeric: true });
 }
 document.querySelectorAll("table.sortable").forEach((table) => {
   const heads = [...table.querySelectorAll("th")];
@@ -16,12 +15,18 @@ document.querySelectorAll("table.sortable").forEach((table) => {
       heads.forEach((each) => each.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const rows = [...table.tBodies[0].rows];
-      rows.sort((a, b) => (up ? 1 : -1) * order(value(a.cells[column]), value(b.cells[column])));
+      rows.sort((a, b) => {
+        const one = value(a.cells[column]), other = value(b.cells[column]);
+        if (one === "" || other === "") return (one === "") - (other === "");
+        return (up ? 1 : -1) * order(one, other);
+      });
       table.tBodies[0].append(...rows);
     });
   });
 });
-document.getElementById("theme").addEventListener("click", () => {
+const theme = document.getElementById("theme");
+theme.hidden = false;
+theme.addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme
     ? root.dataset.theme === "dark"

@@ -1,5 +1,6 @@
 """Results that nobody measured: plausible numbers from a seed, for tests of the report."""
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,23 @@ from benchmarks.results.schema import (
 RAMP, DURATION, WINDOW = 20.0, 120.0, 5.0
 SPEED: Mapping[str, float] = {"echo": 4000, "lmdeploy": 3600, "vllm": 2400, "transformers": 300}
 DECAYING = "lmdeploy"
+MANIFEST: Mapping[str, Any] = {
+    "name": "made up",
+    "file": "made-up.yaml",
+    "text": "name: made up\nbackends: [echo, lmdeploy, vllm, transformers]\n",
+    "hash": "b" * 64,
+    "starts": [{"at": "2026-11-01", "command": ["python", "-m", "benchmarks.study", "x.yaml"]}],
+    "cells": [
+        {
+            "id": "mlc-10-0",
+            "status": "failed",
+            "reason": "its service was not ready in 60 s",
+            "backend": "mlc",
+            "log": ["no device found"],
+        }
+    ],
+}
+"""As far as a report reads it."""
 
 
 def result(
@@ -112,8 +130,9 @@ def study(
         for number in users:
             for repeat in range(repeats):
                 made = result(backend, number, repeat, **kwargs)
-                name = f"{backend}-{number}-{repeat}-{abs(hash(str(sorted(kwargs.items()))))}"
+                name = f"{backend}-{number}-{repeat}{''.join(map(str, kwargs.values()))}"
                 write(folder / "cells" / name, made, [])
+    (folder / "study.json").write_text(json.dumps(MANIFEST), "utf-8")
     return folder
 
 

@@ -2,21 +2,31 @@
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from benchmarks.load.options import parsed
 from benchmarks.report.__main__ import main
 from benchmarks.report.cells import Group, groups
 from benchmarks.report.colours import marks
 from benchmarks.report.comparison import compare
-from benchmarks.report.conclusion import conclusion
+from benchmarks.report.conclusion import conclusion, ranked
+from benchmarks.report.courses import courses
+from benchmarks.report.figures import figures, steps
+from benchmarks.report.metrics import RATE
 from benchmarks.report.page import html, report
-from benchmarks.report.runs import Found, Run
-from benchmarks.results.schema import Result
-from tests.benchmarks.report.made_up import result, study
+from benchmarks.report.qualities import TOLD, others_tell, qualities
+from benchmarks.report.repeating import commands
+from benchmarks.report.runs import Found, Run, find
+from benchmarks.report.tables import outcomes
+from benchmarks.results.schema import Distribution, Result
+from services.__main__ import backends
+from tests.benchmarks.report.made_up import MANIFEST, SPEED, result, study
 from tests.serving import REPOSITORY
 
 
@@ -32,12 +42,32 @@ def repeats(backend: str, speed: float, count: int = 3, noise: float = 0.01) -> 
 def test_a_clear_difference_is_ranked() -> None:
     told = conclusion(group(*repeats("vllm", 2400), *repeats("echo", 4000)))
     assert told[0].startswith("At 50 users echo (")
-    assert "has the highest token rate, before vllm (" in told[0]
+    assert "has the highest token rate, then vllm (" in told[0]
 
 
 def test_a_difference_within_the_spread_is_not_ranked() -> None:
     told = conclusion(group(*repeats("vllm", 2400, noise=0.1), *repeats("echo", 2450, noise=0.1)))
-    assert "no difference is shown in highest token rate between" in told[0]
+    assert "no difference in highest token rate is shown between" in told[0]
+
+
+def test_those_behind_the_best_are_ranked_no_further_than_shown() -> None:
+    made = group(
+        *repeats("echo", 4000),
+        *repeats("vllm", 2400, noise=0.1),
+        *repeats("mlc", 2450, noise=0.1),
+        *repeats("transformers", 300),
+    )
+    places = [{each.backend for each in place} for place in ranked(made.cells, RATE)]
+    assert places == [{"echo"}, {"vllm", "mlc"}, {"transformers"}]
+    assert "between whom no difference is shown, then transformers" in conclusion(made)[0]
+
+
+def test_one_order_at_several_loads_is_told_once() -> None:
+    runs = [result(backend, users, n) for backend in SPEED for users in (10, 50) for n in range(3)]
+    rates = [told for told in conclusion(group(*runs)) if "token rate" in told]
+    assert len(rates) == 1
+    assert rates[0].startswith("At 10 and 50 users echo (")
+    assert rates[0].endswith("(numbers at 50).")
 
 
 def test_one_repeat_alone_is_told_as_such() -> None:
@@ -45,16 +75,48 @@ def test_one_repeat_alone_is_told_as_such() -> None:
     assert any("were measured once" in sentence for sentence in told)
 
 
+def test_a_difference_between_some_of_those_who_share_a_place_is_not_denied() -> None:
+    made = [
+        each.model_copy(
+            update={
+                "plateau": each.plateau.model_copy(update={"tokens_per_second": rate + spread * n})
+            }
+        )
+        for backend, rate, spread in (("echo", 104, 0), ("vllm", 98, 5), ("mlc", 97, 0))
+        for n, each in enumerate(repeats(backend, 1000))
+    ]
+    cells = group(*made).measured
+    assert [len(place) for place in ranked(cells, RATE)] == [3]
+    assert "told apart only in part" in conclusion(group(*made))[0]
+
+
+def test_prompts_must_be_the_same_for_all_backends_but_not_for_all_repeats() -> None:
+    def asked(backend: str, *hashes: str) -> list[Result]:
+        return [
+            each.model_copy(update={"prompts": each.prompts.model_copy(update={"hash": hash_})})
+            for each, hash_ in zip(repeats(backend, 2400, len(hashes)), hashes, strict=True)
+        ]
+
+    fair = group(*asked("vllm", "one", "two"), *asked("echo", "one", "two"))
+    unfair = group(*asked("vllm", "one", "two"), *asked("echo", "one", "three"))
+    assert not any("asked the same" in sentence for sentence in conclusion(fair))
+    assert any("asked the same" in sentence for sentence in conclusion(unfair))
+
+
 def test_a_void_run_counts_for_nothing_and_is_told() -> None:
     slow = result("vllm", 50, 9, speed=1, void=("the client lagged",))
     made = group(*repeats("vllm", 2400), *repeats("echo", 4000), slow)
-    assert any(sentence.startswith("1 run was void") for sentence in conclusion(made))
+    assert "1 run is void and counts for nothing: vllm at 50 users, the client lagged." in (
+        conclusion(made)
+    )
     assert min(r.plateau.tokens_per_second for c in made.cells for r in c.valid) > 100
 
 
 def test_a_rate_that_falls_is_told() -> None:
     told = conclusion(group(*repeats("lmdeploy", 3600)))
-    assert any(sentence.startswith("The rate of lmdeploy at 50 users fell") for sentence in told)
+    (fell,) = (sentence for sentence in told if "fell" in sentence)
+    assert fell.startswith("The rate of lmdeploy fell by ")
+    assert fell.endswith("in every repeat at 50 users.")
     steady = conclusion(group(*repeats("vllm", 3600)))
     assert not any("fell" in sentence for sentence in steady)
 
@@ -81,6 +143,87 @@ def test_what_results_say_cannot_become_part_of_the_page() -> None:
     made = html(report(Found(evil, runs, unreadable=(evil,))))
     assert "<script>alert" not in made
     assert made.count("<script>") == 1
+
+
+def test_what_was_not_measured_is_not_drawn_and_said() -> None:
+    runs = [result("vllm", 50, n, gpu=False) for n in range(2)]
+    bare = [
+        each.model_copy(update={"plateau": each.plateau.model_copy(update={"goodput": None})})
+        for each in runs
+    ]
+    made = group(*bare)
+    drawn = [*figures(made, marks(["vllm"])), *courses(made, marks(["vllm"]))]
+    assert not any("Goodput" in figure.title for figure in drawn)
+    (machine,) = (figure for figure in drawn if figure.title.startswith("The machine"))
+    assert "Not drawn: no GPU was sampled." in machine.caption
+    assert not any(row[1] == "gpu" for row in machine.rows)
+
+
+def test_the_limits_of_goodput_and_the_spread_are_in_the_captions() -> None:
+    captions = {f.title: f.caption for f in figures(group(*repeats("vllm", 1)), marks(["vllm"]))}
+    assert "TTFT 1000 ms, TPOT 50 ms" in captions["Goodput"]
+    assert "whiskers run from the least to the greatest" in captions["Token rate"]
+
+
+def test_a_logarithmic_axis_has_steps_of_one_two_and_five() -> None:
+    assert steps([18, 0.9, 260]) == [1, 2, 5, 10, 20, 50, 100, 200]
+
+
+def test_every_backend_tells_what_else_weighs_with_its_source() -> None:
+    told = others_tell()
+    assert set(told) == set(backends()) - {"echo"}
+    assert all(set(row) == set(TOLD) and all(row.values()) for row in told.values())
+    rows = qualities([*backends(), "somebody-elses"]).rows
+    assert [row[0] for row in rows] == backends()
+
+
+def test_how_the_requests_ended_is_counted_by_kind() -> None:
+    table = outcomes(group(*[result("transformers", 50, n) for n in range(2)]))
+    row = dict(zip(table.head, table.rows[0], strict=True))
+    assert (row["in band error"], row["http error"], row["runs"]) == (6, 2, 2)
+
+
+def test_what_a_study_could_not_measure_and_how_to_repeat_it_are_told(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert "mlc-10-0: failed, its service was not ready in 60 s" in text
+    assert "backends: [echo, lmdeploy, vllm, transformers]" in text
+    assert MANIFEST["hash"] in text
+    assert "a" * 64 in text
+
+
+def test_without_a_study_the_command_of_each_run_is_told() -> None:
+    runs = (Run("a", result("vllm", 5, system_prompt="Be brief; <b>now</b>.")),)
+    (told,) = commands(runs)
+    _, spec = parsed(shlex.split(told)[3:])
+    assert (spec.url, spec.users, spec.max_tokens) == ("http://localhost:3000", 5, 128)
+    assert spec.system_prompt == "Be brief; <b>now</b>."
+    assert told in unescape(html(report(Found("alone", runs))))
+
+
+def test_an_axis_of_percentiles_has_steps_whatever_their_range() -> None:
+    narrow = [result("vllm", 50, n) for n in range(2)]
+    flat = Distribution(count=9, mean=1, std=0, min=1, p50=1, p90=1.01, p95=1.02, p99=1.03, max=2)
+    made = group(
+        *(each.model_copy(update={"plateau": each.plateau.model_copy(update={"ttft": flat})})
+          for each in narrow)
+    )  # fmt: skip
+    (figure,) = (
+        each
+        for each in figures(made, marks(["vllm"]))
+        if each.title == "Time to first token: percentiles"
+    )
+    assert ">1,000<" in figure.svg
+    assert "logarithmic" not in figure.svg
+
+
+def test_an_unreadable_result_is_named_and_the_rest_is_reported(tmp_path: Path) -> None:
+    study(tmp_path, backends=("vllm",), users=(10,), repeats=2)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "result.json").write_text("{}")
+    found = find(tmp_path)
+    assert len(found.runs) == 2
+    assert [line.split(":")[0] for line in found.unreadable] == ["broken/result.json"]
+    assert "broken/result.json" in html(report(found))
 
 
 def test_the_page_has_no_address_of_another(page: Path) -> None:
