@@ -9,19 +9,19 @@ from benchmarks.results.schema import Outcome
 
 
 class Lines:
-    """On standard error. Pieces, not tokens: those are known when an answer has ended."""
+    """On standard error. Chunks, not tokens: those are known when an answer has ended."""
 
     def __init__(self, spec: Spec, start: int) -> None:
         self._spec = spec
         self._start = start
-        self._pieces = 0
+        self._chunks = 0
         self._last = 0.0
 
     def __call__(self, number: int, requests: list[Sent]) -> None:
         now = (time.monotonic_ns() - self._start) * NANO
-        pieces = sum(sent.pieces for sent in requests)
-        rate = (pieces - self._pieces) / max(now - self._last, 1e-9)
-        self._pieces, self._last = pieces, now
+        chunks = sum(len(sent.stamps) for sent in requests)
+        rate = (chunks - self._chunks) / max(now - self._last, 1e-9)
+        self._chunks, self._last = chunks, now
         flying = sum(sent.ended == 0 for sent in requests)
         well = sum(sent.outcome is Outcome.OK for sent in requests)
         bad = failures(requests)
