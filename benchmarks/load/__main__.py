@@ -85,11 +85,12 @@ async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, lis
 
 
 async def _run(spec: Spec, prompts: PromptSet) -> tuple[int, list[Share]]:
+    told = Lines(spec)
     if spec.procs > 1:
-        return await shares(spec, prompts)
-    start = time.monotonic_ns()
+        return await shares(spec, prompts, told)
     order = prompts.order(spec.seed)
-    return start, [await share(spec, order, start=start, told=Lines(spec, start))]
+    start = time.monotonic_ns()
+    return start, [await share(spec, order, start=start, told=told)]
 
 
 def _prompts(options: argparse.Namespace, spec: Spec) -> PromptSet:
