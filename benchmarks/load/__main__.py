@@ -16,9 +16,11 @@ import uvloop
 from pydantic import ValidationError
 
 from benchmarks.load.before import NotReady, warm_up, with_model
+from benchmarks.load.crew import WorkerFailed, work
 from benchmarks.load.options import WrongOption, parsed
-from benchmarks.load.procs import WorkerFailed, shares
+from benchmarks.load.procs import local_workers
 from benchmarks.load.progress import Lines
+from benchmarks.load.ray_workers import ray_workers
 from benchmarks.load.request import NANO
 from benchmarks.load.result import result, started_at
 from benchmarks.load.share import Share, share
@@ -59,7 +61,7 @@ async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, lis
     await warm_up(spec, order)
     async with AsyncExitStack() as stack:
         sampler = await stack.enter_async_context(_sampler(options))
-        start, parts = await _run(spec, prompts)
+        start, parts = await _run(spec, prompts, options.ray)
     started = started_at(start * NANO, time.monotonic())
     requests = sorted((r for part in parts for r in part.requests), key=lambda r: r.ended)
     made = result(
@@ -84,12 +86,17 @@ async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, lis
     return made, requests
 
 
-async def _run(spec: Spec, prompts: PromptSet) -> tuple[int, list[Share]]:
+async def _run(spec: Spec, prompts: PromptSet, ray: str | None) -> tuple[int, list[Share]]:
+    told = Lines(spec)
+    if ray is not None:
+        async with ray_workers(ray, spec, prompts) as remote:
+            return await work(remote, told)
     if spec.procs > 1:
-        return await shares(spec, prompts)
-    start = time.monotonic_ns()
+        async with local_workers(spec, prompts) as workers:
+            return await work(workers, told)
     order = prompts.order(spec.seed)
-    return start, [await share(spec, order, start=start, told=Lines(spec, start))]
+    start = time.monotonic_ns()
+    return start, [await share(spec, order, start=start, told=told)]
 
 
 def _prompts(options: argparse.Namespace, spec: Spec) -> PromptSet:

@@ -20,11 +20,12 @@ TIMEOUT = 60.0
 
 
 async def count_tokens(spec: Spec, requests: Sequence[Sent]) -> dict[int, int]:
-    """By place in `requests`, of whole answers; what the service does not count is left out."""
+    """By place in `requests`, of whole answers; what the service does not count is left out, and
+    so is an answer of which a part is no text: reasoning, or calls of tools."""
     todo = [
         place
         for place, sent in enumerate(requests)
-        if sent.outcome is Outcome.OK and not _usage(sent)
+        if sent.outcome is Outcome.OK and not _usage(sent) and not _beside(sent)
     ]
     if not todo:
         return {}
@@ -41,7 +42,7 @@ async def count_tokens(spec: Spec, requests: Sequence[Sent]) -> dict[int, int]:
 
 async def _count(client: aiohttp.ClientSession, spec: Spec, text: str) -> int | None:
     if not text:
-        return None
+        return 0
     url = f"{spec.url.rstrip('/')}/tokenize"
     try:
         async with (
@@ -53,6 +54,10 @@ async def _count(client: aiohttp.ClientSession, spec: Spec, text: str) -> int | 
             return int((await answer.json())["count"])
     except (aiohttp.ClientError, TimeoutError, KeyError, TypeError, ValueError):
         return None
+
+
+def _beside(sent: Sent) -> bool:
+    return sent.reader is not None and sent.reader.heard.beside
 
 
 def _usage(sent: Sent) -> bool:

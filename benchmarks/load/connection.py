@@ -1,6 +1,7 @@
 """The connections of a client: no limit of their number, kept open, nothing added to a request."""
 
 import os
+import resource
 
 import aiohttp
 
@@ -12,8 +13,18 @@ KEY = "LLM_API_KEY"
 """The environment variable with the key, which so stands in no list of processes and no result."""
 READ_BUFFER = 2**20
 """Bytes: at aiohttp's own 64 KiB large answers wait for the reader."""
+OPEN_FILES = 2**16
 CONNECT_TIMEOUT = 30.0
 KEEP_ALIVE = 3600.0
+
+
+def allow_connections() -> None:
+    """As many as the machine lets a process have: each is an open file, and a shell's usual limit
+    of 1,024 would look like a server that refuses the others."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def session() -> aiohttp.ClientSession:

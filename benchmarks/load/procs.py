@@ -1,78 +1,75 @@
-"""The users of a run shared by several processes, where one event loop is too slow for them."""
+"""Client processes of this machine, where one event loop is too slow for all users."""
 
 import asyncio
 import signal
 import sys
-import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Self
 
-from benchmarks.load.share import Share
 from benchmarks.load.spec import Spec
-from benchmarks.load.users import SECOND
 from benchmarks.load.worker import Task
 from benchmarks.prompts import PromptSet
 
 ROOT = Path(__file__).parents[2]
-LEAD = 3.0
-"""Seconds in which the processes start, before the run does."""
+LONGEST_LINE = 2**31
+"""Bytes: a share is one line."""
 
 
-class WorkerFailed(Exception):
-    """A client process ended without a result."""
+class LocalWorker:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def begin(cls, task: Task) -> Self:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "benchmarks.load.worker",
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LONGEST_LINE,
+            # A Ctrl-C goes to the parent alone, which hands it on.
+            start_new_session=True,
+        )
+        worker = cls(process)
+        worker._write(task.model_dump_json())
+        return worker
+
+    async def readline(self) -> str:
+        assert self._process.stdout is not None
+        return (await self._process.stdout.readline()).decode().strip()
+
+    async def start(self, stamp: int) -> None:
+        """All processes of a machine have one clock."""
+        self._write(str(stamp))
+
+    def interrupt(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGINT)
+
+    async def stop(self) -> None:
+        """Whatever it is doing."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
 
 
-async def shares(spec: Spec, prompts: PromptSet) -> tuple[int, list[Share]]:
-    """The start, a stamp of time.monotonic_ns(), and each process's share. Raises WorkerFailed.
-
-    SIGINT goes on to all of them, and each still gives what it has.
-    """
-    start = time.monotonic_ns() + round(LEAD * SECOND)
-    processes = [await _start(spec, prompts, start, shard) for shard in range(spec.procs)]
-
-    def interrupt() -> None:
-        for process in processes:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
-
-    handler = asyncio.get_running_loop()
-    handler.add_signal_handler(signal.SIGINT, interrupt)
-    handler.add_signal_handler(signal.SIGTERM, interrupt)
+@asynccontextmanager
+async def local_workers(spec: Spec, prompts: PromptSet) -> AsyncIterator[list[LocalWorker]]:
+    """As many as the run asks for."""
+    workers: list[LocalWorker] = []
     try:
-        return start, list(await asyncio.gather(*map(_read, processes)))
+        for shard in range(spec.procs):
+            task = Task(spec=spec, prompts=prompts, shard=shard)
+            workers.append(await LocalWorker.begin(task))
+        yield workers
     finally:
-        handler.remove_signal_handler(signal.SIGINT)
-        handler.remove_signal_handler(signal.SIGTERM)
-        for process in processes:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-
-async def _start(
-    spec: Spec, prompts: PromptSet, start: int, shard: int
-) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.load.worker",
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        # A Ctrl-C goes to the parent alone, which hands it on.
-        start_new_session=True,
-    )
-    task = Task(spec=spec, prompts=prompts, start=start, shard=shard)
-    assert process.stdin is not None
-    process.stdin.write(task.model_dump_json().encode())
-    await process.stdin.drain()
-    process.stdin.close()
-    return process
-
-
-async def _read(process: asyncio.subprocess.Process) -> Share:
-    assert process.stdout is not None
-    output = await process.stdout.read()
-    if await process.wait():
-        raise WorkerFailed(f"a client process ended with {process.returncode}")
-    return Share.model_validate_json(output)
+        for worker in workers:
+            await worker.stop()

@@ -12,27 +12,31 @@ DONE = b"[DONE]"
 
 @dataclass(slots=True)
 class Heard:
-    """`ended` is whether the stream said so itself; `error` is what it said of a failure."""
+    """`ended` is whether the stream said so itself; `error` is what it said of a failure.
+
+    `beside` is whether something was generated that is not in `text`: reasoning, or calls of tools.
+    """
 
     text: list[str] = field(default_factory=list)
     ended: bool = False
     error: str | None = None
     usage: dict[str, Any] | None = None
+    beside: bool = False
 
 
 class Reader(Protocol):
     heard: Heard
 
     def feed(self, data: bytes) -> int:
-        """The number of pieces of generated content in it."""
+        """How much generated content is in it, in a unit of the reader's own; 0 is none."""
 
     def close(self) -> None:
         """The body has come to its end by itself."""
 
 
 class Raw:
-    """A piece is what one read brings. A body that ends by itself is a whole answer: a broken one
-    lacks the terminating chunk, which is an error of the connection."""
+    """Counts characters. A body that ends by itself is a whole answer: a broken one lacks the
+    terminating chunk, which is an error of the connection."""
 
     def __init__(self) -> None:
         self.heard = Heard()
@@ -44,17 +48,17 @@ class Raw:
         except UnicodeDecodeError as error:
             self.heard.error = f"not UTF-8: {error.reason}"
             return 0
-        if not text:
-            return 0
-        self.heard.text.append(text)
-        return 1
+        if text:
+            self.heard.text.append(text)
+        return len(text)
 
     def close(self) -> None:
         self.heard.ended = not self._decoder.getstate()[0]
 
 
 class Events:
-    """Events may come several in a read, or in parts; a comment or another field is no event.
+    """Counts events, which may come several in a read, or in parts; a comment or another field is
+    none.
 
     A role, or an empty delta, is no content; reasoning and tool calls are.
     """
@@ -122,8 +126,10 @@ class Events:
         if text:
             self.heard.text.append(text + "")
             return 1
-        other = delta.get("reasoning_content") or delta.get("reasoning") or delta.get("tool_calls")
-        return 1 if other else 0
+        if delta.get("reasoning_content") or delta.get("reasoning") or delta.get("tool_calls"):
+            self.heard.beside = True
+            return 1
+        return 0
 
 
 def _payload(event: bytes) -> bytes | None:

@@ -19,7 +19,8 @@ SHOWN = 300
 
 @dataclass(slots=True)
 class Sent:
-    """Stamps are those of time.monotonic_ns(), taken before anything is parsed."""
+    """Stamps are those of time.monotonic_ns(), taken before anything is parsed; `weights` are how
+    much content came with each."""
 
     index: int
     user: int
@@ -30,7 +31,7 @@ class Sent:
     headers: int | None = None
     first_byte: int | None = None
     stamps: list[int] = field(default_factory=list)
-    pieces: int = 0
+    weights: list[int] = field(default_factory=list)
     ended: int = 0
     outcome: Outcome = Outcome.UNFINISHED
     status: int | None = None
@@ -69,6 +70,7 @@ class Sent:
             tokens_from="usage" if counted is not None else None if tokens is None else "tokenizer",
             chunks=len(stamps),
             gaps=tuple((b - a) * NANO for a, b in itertools.pairwise(stamps)),
+            weights=tuple(self.weights) if set(self.weights) - {1} else (),
         )
 
 
@@ -113,7 +115,8 @@ class Endpoint:
         return sent
 
     async def _exchange(self, sent: Sent, body: bytes) -> None:
-        now, reader, stamps = time.monotonic_ns, sent.reader, sent.stamps
+        now, reader = time.monotonic_ns, sent.reader
+        stamps, weights = sent.stamps, sent.weights
         assert reader is not None
         async with self._session.post(self._url, data=body) as response:
             sent.headers, sent.status = now(), response.status
@@ -127,10 +130,9 @@ class Endpoint:
                 stamp = now()
                 if sent.first_byte is None:
                     sent.first_byte = stamp
-                pieces = reader.feed(data)
-                if pieces:
+                if weight := reader.feed(data):
                     stamps.append(stamp)
-                    sent.pieces += pieces
+                    weights.append(weight)
         reader.close()
         sent.outcome, sent.error = _judged(reader)
 

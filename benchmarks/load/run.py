@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.load.arrivals import open_loop
-from benchmarks.load.connection import endpoint, session
+from benchmarks.load.connection import allow_connections, endpoint, session
 from benchmarks.load.health import Health, Monitor
+from benchmarks.load.progress import Glance
 from benchmarks.load.request import Sent
 from benchmarks.load.sequence import Sequence
 from benchmarks.load.spec import Spec
@@ -17,8 +18,8 @@ from benchmarks.load.traffic import Traffic
 from benchmarks.load.users import SECOND, until, users
 from benchmarks.prompts import Order
 
-Told = Callable[[int, list[Sent]], None]
-"""Called with the number of the window that has ended, and the requests so far."""
+Told = Callable[[Glance], None]
+"""Called at the end of each window."""
 
 
 @dataclass
@@ -43,6 +44,7 @@ async def run(
 ) -> Measured:
     """From `start`, or now, until all is answered or the drain is over. SIGINT ends it early."""
     begun = time.monotonic_ns() if start is None else start
+    allow_connections()
     async with session() as client:
         traffic = Traffic(spec, endpoint(client, spec), Sequence(order, shard, shards), begun)
         await until(begun)
@@ -84,5 +86,5 @@ async def _tell(traffic: Traffic, told: Told) -> None:
     number = 0
     while True:
         await until(traffic.start + (number + 1) * window)
-        told(number, traffic.requests)
+        told(Glance.at(number, traffic.requests))
         number += 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from benchmarks.load.spec import Spec
 from benchmarks.load.statistics import distribution
-from benchmarks.load.windows import FAILED, arrivals_of, per_chunk
+from benchmarks.load.windows import FAILED, arrivals_of, per_weight
 from benchmarks.results.schema import Outcome, Phase, Request
 
 
@@ -30,7 +30,7 @@ def phase(spec: Spec, requests: Sequence[Request], start: float, end: float) -> 
     well = [request for request in sent if request.outcome is Outcome.OK]
     ended_well = sum(r.outcome is Outcome.OK and start <= r.ended < end for r in requests)
     seconds = end - start
-    usual = per_chunk(requests)
+    usual = per_weight(requests)
     came = (n for r in requests for at, n in arrivals_of(r, usual) if start <= at < end)
     rate = sum(came) / seconds
     busy = sum(max(0.0, min(r.ended, end) - max(r.sent, start)) for r in requests) / seconds
@@ -64,7 +64,11 @@ def _goodput(spec: Spec, well: Sequence[Request], seconds: float) -> float | Non
         return None
     good = 0
     for request in well:
-        values = (ttft(request), tpot(request), request.ended - _begun(request))
+        # An answer of nothing has no first token: it never kept a limit of that.
+        first = ttft(request)
+        if first is None and spec.ttft_limit is not None:
+            continue
+        values = (first, tpot(request), request.ended - _begun(request))
         good += all(
             limit is None or value is None or value <= limit
             for value, limit in zip(values, limits, strict=True)

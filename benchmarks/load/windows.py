@@ -11,22 +11,27 @@ PhaseName = Literal["ramp", "plateau", "drain"]
 FAILED = set(Outcome) - {Outcome.OK, Outcome.UNFINISHED}
 
 
-def per_chunk(requests: Sequence[Request]) -> float:
-    """Tokens in a chunk of the answers whose tokens were counted; 1 without such."""
+def per_weight(requests: Sequence[Request]) -> float:
+    """Tokens for each event or character of the answers whose tokens were counted; 1 without."""
     counted = [r for r in requests if r.output_tokens is not None and r.outcome is Outcome.OK]
-    chunks = sum(request.chunks for request in counted)
-    return sum(request.output_tokens or 0 for request in counted) / chunks if chunks else 1.0
+    weight = sum(sum(_weights(request)) for request in counted)
+    return sum(request.output_tokens or 0 for request in counted) / weight if weight else 1.0
 
 
 def arrivals_of(request: Request, usual: float) -> Iterator[tuple[float, float]]:
-    """(time, tokens) of each chunk. The answer's tokens are spread evenly over its chunks; where
-    nobody counted them, as in most that broke off, a chunk has as many as is `usual`."""
+    """(time, tokens) of each chunk. The answer's tokens are spread over its chunks by their
+    weights; where nobody counted them, as in most that broke off, a weight of 1 has the `usual`."""
     if request.first_token is None or not request.chunks:
         return
-    counted = request.output_tokens
-    each = usual if counted is None else counted / request.chunks
-    for at in itertools.accumulate(request.gaps, initial=request.first_token):
-        yield at, each
+    weights, counted = _weights(request), request.output_tokens
+    each = usual if counted is None else counted / sum(weights)
+    times = itertools.accumulate(request.gaps, initial=request.first_token)
+    for at, weight in zip(times, weights, strict=True):
+        yield at, each * weight
+
+
+def _weights(request: Request) -> Sequence[int]:
+    return request.weights or (1,) * request.chunks
 
 
 def phases(spec: Spec, end: float) -> list[tuple[PhaseName, float, float]]:
@@ -49,7 +54,7 @@ def windows(spec: Spec, requests: Sequence[Request], end: float) -> tuple[Window
             made.append((name, at, until))
             at = until
     edges = [at for _, at, _ in made]
-    tokens, usual = [0.0] * len(made), per_chunk(requests)
+    tokens, usual = [0.0] * len(made), per_weight(requests)
     for request in requests:
         for at, each in arrivals_of(request, usual):
             place = _place(edges, at)

@@ -1,32 +1,50 @@
-"""One client process of several, with its task as JSON on standard input."""
+"""One client process of several: its task and then the start as lines on standard input, what it
+has to say as lines on standard output, its share as the last."""
 
 import sys
 
 import uvloop
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.load.progress import Glance
 from benchmarks.load.share import share
 from benchmarks.load.spec import Spec
 from benchmarks.prompts import PromptSet
 
+READY, SHARE = "ready", "share"
+
 
 class Task(BaseModel):
-    """`start` is a stamp of time.monotonic_ns(), a clock that all processes of a machine share."""
-
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     spec: Spec
     prompts: PromptSet
-    start: int
     shard: int
 
 
 def main() -> None:
-    task = Task.model_validate_json(sys.stdin.buffer.read())
+    """The start is a stamp of time.monotonic_ns(), a clock that all processes of a machine share;
+    without one the parent is gone."""
+    task = Task.model_validate_json(sys.stdin.readline())
     spec = task.spec
     order = task.prompts.order(spec.seed)
-    made = uvloop.run(share(spec, order, start=task.start, shard=task.shard, shards=spec.procs))
-    sys.stdout.write(made.model_dump_json())
+    _say(READY)
+    start = sys.stdin.readline()
+    if not start:
+        return
+
+    def tell(glance: Glance) -> None:
+        _say(glance.model_dump_json())
+
+    made = uvloop.run(
+        share(spec, order, start=int(start), shard=task.shard, shards=spec.procs, told=tell)
+    )
+    _say(SHARE)
+    _say(made.model_dump_json())
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

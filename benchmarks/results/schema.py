@@ -30,7 +30,11 @@ class Outcome(StrEnum):
 
 
 class Request(Record):
-    """One line of requests.jsonl. `intended` is when an open loop wanted it sent."""
+    """One line of requests.jsonl. `intended` is when an open loop wanted it sent.
+
+    A chunk is what one read brought; `weights` are how much each had, in events of a stream or
+    characters of raw text, and empty where each had one.
+    """
 
     index: int
     user: int
@@ -52,6 +56,7 @@ class Request(Record):
     tokens_from: Literal["usage", "tokenizer"] | None = None
     chunks: int = 0
     gaps: tuple[float, ...] = ()
+    weights: tuple[int, ...] = ()
 
 
 class Distribution(Record):

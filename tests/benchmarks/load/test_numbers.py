@@ -61,6 +61,20 @@ def test_several_tokens_in_a_chunk_are_all_counted() -> None:
     assert sum(w.tokens for w in made) == pytest.approx(12)
 
 
+def test_a_read_of_many_tokens_counts_when_it_came() -> None:
+    """A single token, and the other 40 in one read, in the next window."""
+    burst = request(2.0, tokens=41, chunks=2, gaps=(5.0,), weights=(1, 40), seconds=6.0)
+    flat = [w.tokens for w in windows(spec(), [burst], 10.0) if w.phase == "plateau"]
+    assert flat == [1, 40]
+
+
+def test_a_broken_answer_has_as_many_tokens_as_a_whole_one_of_its_length() -> None:
+    """A token of the whole one has three characters, however they were read."""
+    whole = request(2.0, tokens=8, weights=(6, 6, 6, 6))
+    broken = request(2.0, tokens=None, outcome=Outcome.CUT, chunks=1, gaps=(), weights=(12,))
+    assert sum(w.tokens for w in windows(spec(), [whole, broken], 10.0)) == pytest.approx(12)
+
+
 def test_what_broke_off_still_came() -> None:
     broken = request(2.0, tokens=None, outcome=Outcome.CUT)
     (window, _) = [w for w in windows(spec(), [broken], 10.0) if w.phase == "plateau"]
@@ -100,6 +114,12 @@ def test_goodput_is_of_requests_that_kept_every_limit(
     limits: dict[str, float], good: float | None
 ) -> None:
     assert phase(spec(**limits), [request(2.0)], 2.0, 10.0).goodput == good
+
+
+def test_an_answer_of_nothing_keeps_no_limit_of_the_first_token() -> None:
+    nothing = request(2.0, tokens=0, first_token=None, last_token=None, chunks=0, gaps=())
+    assert phase(spec(ttft_limit=9.0), [nothing], 2.0, 10.0).goodput == 0
+    assert phase(spec(end_to_end_limit=9.0), [nothing], 2.0, 10.0).goodput == 1 / 8
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

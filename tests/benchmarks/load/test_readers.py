@@ -27,9 +27,9 @@ ANSWER = [
 
 
 def read(reader: Reader, *parts: bytes) -> list[int]:
-    pieces = [reader.feed(part) for part in parts]
+    weights = [reader.feed(part) for part in parts]
     reader.close()
-    return pieces
+    return weights
 
 
 def test_a_role_and_an_end_are_no_content() -> None:
@@ -60,7 +60,14 @@ def test_an_event_may_have_several_lines_of_data() -> None:
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "tool_calls"])
 def test_reasoning_and_tool_calls_are_generated_too(field: str) -> None:
-    assert read(Events(), chat(**{field: "x"})) == [1]
+    reader = Events()
+    assert read(reader, chat("a"), chat(**{field: "x"})) == [1, 1]
+    assert (reader.heard.text, reader.heard.beside) == (["a"], True)
+
+
+def test_a_read_weighs_as_much_as_it_brings() -> None:
+    assert read(Events(), chat("a"), chat("b") + chat("c"), chat(finish="stop")) == [1, 2, 0]
+    assert read(Raw(), b"a", "née".encode()) == [1, 3]
 
 
 def test_an_error_in_the_stream_is_heard() -> None:

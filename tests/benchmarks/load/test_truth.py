@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.results import files
 from benchmarks.results.schema import Outcome
-from tests.benchmarks.load.truth import lines, load, truth_server, undisturbed
+from tests.benchmarks.load.truth import lines, load, load_through, truth_server, undisturbed
 from tests.serving import REPOSITORY
 
 WITHIN = 0.005
@@ -114,6 +114,21 @@ def test_without_usage_the_service_counts_the_text(tmp_path: Path) -> None:
     assert {request.tokens_from for request in run.requests} == {"tokenizer"}
 
 
+def test_answers_of_nothing_have_no_tokens(tmp_path: Path) -> None:
+    with truth_server(ttft=0.05, tokens=0) as server:
+        run = load(server.url, tmp_path, users=2, ramp=0, duration=1, protocol="generate")
+    assert {request.output_tokens for request in run.requests} == {0}
+    assert not any("nobody counted" in reason for reason in run.result.verdict.reasons)
+
+
+def test_a_shells_limit_of_open_files_is_not_the_servers_refusal(tmp_path: Path) -> None:
+    with truth_server(ttft=0.2, itl=0.01, tokens=4) as server:
+        limited = ["sh", "-c", 'ulimit -Sn 64 && exec "$0" "$@"']
+        run = load_through(limited, server.url, tmp_path, users=100, ramp=0, duration=1)
+    assert {request.outcome for request in run.requests} == {Outcome.OK}
+    assert len({request.user for request in run.requests}) == 100
+
+
 def test_an_open_loop_keeps_its_rate_whatever_the_server_does(tmp_path: Path) -> None:
     with truth_server(ttft=0.5, itl=0.01, tokens=4) as server:
         options = {"mode": "constant", "rate": 20, "duration": 2, "window": 1}
@@ -150,26 +165,33 @@ def test_a_conversation_grows_by_its_answers(tmp_path: Path) -> None:
 def test_what_is_in_flight_at_the_end_is_waited_for_then_left(tmp_path: Path) -> None:
     with truth_server(ttft=0.2, itl=0.1, tokens=30) as server:
         run = load(server.url, tmp_path, users=2, ramp=0, duration=1, drain=0.5, window=1)
+        truth = server.truth()
     assert run.status == 3
     assert {request.outcome for request in run.requests} == {Outcome.UNFINISHED}
     assert run.result.drain is not None
-    assert sum(window.tokens for window in run.result.windows) > 10
+    # The first answer was the warm-up's. What is sent while the client leaves comes to nobody.
+    told = sum(window.tokens for window in run.result.windows)
+    assert told == pytest.approx(truth["tokens"] - 30, abs=2)
+    assert told > 10
 
 
-def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize("procs", [1, 2])
+def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path, procs: int) -> None:
     with truth_server(ttft=0.02, itl=0.005, tokens=4) as server:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.load", server.url, f"--out={tmp_path}",
-             "--users=2", "--ramp=0", "--duration=60", "--window=0.5"],
+             "--users=2", "--ramp=0", "--duration=60", "--window=0.5", f"--procs={procs}"],
             cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stderr is not None
-        process.stderr.readline()
+        window = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
     assert process.returncode == 3
+    assert "0.5 s of 60: 2 in flight" in window
     assert "void: it was interrupted" in out
     assert files.read(tmp_path).plateau.outcomes[Outcome.OK] > 5
+    assert {request.user for request in files.requests(tmp_path)} == {0, 1}
 
 
 def test_a_client_costs_little_for_a_token(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,14 @@ class Run:
 
 def load(url: str, folder: Path, **options: object) -> Run:
     """python -m benchmarks.load, with options by their names."""
+    return load_through((), url, folder, **options)
+
+
+def load_through(command: Sequence[str], url: str, folder: Path, **options: object) -> Run:
+    """Started by a command that takes it as arguments."""
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load", url, f"--out={folder}", *words],
+        [*command, sys.executable, "-m", "benchmarks.load", url, f"--out={folder}", *words],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

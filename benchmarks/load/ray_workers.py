@@ -1,0 +1,157 @@
+"""Client processes of many machines, started by the Ray cluster that these form.
+
+Ray brings this package to them; their Python has to have what it imports (aiohttp, orjson, pydantic
+and uvloop). Machines have clocks of their own: how far each is from this one's is measured before
+the run, to half of the shortest round trip to it.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.load.connection import KEY
+from benchmarks.load.crew import WorkerFailed
+from benchmarks.load.procs import ROOT
+from benchmarks.load.spec import Spec
+from benchmarks.load.worker import Task
+from benchmarks.prompts import PromptSet
+
+LOOKS = 10
+"""At another machine's clock."""
+LISTENER_TIMEOUT = 5.0
+AT_ONCE = 4
+"""Calls of one actor: it is read from while it is told something."""
+
+
+class Remote:
+    """The other machine's side, an actor: a client process there, and its pipes."""
+
+    def __init__(self, task: str, key: str | None) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        if key is not None:
+            environment[KEY] = key
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.load.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        self.write(task)
+
+    def clock(self) -> int:
+        return time.monotonic_ns()
+
+    def readline(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def stop(self) -> None:
+        """Whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+
+
+class RayWorker:
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+        self._ahead = 0
+
+    async def readline(self) -> str:
+        line: str = await self.actor.readline.remote()
+        return line
+
+    async def look_at_clock(self) -> None:
+        """The first look starts the process too; the quickest is the best."""
+        looks = []
+        for _ in range(LOOKS):
+            before = time.monotonic_ns()
+            there = await self.actor.clock.remote()
+            after = time.monotonic_ns()
+            looks.append((after - before, there - (before + after) // 2))
+        self._ahead = min(looks)[1]
+
+    async def start(self, stamp: int) -> None:
+        await self.actor.write.remote(str(stamp + self._ahead))
+
+    def interrupt(self) -> None:
+        self.actor.interrupt.remote()
+
+
+@asynccontextmanager
+async def ray_workers(
+    address: str, spec: Spec, prompts: PromptSet
+) -> AsyncIterator[list[RayWorker]]:
+    """Spread over the machines, a processor for each. `address` is that of a cluster, or "local"
+    for one that is started here and ended after the run. Raises WorkerFailed."""
+    ray = await asyncio.to_thread(_connected, address)
+    workers: list[RayWorker] = []
+    try:
+        _require_processors(ray, spec.procs)
+        remote = ray.remote(num_cpus=1, scheduling_strategy="SPREAD", max_concurrency=AT_ONCE)
+        actor = remote(Remote)
+        for shard in range(spec.procs):
+            task = Task(spec=spec, prompts=prompts, shard=shard).model_dump_json()
+            workers.append(RayWorker(actor.remote(task, os.environ.get(KEY))))
+        await asyncio.gather(*(worker.look_at_clock() for worker in workers))
+        yield workers
+    except ray.exceptions.RayError as error:
+        raise WorkerFailed(f"--ray {address}: {_first_line(error)}") from None
+    finally:
+        for worker in workers:
+            await worker.actor.stop.remote()
+        ray.shutdown()
+
+
+def _connected(address: str) -> Any:
+    """The module. Raises WorkerFailed."""
+    try:
+        import ray
+    except ImportError:
+        raise WorkerFailed("--ray needs the package ray: pip install ray==2.60.0") from None
+    _require_listener(address)
+    modules = {"py_modules": [str(ROOT / "benchmarks")]}
+    try:
+        ray.init(address=address, runtime_env=modules, log_to_driver=False, logging_level="error")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise WorkerFailed(f"--ray {address}: {_first_line(error)}") from None
+    return ray
+
+
+def _require_listener(address: str) -> None:
+    """Ray itself waits for minutes for a cluster that is not there."""
+    there = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        if there.hostname is None or there.port is None:
+            return
+        with socket.create_connection((there.hostname, there.port), LISTENER_TIMEOUT):
+            return
+    except (OSError, ValueError) as error:
+        raise WorkerFailed(f"--ray {address}: {error}") from None
+
+
+def _require_processors(ray: Any, wanted: int) -> None:
+    there = int(ray.cluster_resources().get("CPU", 0))
+    if there < wanted:
+        raise WorkerFailed(f"the Ray cluster has {there} processors, too few for --procs {wanted}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__
