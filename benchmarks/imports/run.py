@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.load.spec import Spec
@@ -37,8 +37,9 @@ class NotImportable(ValueError):
 
 @dataclass(frozen=True)
 class Foreign:
-    """`requests` in the order of their ends, `end` in seconds from the start; `started_at` in ISO
-    8601; `cancelled` is whether somebody broke it off, `ends_of_failures` whether the tool tells when a failed request ended."""
+    """`requests` in the order of their ends, `end` in seconds from the start, `started_at` in ISO
+    8601. `cancelled` is whether somebody broke the run off, `ends_of_failures` whether the tool
+    tells when a failed request ended."""
 
     client: Client
     version: str | None
@@ -52,7 +53,6 @@ class Foreign:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     environment: Environment | None = None
-    settings: dict[str, str] = field(default_factory=dict)
 
 
 def result(foreign: Foreign, subject: Subject | None = None, *, backend: str = UNKNOWN) -> Result:
@@ -88,7 +88,6 @@ def _subject(foreign: Foreign, backend: str) -> Subject:
         backend=backend,
         model=foreign.spec.model or UNKNOWN,
         url=UNKNOWN if url == NOWHERE else url,
-        settings=foreign.settings,
     )
 
 

@@ -16,7 +16,7 @@ RAISED = {
     "TypeError": Outcome.IN_BAND_ERROR,
     "ClientPayloadError": Outcome.CUT,
 }
-"""By what the name of the exception has in it: what the tool cannot read is no chunk of an answer."""
+"""By what the exception's name has in it: what the tool cannot read is no chunk of an answer."""
 STATUSES = {status.phrase: status.value for status in HTTPStatus}
 
 
