@@ -123,6 +123,11 @@ class Engine(ABC):
                 f"{cls.package} is not installed; install the extra {cls.name!r}: "
                 f"pip install '.[{cls.name}]', or run scripts/serve {cls.name}"
             )
+        cls.check_supported(settings)
+
+    @classmethod
+    def check_supported(cls, settings: Settings) -> None:
+        """What is true on every machine. Raises StartError, one line."""
         for name, reason in cls.unsupported_settings.items():
             if name in settings.changed:
                 raise StartError(f"setting {name!r} has no effect with {cls.title}: {reason}")

@@ -6,6 +6,7 @@ import time
 
 from common.engine import Engine, GenerateRequest, Health, Phase
 from common.errors import Draining, EngineDead, NotReady, ServiceError, StartError
+from common.phases import Phases
 from common.sampling import Sampling
 
 logger = logging.getLogger("bentoml.llm.lifecycle")
@@ -20,12 +21,14 @@ PROBE_TIMEOUT = 30.0
 class Lifecycle:
     """Asked before each request, and by the health routes."""
 
-    def __init__(self, probe_interval: float) -> None:
+    def __init__(self, probe_interval: float, age: float = 0.0) -> None:
+        """`age`: seconds of this process before now, which belong to its start."""
         self._engine: Engine | None = None
         self._probe_interval = probe_interval
-        self._phase: str = "start"
-        self._begun = self._phase_since = time.monotonic()
-        self._ready = False
+        self.phases = Phases(age)
+        self.ready = False
+        """Whether the start is over; what has happened since, `serving` tells."""
+        self._healthy = self._proved = True
         self._dead: str | None = None
         self.last_token = 0.0
         """When the engine last gave a token, by time.perf_counter."""
@@ -38,17 +41,20 @@ class Lifecycle:
         try:
             await engine.start(self.enter)
             self._engine = engine
+            self.enter("warm-up")
             await self._generate_one_token(engine)
         except ServiceError as error:
             raise StartError(f"{engine.title} does not generate: {error.message}") from error
-        self._ready = True
-        logger.info("ready after %.1f s", time.monotonic() - self._begun)
+        self.ready = True
+        self.phases.finish()
+        logger.info("ready after %.1f s: %s", self.phases.total, self.phases.describe())
 
     def enter(self, phase: Phase) -> None:
         """Name the phase that begins now."""
-        now = time.monotonic()
-        logger.info("phase %s (%s took %.1f s)", phase, self._phase, now - self._phase_since)
-        self._phase, self._phase_since = phase, now
+        last, seconds = self.phases.current, self.phases.running
+        if phase != last:
+            logger.info("phase %s (%s took %.1f s)", phase, last, seconds)
+            self.phases.enter(phase)
 
     def mark_dead(self, reason: str) -> None:
         if self._dead is None:
@@ -64,15 +70,31 @@ class Lifecycle:
         self._check_dead()
         if self.draining:
             raise Draining("the service is shutting down; send this request elsewhere")
-        if not self._ready:
-            seconds = time.monotonic() - self._phase_since
-            raise NotReady(f"the service is starting: phase {self._phase!r} for {seconds:.0f} s")
+        if not self.ready:
+            phases = self.phases
+            done = phases.describe()
+            raise NotReady(
+                f"the service is starting: phase {phases.current!r} for {phases.running:.0f} s"
+                + (f", after {done}" if done else "")
+            )
+
+    @property
+    def started(self) -> bool:
+        """Whether the engine runs, dead or alive."""
+        return self._engine is not None
+
+    @property
+    def serving(self) -> bool:
+        """Whether a request sent now would be served, as far as was last seen."""
+        may = self.ready and not self.draining and self._dead is None
+        return may and self._healthy and self._proved
 
     async def check_alive(self) -> Health | None:
         """The engine's health, None before it runs. Raises EngineDead once only a restart helps."""
         health = None
         if self._engine is not None and self._dead is None:
             health = await self._engine.health()
+            self._healthy = health.ready
             if not health.alive:
                 self.mark_dead(health.reason)
         self._check_dead()
@@ -108,8 +130,13 @@ class Lifecycle:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
                 await self._generate_one_token(engine)
+            self._proved = True
         except TimeoutError:
+            self._proved = False
             raise NotReady(f"no token came within {PROBE_TIMEOUT:g} s of asking for one") from None
+        except ServiceError:
+            self._proved = False
+            raise
 
     async def _generate_one_token(self, engine: Engine) -> None:
         losses, end_ids = self._losses, engine.model.end_token_ids

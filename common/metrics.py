@@ -5,7 +5,7 @@ Names and buckets follow the OpenTelemetry GenAI semantic conventions (gen_ai.se
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import (
     REGISTRY,
@@ -82,6 +82,24 @@ class Gauges(Collector):
                 yield family
 
 
+class StartPhases(Collector):
+    """What each phase of the start took, or has taken so far."""
+
+    name = "gen_ai_server_start_phase_seconds"
+
+    def __init__(self, labels: tuple[str, ...], read: Callable[[], Mapping[str, float]]) -> None:
+        self._labels = labels
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(
+            self.name, "Time in a phase of the start.", labels=(*LABELS, "phase")
+        )
+        for phase, seconds in self._read().items():
+            family.add_metric((*self._labels, phase), seconds)
+        yield family
+
+
 class Metrics:
     """The series of one service, registered once per process."""
 
@@ -132,6 +150,10 @@ class Metrics:
 
     def add_gauges(self, readings: dict[str, tuple[str, Callable[[], float | None]]]) -> None:
         self.registry.register(Gauges(self._labels, readings))
+
+    def add_start_phases(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """`read` gives seconds by phase."""
+        self.registry.register(StartPhases(self._labels, read))
 
 
 def _exemplar(request_id: str) -> dict[str, str]:

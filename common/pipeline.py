@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 
+from opentelemetry import trace
+
 from common.admission import Admission
 from common.answer import Answer, Delta
 from common.detokenizer import Detokenizer
@@ -24,6 +26,7 @@ from common.merge import merge
 from common.metrics import Metrics
 from common.sampling import Sampling
 from common.tokenizer import Tokenizer
+from common.tracing import request_attributes, response_attributes
 
 FAILED = "the engine failed; the log has the details"
 
@@ -83,12 +86,17 @@ class Pipeline:
         """
         self.lifecycle.check()
         self.admission.check_room(len(job.prompts) * job.n)
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attributes(request_attributes(job))
         async with aclosing(self._answers(job)) as deltas:
             first = await self._first(job, deltas)
             try:
                 yield first, deltas
             finally:
                 self._count(job)
+                if span.is_recording():
+                    span.set_attributes(response_attributes(job))
 
     async def _first(self, job: Job, deltas: AsyncIterator[Delta]) -> Delta:
         """The time limit runs from the first place in the engine to the first token."""

@@ -66,22 +66,7 @@ def build_runtime(
     capabilities = Capabilities(engine.name, unsupported)
     admission = Admission(settings.max_concurrency, settings.max_queue, settings.queue_timeout)
     metrics = Metrics((engine.name, model.served_name, engine.quantization))
-    metrics.add_gauges(
-        {
-            "gen_ai_server_requests_running": (
-                "Sequences in the engine.",
-                lambda: admission.running,
-            ),
-            "gen_ai_server_requests_waiting": (
-                "Sequences waiting for a place in the engine.",
-                lambda: admission.waiting,
-            ),
-            "gen_ai_server_kv_cache_usage_ratio": (
-                "Used fraction of the KV cache.",
-                lambda: metrics.kv_cache_usage,
-            ),
-        }
-    )
+    _add_readings(metrics, admission, lifecycle)
     return Runtime(
         settings=settings,
         model=model,
@@ -102,6 +87,36 @@ def build_runtime(
         running=running,
         metrics=metrics,
         tool_format=tool_format,
+    )
+
+
+def _add_readings(metrics: Metrics, admission: Admission, lifecycle: Lifecycle) -> None:
+    """What is read when it is asked for."""
+    phases = lifecycle.phases
+    metrics.add_start_phases(lambda: phases.seconds)
+    metrics.add_gauges(
+        {
+            "gen_ai_server_requests_running": (
+                "Sequences in the engine.",
+                lambda: admission.running,
+            ),
+            "gen_ai_server_requests_waiting": (
+                "Sequences waiting for a place in the engine.",
+                lambda: admission.waiting,
+            ),
+            "gen_ai_server_kv_cache_usage_ratio": (
+                "Used fraction of the KV cache.",
+                lambda: metrics.kv_cache_usage,
+            ),
+            "gen_ai_server_ready": (
+                "1 when a request sent now would be served, as far as was last seen, else 0.",
+                lambda: float(lifecycle.serving),
+            ),
+            "gen_ai_server_start_seconds": (
+                "Time from the start of the process until it was ready, or so far.",
+                lambda: phases.total,
+            ),
+        }
     )
 
 

@@ -6,19 +6,22 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import psutil
 import uvicorn
 
-from common import start_failure
+from common import start_failure, tracing
 from common.engine import Engine
 from common.errors import Draining, StartError
 from common.guardian import watch_this_process
 from common.http.app import App
 from common.lifecycle import Lifecycle
 from common.model import local_directory, open_model
+from common.notify import tell_systemd
 from common.plan import at_start
 from common.running import Running
 from common.runtime import build_runtime
@@ -34,6 +37,11 @@ LAST_GRACE = 3
 """Seconds for clients that do not read, after everything was drained or ended."""
 
 
+def process_age() -> float:
+    """Seconds since this process was made: its imports are part of a cold start."""
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
 class Server:
     """Ties an engine class to the HTTP application for the life of one process."""
 
@@ -42,11 +50,13 @@ class Server:
         self._settings = settings
         self._engine: Engine | None = None
         self._running = Running()
-        self._lifecycle = Lifecycle(settings.probe_interval)
+        self._lifecycle = Lifecycle(settings.probe_interval, process_age())
         self._loading: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._previous: dict[int, SignalHandler] = {}
         self._interrupts = 0
+        self.tracer_provider = tracing.tracer_provider(settings, engine.name)
         self.app = App(settings, self._lifecycle)
 
     async def begin(self) -> None:
@@ -54,6 +64,7 @@ class Server:
         terminate_with_parent()
         watch_this_process()
         self._take_signals()
+        self._telling = asyncio.create_task(tell_systemd(self._lifecycle))
         self._loading = asyncio.create_task(self._load())
 
     async def end(self) -> None:
@@ -61,8 +72,12 @@ class Server:
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
+        if self._telling is not None:
+            self._telling.cancel()
         if self._engine is not None:
             await self._engine.stop()
+        if self.tracer_provider is not None:
+            await tracing.flush(self.tracer_provider)
 
     async def _load(self) -> None:
         try:
@@ -81,11 +96,13 @@ class Server:
         if path is None:
             self._lifecycle.enter("download")
             path = await asyncio.to_thread(at_start.fetch, self._engine_class, settings)
+        self._lifecycle.enter("load")
         settings, model = await asyncio.to_thread(
             at_start.apply, self._engine_class, settings, open_model(settings, path)
         )
         self._engine = engine = self._engine_class(settings, model)
         runtime = build_runtime(settings, model, engine, self._lifecycle, self._running)
+        self.app.loading = runtime
         await self._lifecycle.start(engine)
         self.app.runtime = runtime
         # What is loaded now stays: a full collection would walk an engine's millions of objects.

@@ -11,7 +11,7 @@ from bentoml import Service
 from bentoml._internal.configuration.containers import BentoMLContainer
 from opentelemetry import trace
 
-from common import start_failure
+from common import start_failure, tracing
 from common.engine import Engine
 from common.errors import NotReady, StartError
 from common.http.exchange import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,7 @@ from common.model import local_directory, open_model
 from common.plan import at_start
 from common.server import Server
 from common.settings import Settings, load_settings, misspelt
+from common.stored import with_stored
 
 NO_LIMIT = 86400
 """Seconds: BentoML's own timeout cannot be off; ours apply (queue, first token, drain)."""
@@ -38,7 +39,9 @@ class LLMService(Service[Any]):
     def to_asgi(self, is_main: bool = True) -> Any:
         self.server = Server(self.engine, read_settings())
         self.server.app.pages = pages = super().to_asgi(is_main)
-        trace.set_tracer_provider(BentoMLContainer.tracer_provider.get())
+        trace.set_tracer_provider(
+            self.server.tracer_provider or BentoMLContainer.tracer_provider.get()
+        )
         app = with_cors(self.server.app, self.server.app.settings.cors_origins)
 
         async def entry(scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +86,7 @@ def with_request_id(send: Send) -> Send:
 
 def read_settings() -> Settings:
     """Bento arguments, then the environment. Raises StartError."""
-    return load_settings(BentoMLContainer.bento_arguments.get(), os.environ)
+    return with_stored(load_settings(BentoMLContainer.bento_arguments.get(), os.environ))
 
 
 def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
@@ -149,6 +152,7 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
 def check_start(engine: type[Engine], settings: Settings) -> None:
     """What can be known without loading anything. Raises StartError."""
     engine.check(settings)
+    tracing.check(settings)
     path = local_directory(settings)
     if path is not None:
         at_start.check(engine, settings, open_model(settings, path))

@@ -4,8 +4,9 @@ import difflib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from common.errors import StartError
 
@@ -28,6 +29,13 @@ def _comma_list(value: Any) -> Any:
     return parts
 
 
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an address such as http://collector:4318")
+    return value
+
+
 JSONObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]
 CommaList = Annotated[list[str], BeforeValidator(_comma_list)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -38,7 +46,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    model: str | None = Field(None, description="directory or hub id; none is the demo model")
+    model: str | None = Field(
+        None, description="directory, hub id or store tag; none is the demo model"
+    )
     served_model_name: str | None = Field(None, description="name that clients use")
     revision: str | None = Field(None, description="branch, tag or commit on the hub")
     trust_remote_code: bool = Field(False, description="run code that the model brings")
@@ -57,7 +67,7 @@ class Settings(BaseModel):
     chunked_prefill: bool = Field(True, description="mix prefill with decoding")
     seed: int = Field(0, ge=0, lt=2**31, description="of the engine; requests have their own")
     engine_args: JSONObject = Field(default_factory=dict, description="JSON, to the engine")
-    engine_dir: str | None = Field(None, description="what was compiled for the engine")
+    engine_dir: str | None = Field(None, description="directory or store tag of what was compiled")
     engine_url: str | None = Field(None, description="a running server, instead of one of ours")
     start_timeout: Seconds = Field(1800, description="seconds a server of ours may take to start")
 
@@ -81,6 +91,12 @@ class Settings(BaseModel):
     cors_origins: CommaList = Field(default_factory=list, description="comma-separated")
     docs: bool = Field(True, description="serve `/`, `/docs.json` and `/schema.json`")
     metrics_public: bool = Field(True, description="serve `/metrics` without an API key")
+    otlp_endpoint: Annotated[str, AfterValidator(_url)] | None = Field(
+        None, description="collector of request spans, OTLP over HTTP"
+    )
+    trace_ratio: float = Field(
+        1, ge=0, le=1, description="share of requests traced where the caller leaves it open"
+    )
 
     @property
     def changed(self) -> frozenset[str]:

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.artifacts import MANIFEST, Artifact, artifacts, by_tag, find, store_directory
+from common.artifacts import MANIFEST, Artifact, find, store_directory
+from common.artifacts.manifest import read_manifest, whole
 from common.errors import StartError
 from common.files import read_json
 from common.gpu import visible_gpus
 from common.plan.tables import table
 from common.settings import Settings
+from common.stored import is_tag, stored_directory
 
 AUTO = "auto"
-TAG = re.compile(r"[a-z0-9._-]+:[a-z0-9._-]+")
 SHOWN = 5
 
 
@@ -116,26 +117,22 @@ def directory_of(settings: Settings, kind: Kind) -> Path:
     named = settings.engine_dir
     if named is None or named == AUTO:
         return _found(settings, kind).path
-    path = Path(named).expanduser().absolute()
-    if TAG.fullmatch(named) and not path.exists():
-        return _tagged(named, kind).path
+    return _tagged(named, kind) if is_tag(named) else Path(named).expanduser().absolute()
+
+
+def _tagged(tag: str, kind: Kind) -> Path:
+    """One that others put into the store has no manifest to tell its kind."""
+    path = stored_directory("engine_dir", tag)
+    if not (path / MANIFEST).exists():
+        return path
+    manifest = read_manifest(path)
+    if manifest.kind != kind.name:
+        raise StartError(
+            f"setting 'engine_dir': {tag} is of the kind {manifest.kind!r}; needed is {kind.name!r}"
+        )
+    if not whole(path, manifest):
+        raise StartError(f"setting 'engine_dir': files of {tag} are missing in {path}")
     return path
-
-
-def _tagged(tag: str, kind: Kind) -> Artifact:
-    artifact = by_tag(tag)
-    if artifact is None:
-        known = [each.tag for each in artifacts() if each.manifest.kind == kind.name]
-        there = f"it has {', '.join(known[:SHOWN])}" if known else f"it has no {kind.title}"
-        raise StartError(
-            f"setting 'engine_dir': {tag} is not in the model store {store_directory()}; {there}"
-        )
-    if artifact.manifest.kind != kind.name:
-        raise StartError(
-            f"setting 'engine_dir': {tag} is of the kind {artifact.manifest.kind!r}; needed is "
-            f"{kind.name!r}"
-        )
-    return artifact
 
 
 def _found(settings: Settings, kind: Kind) -> Artifact:

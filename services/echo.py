@@ -38,6 +38,8 @@ class EchoArgs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     start_delay: float = Field(0, ge=0)
+    compile_delay: float = Field(0, ge=0)
+    warm_up_delay: float = Field(0, ge=0)
     ttft: float = Field(0, ge=0, description="time to first token")
     itl: float = Field(0, ge=0, description="time between tokens")
     tokens_per_chunk: int = Field(1, ge=1)
@@ -96,6 +98,11 @@ class EchoEngine(Engine):
         await asyncio.sleep(self._args.start_delay)
         if self._args.failure == "start":
             raise StartError("setting 'engine_args': failure is 'start'")
+        if self._args.compile_delay:
+            report("compile")
+            await asyncio.sleep(self._args.compile_delay)
+        report("warm-up")
+        await asyncio.sleep(self._args.warm_up_delay)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         args = self._args

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from tests.serving import (
     REPOSITORY,
     Service,
+    installed_bento,
     interpreter,
     package_name,
     start_service,
@@ -32,6 +34,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+# What a shell starts in the background ignores SIGINT, and so does what that starts: a test that
+# interrupts a program would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # bentoml's own imports and decorators warn, and here every warning is an error.
 with warnings.catch_warnings(action="ignore"):
     from bentoml import AsyncHTTPClient, SyncHTTPClient  # noqa: F401
@@ -40,10 +46,27 @@ with warnings.catch_warnings(action="ignore"):
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "xdist_group(name): of pytest-xdist, which need not be here")
     # bentoml's asynchronous client leaves its temporary directory to the garbage collector.
     config.addinivalue_line("filterwarnings", "ignore:Implicitly cleaning up:ResourceWarning")
     # Its decorators override a pydantic method in a way that will go.
     config.addinivalue_line("filterwarnings", "ignore:The `__get_pydantic_core_schema__` method")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`, what shares a service or the fixtures of a folder stays together."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    call = getattr(item, "callspec", None)
+    if call is not None and "backend_service" in call.params:
+        return str(call.params["backend_service"])
+    folder = item.path.parent
+    shares = folder != Path(__file__).parent and (folder / "conftest.py").exists()
+    return str((folder if shares else item.path).relative_to(REPOSITORY))
 
 
 def require_backend(backend: str) -> None:
@@ -64,12 +87,16 @@ def require_backend(backend: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+BENTO = installed_bento()
+
+
+@pytest.fixture(scope="session", params=[BENTO.backend] if BENTO else BACKENDS)
 def backend_service(request: pytest.FixtureRequest) -> Iterator[Service]:
     """One service per backend, started when its first test runs."""
     backend: str = request.param
-    require_backend(backend)
-    with start_service(backend, **SETTINGS.get(backend, {})) as service:
+    if BENTO is None:
+        require_backend(backend)
+    with start_service(backend, bento=BENTO, **SETTINGS.get(backend, {})) as service:
         yield service
 
 

@@ -1,8 +1,10 @@
 """A service as a user starts it: the bentoml command line in its own processes."""
 
+import contextlib
 import json
 import os
 import re
+import secrets
 import shlex
 import signal
 import socket
@@ -82,6 +84,37 @@ def interpreter(backend: str) -> Path:
     return own if own.exists() else Path(sys.executable)
 
 
+@dataclass(frozen=True)
+class Installed:
+    """A bento in the store of `home`, with the Python that has what it requires."""
+
+    backend: str
+    tag: str
+    home: Path
+    python: Path
+
+
+def free_port() -> int:
+    """One that the system hands out to nobody by itself, before the service takes it.
+
+    Linux does so from 32768 on, and Ray's workers take those under 20000.
+    """
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+def installed_bento() -> Installed | None:
+    """What the suite runs over instead of services/: LLM_TEST_BENTO, a JSON object."""
+    given = os.environ.get("LLM_TEST_BENTO")
+    if given is None:
+        return None
+    values = json.loads(given)
+    home, python = Path(values.pop("home")), Path(values.pop("python"))
+    return Installed(**values, home=home, python=python)
+
+
 @dataclass
 class Service:
     """A started service. `http` is a client of it."""
@@ -156,29 +189,33 @@ def start_service(
     doubled: bool = True,
     own_environment: bool = True,
     arguments: tuple[str, ...] = (),
+    bento: Installed | None = None,
     **settings: Any,
 ) -> Service:
     """Settings go by their names, in lower case; dicts become JSON. `arguments` are name=value.
 
     With `doubled` false an engine's double stays away; with `own_environment` false so does the
-    engine's own environment.
+    engine's own environment. A `bento` is served from its store, away from this repository.
     """
     directory = Path(tempfile.mkdtemp(prefix=f"serve-{backend}-"))
-    environment = {**os.environ, "BENTOML_HOME": str(directory), "BENTOML_DO_NOT_TRACK": "True"}
-    if doubled:
+    home = directory if bento is None else bento.home
+    environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    if doubled and bento is None:
         environment = with_double(environment, backend)
     for name, value in settings.items():
         environment[name.upper()] = json.dumps(value) if isinstance(value, dict) else str(value)
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    python = interpreter(backend) if own_environment else Path(sys.executable)
-    target = f"services.{backend}:{service_name(backend)}"
+    port = free_port()
+    if bento is not None:
+        python, target, folder = bento.python, bento.tag, bento.home
+    else:
+        python = interpreter(backend) if own_environment else Path(sys.executable)
+        target, folder = f"services.{backend}:{service_name(backend)}", REPOSITORY
     options = [part for argument in arguments for part in ("--arg", argument)]
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [python.with_name("bentoml"), "serve", target, "--port", str(port), *options],
-            cwd=REPOSITORY,
+            cwd=folder,
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ import aiohttp
 from benchmarks.load.connection import session
 from benchmarks.load.request import Sent
 from benchmarks.load.spec import Spec
+from benchmarks.results.schema import Outcome
 
 AT_ONCE = 8
 TIMEOUT = 60.0
@@ -19,8 +20,12 @@ TIMEOUT = 60.0
 
 
 async def count_tokens(spec: Spec, requests: Sequence[Sent]) -> dict[int, int]:
-    """By place in `requests`; what the service does not count is left out."""
-    todo = [place for place, sent in enumerate(requests) if sent.stamps and not _usage(sent)]
+    """By place in `requests`, of whole answers; what the service does not count is left out."""
+    todo = [
+        place
+        for place, sent in enumerate(requests)
+        if sent.outcome is Outcome.OK and not _usage(sent)
+    ]
     if not todo:
         return {}
     width = asyncio.Semaphore(AT_ONCE)
@@ -30,14 +35,13 @@ async def count_tokens(spec: Spec, requests: Sequence[Sent]) -> dict[int, int]:
             async with width:
                 return await _count(client, spec, requests[place].text)
 
-        first = await one(todo[0])
-        if first is None:
-            return {}
-        counts = [first, *await asyncio.gather(*map(one, todo[1:]))]
+        counts = await asyncio.gather(*map(one, todo))
     return {place: count for place, count in zip(todo, counts, strict=True) if count is not None}
 
 
 async def _count(client: aiohttp.ClientSession, spec: Spec, text: str) -> int | None:
+    if not text:
+        return None
     url = f"{spec.url.rstrip('/')}/tokenize"
     try:
         async with (

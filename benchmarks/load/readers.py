@@ -95,13 +95,17 @@ class Events:
         except orjson.JSONDecodeError:
             self.heard.error = "an event that is not JSON"
             return 0
-        if not isinstance(event, dict):
-            self.heard.error = "an event that is no object"
+        try:
+            return self._object(event)
+        except (AttributeError, KeyError, TypeError):
+            self.heard.error = "an event of a wrong shape"
             return 0
+
+    def _object(self, event: dict[str, Any]) -> int:
         if event.get("error"):
             self.heard.error = _said(event["error"])
-        if event.get("usage"):
-            self.heard.usage = event["usage"]
+        if usage := event.get("usage"):
+            self.heard.usage = dict(usage)
         choices = event.get("choices")
         return self._choice(choices[0]) if choices else 0
 
@@ -112,11 +116,11 @@ class Events:
         if delta is None:
             text = choice.get("text")
             if text:
-                self.heard.text.append(text)
+                self.heard.text.append(text + "")
             return 1 if text else 0
         text = delta.get("content")
         if text:
-            self.heard.text.append(text)
+            self.heard.text.append(text + "")
             return 1
         other = delta.get("reasoning_content") or delta.get("reasoning") or delta.get("tool_calls")
         return 1 if other else 0

@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -44,8 +45,8 @@ class Sent:
         """With times from `start` on; `tokens` counted afterwards where no usage came."""
         heard = self.reader.heard if self.reader is not None else None
         usage = (heard.usage if heard is not None else None) or {}
-        counted = usage.get("completion_tokens")
-        details = usage.get("prompt_tokens_details") or {}
+        counted = _number(usage, "completion_tokens")
+        details = usage.get("prompt_tokens_details")
         stamps = self.stamps
         return Request(
             index=self.index,
@@ -62,13 +63,19 @@ class Sent:
             outcome=self.outcome,
             status=self.status,
             error=self.error,
-            prompt_tokens=usage.get("prompt_tokens"),
+            prompt_tokens=_number(usage, "prompt_tokens"),
             output_tokens=counted if counted is not None else tokens,
-            cached_tokens=details.get("cached_tokens"),
-            tokens_from="usage" if counted is not None else "tokenizer" if tokens else None,
+            cached_tokens=_number(details, "cached_tokens"),
+            tokens_from="usage" if counted is not None else None if tokens is None else "tokenizer",
             chunks=len(stamps),
             gaps=tuple((b - a) * NANO for a, b in itertools.pairwise(stamps)),
         )
+
+
+def _number(values: Any, name: str) -> int | None:
+    """What a server says may be anything."""
+    found = values.get(name) if isinstance(values, dict) else None
+    return found if isinstance(found, int) else None
 
 
 def _since(start: int, stamp: int | None) -> float | None:
@@ -92,6 +99,8 @@ class Endpoint:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._exchange(sent, body)
+        except aiohttp.ServerTimeoutError as error:
+            sent.outcome, sent.error = Outcome.UNREACHABLE, _short(str(error))
         except TimeoutError:
             sent.outcome, sent.error = Outcome.TIMEOUT, f"no end within {self._timeout:g} s"
         except aiohttp.ClientConnectorError as error:

@@ -1,14 +1,19 @@
 """A process's share of a run, as numbers that can be handed on."""
 
+import asyncio
+import signal
+
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.load.after import count_tokens
 from benchmarks.load.health import Health
-from benchmarks.load.request import NANO
+from benchmarks.load.request import NANO, Sent
 from benchmarks.load.run import Told, run
 from benchmarks.load.spec import Spec
 from benchmarks.prompts import Order
 from benchmarks.results.schema import Request
+
+ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Share(BaseModel):
@@ -33,11 +38,26 @@ async def share(
 ) -> Share:
     """Requests in the order of their ends."""
     measured = await run(spec, order, start=start, shard=shard, shards=shards, told=told)
-    tokens = await count_tokens(spec, measured.requests)
+    tokens, stopped = await _counted(spec, measured.requests)
     made = [sent.record(start, tokens.get(i)) for i, sent in enumerate(measured.requests)]
     return Share(
         requests=tuple(sorted(made, key=lambda request: request.ended)),
         health=measured.health,
         end=(measured.ended - start) * NANO,
-        interrupted=measured.interrupted,
+        interrupted=measured.interrupted or stopped,
     )
+
+
+async def _counted(spec: Spec, requests: list[Sent]) -> tuple[dict[int, int], bool]:
+    """And whether SIGINT ended it: then what was measured is kept without its count."""
+    work = asyncio.create_task(count_tokens(spec, requests))
+    loop = asyncio.get_running_loop()
+    for number in ENDS:
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        return await work, False
+    except asyncio.CancelledError:
+        return {}, True
+    finally:
+        for number in ENDS:
+            loop.remove_signal_handler(number)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from benchmarks.load.spec import Spec
 from benchmarks.load.statistics import distribution
-from benchmarks.load.windows import FAILED, arrivals_of
+from benchmarks.load.windows import FAILED, arrivals_of, per_chunk
 from benchmarks.results.schema import Outcome, Phase, Request
 
 
@@ -30,7 +30,9 @@ def phase(spec: Spec, requests: Sequence[Request], start: float, end: float) -> 
     well = [request for request in sent if request.outcome is Outcome.OK]
     ended_well = sum(r.outcome is Outcome.OK and start <= r.ended < end for r in requests)
     seconds = end - start
-    rate = sum(n for r in requests for at, n in arrivals_of(r) if start <= at < end) / seconds
+    usual = per_chunk(requests)
+    came = (n for r in requests for at, n in arrivals_of(r, usual) if start <= at < end)
+    rate = sum(came) / seconds
     busy = sum(max(0.0, min(r.ended, end) - max(r.sent, start)) for r in requests) / seconds
     chunks = sum(request.chunks for request in well)
     tokens = sum(request.output_tokens or 0 for request in well)

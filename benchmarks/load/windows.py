@@ -11,13 +11,20 @@ PhaseName = Literal["ramp", "plateau", "drain"]
 FAILED = set(Outcome) - {Outcome.OK, Outcome.UNFINISHED}
 
 
-def arrivals_of(request: Request) -> Iterator[tuple[float, float]]:
+def per_chunk(requests: Sequence[Request]) -> float:
+    """Tokens in a chunk of the answers whose tokens were counted; 1 without such."""
+    counted = [r for r in requests if r.output_tokens is not None and r.outcome is Outcome.OK]
+    chunks = sum(request.chunks for request in counted)
+    return sum(request.output_tokens or 0 for request in counted) / chunks if chunks else 1.0
+
+
+def arrivals_of(request: Request, usual: float) -> Iterator[tuple[float, float]]:
     """(time, tokens) of each chunk. The answer's tokens are spread evenly over its chunks; where
-    nobody counted them, as in most that broke off, a chunk counts as one."""
+    nobody counted them, as in most that broke off, a chunk has as many as is `usual`."""
     if request.first_token is None or not request.chunks:
         return
     counted = request.output_tokens
-    each = counted / request.chunks if counted else 1.0
+    each = usual if counted is None else counted / request.chunks
     for at in itertools.accumulate(request.gaps, initial=request.first_token):
         yield at, each
 
@@ -42,9 +49,9 @@ def windows(spec: Spec, requests: Sequence[Request], end: float) -> tuple[Window
             made.append((name, at, until))
             at = until
     edges = [at for _, at, _ in made]
-    tokens = [0.0] * len(made)
+    tokens, usual = [0.0] * len(made), per_chunk(requests)
     for request in requests:
-        for at, each in arrivals_of(request):
+        for at, each in arrivals_of(request, usual):
             place = _place(edges, at)
             if place is not None:
                 tokens[place] += each

@@ -1,8 +1,8 @@
 """One client process of several, with its task as JSON on standard input."""
 
-import asyncio
 import sys
 
+import uvloop
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.load.share import share
@@ -25,7 +25,7 @@ def main() -> None:
     task = Task.model_validate_json(sys.stdin.buffer.read())
     spec = task.spec
     order = task.prompts.order(spec.seed)
-    made = asyncio.run(share(spec, order, start=task.start, shard=task.shard, shards=spec.procs))
+    made = uvloop.run(share(spec, order, start=task.start, shard=task.shard, shards=spec.procs))
     sys.stdout.write(made.model_dump_json())
 
 

@@ -11,6 +11,8 @@ from benchmarks.results.schema import Series
 from benchmarks.samples.job import Job, Sampled
 
 ROOT = Path(__file__).parents[2]
+API_KEY = "LLM_API_KEY"
+"""The client's own variable with a key."""
 START_TIMEOUT = 60.0
 END_TIMEOUT = 30.0
 """Seconds: a slow /metrics is waited for."""
@@ -30,7 +32,7 @@ class Sampler:
         metrics_url: str | None = None,
         pids: Sequence[int] = (),
         interval: float = 1.0,
-        api_key_variable: str | None = None,
+        api_key_variable: str | None = API_KEY,
     ) -> None:
         self._job = Job(
             metrics_url=metrics_url,

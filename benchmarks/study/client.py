@@ -1,6 +1,7 @@
 """The load client as a process of its own."""
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.results.schema import Subject
+from benchmarks.samples.sampler import API_KEY
 from benchmarks.study.cells import Cell
 from benchmarks.study.reading import Plan
 from common.supervision import keeper
@@ -91,6 +93,12 @@ def arguments(plan: Plan, cell: Cell, endpoint: Endpoint, folder: Path) -> list[
     return [endpoint.url, *words]
 
 
+def api_key() -> str | None:
+    """The client's own, else the first of those that our services take."""
+    services = os.environ.get("API_KEYS", "").split(",")[0].strip()
+    return os.environ.get(API_KEY) or services or None
+
+
 async def run(
     command: Sequence[str],
     folder: Path,
@@ -106,6 +114,7 @@ async def run(
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, keeper.__file__, str(GRACE), *command],
         cwd=ROOT,
+        env={**os.environ, **({API_KEY: key} if (key := api_key()) else {})},
         stdin=PIPE,
         stdout=PIPE,
         stderr=STDOUT,

@@ -1,7 +1,6 @@
 """What an endpoint says about itself."""
 
 import asyncio
-import os
 import time
 from contextlib import suppress
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.results.schema import Subject
+from benchmarks.study import client
 from benchmarks.study.cells import Cell
 from benchmarks.study.service import ServiceFailed, settings
 from benchmarks.study.spec import Model
@@ -78,11 +78,6 @@ async def _not_ready(session: aiohttp.ClientSession, url: str) -> str | None:
 
 def _session() -> aiohttp.ClientSession:
     headers = {}
-    if key := api_key():
+    if key := client.api_key():
         headers["authorization"] = f"Bearer {key}"
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT), headers=headers)
-
-
-def api_key() -> str | None:
-    """The first of those that our services take."""
-    return os.environ.get("API_KEYS", "").split(",")[0].strip() or None

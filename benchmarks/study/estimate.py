@@ -24,8 +24,10 @@ def blocks(cells: Sequence[Cell], *, share_service: bool) -> list[list[Cell]]:
     return made
 
 
-def seconds(todo: Sequence[Sequence[Cell]], entries: Sequence[Entry]) -> float:
-    """For the blocks `todo`; what is unknown is guessed."""
+def seconds(
+    todo: Sequence[Sequence[Cell]], entries: Sequence[Entry], *, started: bool = False
+) -> float:
+    """For the blocks `todo`; what is unknown is guessed. `started`: the first one's service is."""
     measured = [entry for entry in entries if entry.status in (Status.OK, Status.VOID)]
     around = [
         max(entry.seconds - float(entry.content["load"]["duration"]), 0.0)
@@ -33,10 +35,8 @@ def seconds(todo: Sequence[Sequence[Cell]], entries: Sequence[Entry]) -> float:
         if entry.seconds is not None
     ]
     beside = statistics.median(around) if around else AROUND_GUESS
-    return sum(
-        _start(block[0], measured) + sum(cell.load.duration + beside for cell in block)
-        for block in todo
-    )
+    starts = sum(_start(block[0], measured) for block in todo[1 if started else 0 :])
+    return starts + sum(cell.load.duration + beside for block in todo for cell in block)
 
 
 def _start(cell: Cell, measured: Sequence[Entry]) -> float:

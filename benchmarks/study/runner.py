@@ -50,6 +50,7 @@ class Runner:
         self._out = out
         self._progress = progress
         self._program = program
+        self._started = False
 
     async def run(self) -> None:
         """Raises OSError when nothing can be written any more, and Left."""
@@ -70,6 +71,7 @@ class Runner:
     async def _block(self, block: list[Cell]) -> None:
         """Cells of one start are taken from `block` as they end; those that are left need another
         start, since the service died."""
+        self._started = False
         self._begin(block[0])
         if block[0].target.url is not None:
             await self._on_endpoint(block)
@@ -106,6 +108,7 @@ class Runner:
         except ServiceFailed as error:
             self._fail(block, error)
             return
+        self._started = True
         self._set(block[0], start_seconds=round(service.start_seconds, 1))
         await self._measure_all(block, service.url, f"{service.url}/metrics", service)
 
@@ -208,9 +211,10 @@ class Runner:
 
     def _tell(self) -> None:
         entries = self._manifest.cells
-        running = [e.id for e in entries if e.status not in (Status.PENDING, Status.RUNNING)]
-        blocks = [[cell for cell in block if cell.id not in running] for block in self._blocks]
-        left = estimate.seconds([block for block in blocks if block], entries)
+        done = [e.id for e in entries if e.status not in (Status.PENDING, Status.RUNNING)]
+        blocks = [[cell for cell in block if cell.id not in done] for block in self._blocks]
+        started = self._started and bool(blocks[:1] and blocks[0])
+        left = estimate.seconds([b for b in blocks if b], entries, started=started)
         self._progress.cells(entries, left)
 
     def _folder(self, cell: Cell) -> Path:

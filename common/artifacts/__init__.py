@@ -1,7 +1,7 @@
 """What build_scripts/ make for services: found in the BentoML model store, by model and scheme."""
 
 from common.artifacts.manifest import MANIFEST, FileEntry, Manifest
-from common.artifacts.store import Artifact, artifacts, by_tag, find, store_directory
+from common.artifacts.store import Artifact, artifacts, by_tag, find, store_directory, stores
 
 __all__ = [
     "MANIFEST",
@@ -12,4 +12,5 @@ __all__ = [
     "by_tag",
     "find",
     "store_directory",
+    "stores",
 ]

@@ -11,6 +11,9 @@ from common.errors import StartError
 from common.model import local_directory
 from common.settings import Settings
 
+OF_A_BENTO = Path(__file__).parents[3]
+"""Where the code runs inside a bento, the bento itself; its image has the models in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
@@ -28,9 +31,16 @@ def store_directory() -> Path:
     return Path(BentoMLContainer.model_store_dir.get())
 
 
+def stores() -> list[Path]:
+    """Where models lie, in the order to look in: in a bento that this code is in, then here."""
+    inside = [OF_A_BENTO / "models"] if (OF_A_BENTO / "bento.yaml").is_file() else []
+    return [*inside, store_directory()]
+
+
 def artifacts() -> list[Artifact]:
     """Every whole artifact, newest first."""
-    return sorted(_artifacts(store_directory()), key=lambda each: each.manifest.created)[::-1]
+    found = {each.tag: each for store in reversed(stores()) for each in _artifacts(store)}
+    return sorted(found.values(), key=lambda each: each.manifest.created)[::-1]
 
 
 def _artifacts(store: Path) -> Iterator[Artifact]:

@@ -32,13 +32,15 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class App:
     """`runtime` is set when the model is loaded; until then only `pages` and /livez answer 200.
 
-    `pages` is BentoML's own application, for its documentation.
+    `loading` is set once the model is known: /metrics answers then, too. `pages` is BentoML's own
+    application, for its documentation.
     """
 
     def __init__(self, settings: Settings, lifecycle: Lifecycle) -> None:
         self.settings = settings
         self.lifecycle = lifecycle
         self.runtime: Runtime | None = None
+        self.loading: Runtime | None = None
         self.pages: ASGIApp | None = None
         self._keys = [key.encode() for key in settings.api_keys]
 
@@ -65,7 +67,8 @@ class App:
         elif route.kind == "generation":
             await self._generation(exchange, route)
         elif route.kind == "metrics":
-            await operations.metrics(exchange, self._loaded())
+            runtime = self.loading or self._loaded()
+            await operations.metrics(exchange, runtime, self.lifecycle)
         elif route.kind == "page":
             await self._page(exchange)
         elif route.kind == "operation":

@@ -1,10 +1,11 @@
 """Health, metrics, models, tokens and cancelling."""
 
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client.exposition import choose_encoder
 
-from common.errors import Cancelled, InvalidValue, NotFound
+from common.errors import Cancelled, EngineDead, InvalidValue, NotFound
 from common.http.body import read_body
 from common.http.exchange import Exchange
 from common.http.messages import for_template, tools_for_template
@@ -25,16 +26,20 @@ async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:
 async def ready(exchange: Exchange, lifecycle: Lifecycle) -> None:
     """GET /readyz and /healthz: 200 only when a forward pass has worked lately."""
     await lifecycle.check_ready()
-    await exchange.respond_json({"status": "ready"})
+    phases = {name: round(seconds, 3) for name, seconds in lifecycle.phases.seconds.items()}
+    await exchange.respond_json({"status": "ready", "start_seconds": phases})
 
 
-async def metrics(exchange: Exchange, runtime: Runtime) -> None:
-    """GET /metrics: our series, then the engine's own, unchanged.
+async def metrics(exchange: Exchange, runtime: Runtime, lifecycle: Lifecycle) -> None:
+    """GET /metrics: our series, then the engine's own, unchanged, once it has started.
 
     With exemplars for those who accept OpenMetrics, unless the engine adds text of its own.
     """
-    runtime.metrics.kv_cache_usage = (await runtime.engine.health()).kv_cache_usage
-    engine = (await runtime.engine.metrics()).encode()
+    runtime.metrics.kv_cache_usage = None
+    with suppress(EngineDead):
+        health = await lifecycle.check_alive()
+        runtime.metrics.kv_cache_usage = health.kv_cache_usage if health is not None else None
+    engine = (await runtime.engine.metrics()).encode() if lifecycle.started else b""
     accept = "" if engine else exchange.header(b"accept") or ""
     encode, content_type = choose_encoder(accept)
     own = encode(runtime.metrics.registry)

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.propagate import extract
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind, StatusCode
 
+from common.errors import InternalError, ServiceError
 from common.http.exchange import Exchange
 from common.runtime import Runtime
 
@@ -23,9 +24,12 @@ def generation_span(exchange: Exchange, path: str, runtime: Runtime) -> Iterator
     }
     attributes = {
         "gen_ai.operation.name": "chat" if "chat" in path else "text_completion",
+        "gen_ai.provider.name": runtime.engine.name,
         "gen_ai.request.model": runtime.model.served_name,
-        "gen_ai.system": runtime.engine.name,
+        "gen_ai.response.model": runtime.model.served_name,
+        "http.request.method": "POST",
         "http.route": path,
+        "url.path": path,
         "request.id": exchange.request_id,
     }
     with tracer.start_as_current_span(
@@ -34,6 +38,24 @@ def generation_span(exchange: Exchange, path: str, runtime: Runtime) -> Iterator
         kind=SpanKind.SERVER,
         attributes=attributes,
         record_exception=False,
+        set_status_on_exception=False,
     ) as span:
-        yield
-        span.set_attribute("http.response.status_code", exchange.status)
+        try:
+            yield
+        except ServiceError as error:
+            _fail(span, exchange, error)
+            raise
+        except Exception:
+            _fail(span, exchange, InternalError("internal error"))
+            raise
+        else:
+            span.set_attribute("http.response.status_code", exchange.status)
+
+
+def _fail(span: Span, exchange: Exchange, error: ServiceError) -> None:
+    """A client's own mistake is no error of the server's."""
+    status = exchange.status if exchange.started else error.status
+    span.set_attribute("http.response.status_code", status)
+    span.set_attribute("error.type", error.code)
+    if error.status >= 500:
+        span.set_status(StatusCode.ERROR, error.message)

@@ -11,6 +11,7 @@ import psutil
 
 from common.artifacts import Artifact
 from common.artifacts.manifest import read_manifest
+from tests.limits import BUILD_DEADLINE
 from tests.serving import REPOSITORY
 
 
@@ -42,14 +43,14 @@ class Home:
     def run(self, *arguments: str, status: int = 0) -> str:
         """Both outputs; the status has to be as given."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=BUILD_DEADLINE)
         assert process.returncode == status, out + err
         return out + err
 
     def refusal(self, *arguments: str) -> str:
         """The one line of a build that must not come about."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=BUILD_DEADLINE)
         assert process.returncode == 1, out + err
         (line,) = err.splitlines()
         assert line.startswith("error: ")

@@ -52,7 +52,7 @@ def test_metrics_parse_and_have_their_types_and_labels(backend_service: Service)
         assert family.type != "unknown"
         for sample in family.samples:
             assert expected.items() <= sample.labels.items()
-            assert set(sample.labels) - set(expected) <= {"le", "outcome"}
+            assert set(sample.labels) - set(expected) <= {"le", "outcome", "phase"}
 
 
 def test_openmetrics_have_the_request_id_as_exemplar(backend_service: Service) -> None:

@@ -14,8 +14,11 @@ from tests.serving import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "adding_a_backend.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
-NAMED_FILES = set(re.findall(r"^\*\*\d\. .*?`([^`]+)`", PAGE, re.MULTILINE))
+HEADINGS = re.findall(r"^\*\*\d\. (.*?)\*\*", PAGE, re.MULTILINE | re.DOTALL)
+NAMED_FILES = {name for heading in HEADINGS for name in re.findall(r"`([^`]+)`", heading)}
 SUITE = ("test_capabilities.py", "test_chat.py", "test_completions.py", "test_generate.py")
+FILES = ("tests/unit/test_layout.py", "tests/deploy/test_files.py")
+"""Tests that say which file of a backend is missing or wrong."""
 SCREEN = 100
 """Lines."""
 
@@ -79,7 +82,7 @@ def test_only_the_files_that_it_names_have_changed(followed: Path) -> None:
 def test_the_new_backend_keeps_the_contract(followed: Path) -> None:
     suite = [f"tests/contract/{name}" for name in SUITE]
     pytest_command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
-    out = run([*pytest_command, "-k", "parrot", *suite, "tests/unit/test_layout.py"], followed)
+    out = run([*pytest_command, "-k", "parrot", *suite, *FILES], followed)
     passed = re.search(r"(\d+) passed", out)
     assert passed is not None
     assert int(passed[1]) > 60

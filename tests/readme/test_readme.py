@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from common.settings import Settings
-from tests.serving import REPOSITORY, eventually
+from tests.serving import REPOSITORY, eventually, free_port
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, re.DOTALL)
@@ -32,8 +31,7 @@ def runnable() -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`scripts/serve`, as the README says, on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = str(reserved.getsockname()[1])
+    port = str(free_port())
     home = tmp_path_factory.mktemp("bentoml")
     process = subprocess.Popen(
         [REPOSITORY / "scripts" / "serve"],

@@ -57,6 +57,8 @@ async def test_streams_survive_the_stop_signal_and_the_engine_does_not() -> None
         await started.wait()
         os.killpg(service.process.pid, signal.SIGTERM)
         async with httpx.AsyncClient(base_url=service.url) as client:
+            while (await client.get("/readyz")).status_code == 200:
+                pass
             late = await client.post("/generate", json={"prompt": "late"})
         assert late.json()["error"]["code"] == "draining"
         assert len(await running) > 100

@@ -130,10 +130,10 @@ def test_with_parameters_it_is_greedy_unless_told_otherwise(tgi: Server) -> None
     greedy = {generate(tgi, STORY, **parts())[-1]["generated_text"] for _ in range(2)}
     sampled = {
         generate(tgi, STORY, **parts(temperature=2.0, max_new_tokens=20))[-1]["generated_text"]
-        for _ in range(2)
+        for _ in range(8)
     }
     assert len(greedy) == 1
-    assert len(sampled) == 2
+    assert len(sampled) > 1
 
 
 def test_an_end_token_at_the_limit_is_told_as_the_limit(tgi: Server) -> None:

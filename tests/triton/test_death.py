@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.contract.support import GENERATE, Body, body_for
+from tests.limits import AT_ONCE
 from tests.serving import Service, eventually
 from tests.triton.support import Told, Watchers, alive, below, server_of, triton
 
-TOLD_SECONDS = 1.0
 RESTART_SECONDS = 30.0
 
 
 def assert_told(told: list[Told], since: float) -> None:
     for each in told:
         assert each.last["error"]["code"] == "engine_dead", each.last
-        assert each.at - since < TOLD_SECONDS
+        assert each.at - since < AT_ONCE
 
 
 async def test_all_who_wait_are_told_within_a_second_and_the_server_comes_back(
@@ -83,7 +83,7 @@ async def test_a_client_that_leaves_frees_its_place_in_the_engine(service: Servi
     for watcher in watchers:
         watcher.cancel()
     await asyncio.gather(*watchers, return_exceptions=True)
-    eventually(lambda: usage(service) == 0, TOLD_SECONDS, "the engine has nothing to do")
+    eventually(lambda: usage(service) == 0, AT_ONCE, "the engine has nothing to do")
 
 
 def usage(service: Service) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.support import chat, model_card, text_of, user
+from tests.limits import AT_ONCE
 from tests.serving import Service, eventually, start_service
 from tests.triton.support import (
     RunningServer,
@@ -44,7 +45,7 @@ async def test_it_answers_is_missed_and_is_found_again(
     elsewhere.kill()
     for told in await asyncio.gather(*watchers):
         assert told.last["error"]["code"] == "engine_dead"
-        assert told.at - died < 1
+        assert told.at - died < AT_ONCE
     eventually(lambda: not service.is_ready(), SECONDS, "the server is missed")
 
     def told_alive() -> bool:

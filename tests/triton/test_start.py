@@ -16,7 +16,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"engine_dir": ENGINE, "quantization": "awq"},
         ["'quantization': 'awq'", "has 'none'"],
     ),
-    "no tag": ({"engine_dir": "llama:0123"}, ["llama:0123 is not in the model store"]),
+    "no tag": ({"engine_dir": "llama:0123"}, ["no model 'llama:0123' in"]),
     "no directory": ({"engine_dir": "./nowhere"}, ["no directory", "/nowhere", BUILD]),
     "no binary": (
         {"engine_dir": ENGINE, "engine_args": {"tritonserver": "/opt/none"}},

@@ -111,10 +111,10 @@ def test_a_tag_names_one_of_several(folder: Path) -> None:
     put(folder, "new", created="2026-01-02T00:00:00+00:00")
     put(folder, "weights", kind="checkpoint")
     assert found(engine_dir="demo:old") == "old"
-    assert "it has demo:new, demo:old" in refusal(engine_dir="demo:none")
+    assert "there are: demo:new, demo:old" in refusal(engine_dir="demo:none")
     assert "is of the kind 'checkpoint'" in refusal(engine_dir="demo:weights")
     (folder / "demo" / "old" / "rank0.engine").write_text("cut")
-    assert "demo:old is not in the model store" in refusal(engine_dir="demo:old")
+    assert "files of demo:old are missing in" in refusal(engine_dir="demo:old")
 
 
 def test_a_directory_is_taken_as_it_is(folder: Path, tmp_path: Path) -> None:

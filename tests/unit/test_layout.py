@@ -23,10 +23,6 @@ def bentofile(path: Path) -> dict[str, Any]:
     return value
 
 
-def names(packages: list[str]) -> set[str]:
-    return {re.split(r"[=<>]", package)[0] for package in packages}
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_each_backend_has_a_bento_an_extra_and_a_line_in_the_readme(backend: str) -> None:
     bento = bentofile(REPOSITORY / "bentos" / backend / "bentofile.yaml")
@@ -34,20 +30,6 @@ def test_each_backend_has_a_bento_an_extra_and_a_line_in_the_readme(backend: str
     assert bento["labels"]["backend"] == backend
     assert backend in PROJECT["optional-dependencies"]
     assert f"| `{backend}` |" in (REPOSITORY / "README.md").read_text("utf-8")
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_bento_has_the_pins_of_the_project_and_its_extra(backend: str) -> None:
-    extra = PROJECT["optional-dependencies"][backend]
-    packages = bentofile(REPOSITORY / "bentos" / backend / "bentofile.yaml")["python"]["packages"]
-    # bentoml adds itself, at the version that builds.
-    expected = [p for p in (*extra, *PROJECT["dependencies"]) if not p.startswith("bentoml")]
-    assert sorted(packages) == sorted(expected)
-
-
-def test_the_default_bento_is_that_of_vllm() -> None:
-    root = bentofile(REPOSITORY / "bentofile.yaml")
-    assert root == bentofile(REPOSITORY / "bentos" / "vllm" / "bentofile.yaml")
 
 
 def test_shared_code_names_no_backend() -> None:

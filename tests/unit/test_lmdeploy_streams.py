@@ -10,6 +10,7 @@ import pytest
 
 from common.errors import ContextLengthExceeded, EngineDead, InternalError, InvalidValue
 from services._lmdeploy.streams import Streams
+from tests.limits import AT_ONCE
 from tests.lmdeploy.engines import BOTH, PROMPT, asked, async_engine, idle, prepared, until
 from tests.lmdeploy.package import importable
 
@@ -143,7 +144,7 @@ async def test_a_death_is_told_to_all_who_wait_within_a_second(llm: Any, streams
     await until(lambda: llm.engine.tokens > 10)
     died = time.monotonic()
     llm.engine.die()
-    assert max(await asyncio.gather(*waiting)) - died < 1
+    assert max(await asyncio.gather(*waiting)) - died < AT_ONCE
     with pytest.raises(EngineDead):
         await collect(streams, asked(1))
 

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from benchmarks.results.files import write
 from benchmarks.results.schema import (
@@ -68,8 +67,10 @@ def request(good: bool) -> Request:
     )  # fmt: skip
 
 
-def interrupted(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def note_the_call() -> None:
+    if calls := os.environ.get("STAND_IN_CALLS"):
+        with Path(calls).open("a") as file:
+            print(" ".join(sys.argv[1:]), file=file)
 
 
 def main() -> int:
@@ -84,21 +85,18 @@ def main() -> int:
     parser.add_argument("--subject", type=Path, required=True)
     options = parser.parse_args()
     options.users = None if options.users is None else int(options.users)
-    if calls := os.environ.get("STAND_IN_CALLS"):
-        with Path(calls).open("a") as file:
-            print(" ".join(sys.argv[1:]), file=file)
     act = json.loads(os.environ.get("STAND_IN", "{}")).get(str(options.users), "ok")
     print("window 1: 10 tokens/s", flush=True)
     reasons: tuple[str, ...] = ()
+    try:
+        note_the_call()
+        if act == "hang":
+            signal.pause()
+    except KeyboardInterrupt:
+        reasons = ("it was interrupted",)
     if act == "fail":
         print("error: the prompts are gone", file=sys.stderr)
         return 1
-    if act == "hang":
-        signal.signal(signal.SIGINT, interrupted)
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            reasons = ("it was interrupted",)
     if act == "void":
         reasons = ("the client used 99 % of its core",)
     if act != "nothing":

@@ -51,7 +51,8 @@ def written(folder: Path, value: dict[str, Any] | str) -> Path:
 class Run:
     """The runner in a folder, as often as asked; `calls` are the client's command lines."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: tuple[str, ...] = PROGRAM) -> None:
+        self._program = program
         self.folder = folder
         self.out = folder / "out"
         self._calls = folder / "calls"
@@ -75,7 +76,7 @@ class Run:
             redirect_stdout(io.StringIO()) as output,
             redirect_stderr(output),
         ):
-            status = main(arguments, PROGRAM)
+            status = main(arguments, self._program)
         return status, output.getvalue()
 
     def _environment(self, acts: dict[int, str] | None) -> dict[str, str]:

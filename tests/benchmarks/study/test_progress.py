@@ -80,6 +80,7 @@ def test_a_shared_start_counts_once(tmp_path: Path) -> None:
     (block,) = estimate.blocks(made, share_service=True)
     around = estimate.AROUND_GUESS
     assert estimate.seconds([block], []) == estimate.START_GUESS + 2 * (100 + around)
+    assert estimate.seconds([block[1:]], [], started=True) == 100 + around
     assert len(estimate.blocks(made, share_service=False)) == 2
 
 

@@ -82,8 +82,8 @@ def test_a_cell_that_failed_or_is_void_stays_so_until_it_is_asked_for(run: Run) 
     status, output = run(acts={1: "fail", 2: "void"})
     assert status == 1
     assert run.statuses == ["failed", "void"]
-    assert "failed in 0 s: the client ended with 1: the prompts are gone" in output
-    assert "void in 0 s: the client used 99 % of its core" in output
+    assert "s: the client ended with 1: the prompts are gone" in output
+    assert "s: the client used 99 % of its core" in output
     status, output = run()
     assert status == 1
     assert "2 cells failed or are void and stay so without --retry-failed" in output

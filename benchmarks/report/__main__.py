@@ -1,0 +1,76 @@
+"""python -m benchmarks.report FOLDER: what a study, or any folder of results, shows.
+
+With two folders the first is before, the second after a change.
+"""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.report.page import Report, html, report
+from benchmarks.report.runs import NoResults, find
+from benchmarks.report.tables import Table, summary
+
+FIGURES = "figures"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """An exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("after", type=Path, nargs="?", help="to be compared with the first")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="FOLDER/report")
+    options = parser.parse_args(arguments)
+    try:
+        first = find(options.folder)
+        made = report(first) if options.after is None else report(find(options.after), first)
+        out = options.out or (options.after or options.folder) / "report"
+        print(write(made, out))
+    except (NoResults, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write(made: Report, out: Path) -> Path:
+    """report.html, figures/*.svg and *.png, summary.csv and summary.json. Raises OSError."""
+    (out / FIGURES).mkdir(parents=True, exist_ok=True)
+    for figure in made.figures:
+        (out / FIGURES / f"{figure.key}.svg").write_text(figure.svg, "utf-8")
+        (out / FIGURES / f"{figure.key}.png").write_bytes(figure.png)
+    tables = [(section.group.condition.title, summary(section.group)) for section in made.sections]
+    (out / "summary.csv").write_text(_csv(tables), "utf-8")
+    (out / "summary.json").write_text(_json(tables), "utf-8")
+    page = out / "report.html"
+    page.write_text(html(made), "utf-8")
+    return page
+
+
+def _csv(tables: Sequence[tuple[str, Table]]) -> str:
+    """One head for all: a condition may lack what another has."""
+    names = list(dict.fromkeys(name for _, table in tables for name in table.head))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["condition", *names], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_records(tables))
+    return text.getvalue()
+
+
+def _json(tables: Sequence[tuple[str, Table]]) -> str:
+    return json.dumps(_records(tables), indent=1, ensure_ascii=False) + "\n"
+
+
+def _records(tables: Sequence[tuple[str, Table]]) -> list[dict[str, str | float | None]]:
+    return [
+        {"condition": title, **dict(zip(table.head, row, strict=True))}
+        for title, table in tables
+        for row in table.rows
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

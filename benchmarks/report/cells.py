@@ -1,0 +1,175 @@
+"""Runs put together: repeats into cells, cells of equal conditions side by side."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from benchmarks.report.metrics import Metric, Spread, over, uncertainty
+from benchmarks.report.runs import Run
+from benchmarks.results.schema import Load, Result, Subject
+
+PLACES = frozenset({"model", "quantization", "engine_dir", "engine_url", "served_model_name"})
+"""Settings that say which model it is and where: no variants of a backend."""
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """What must be equal for two backends to be compared. `shape` is the load but for its level."""
+
+    model: str
+    quantization: str
+    system_prompt: str
+    shape: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.model}, {self.quantization}, {self.system_prompt}"
+
+    @property
+    def key(self) -> str:
+        text = "\0".join((self.model, self.quantization, self.system_prompt, self.shape))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The repeats of one backend at one level of load: users, or requests per second."""
+
+    condition: Condition
+    backend: str
+    level: float
+    unit: str
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def valid(self) -> tuple[Result, ...]:
+        return tuple(run.result for run in self.runs if run.result.verdict.valid)
+
+    @cached_property
+    def void(self) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if not run.result.verdict.valid)
+
+    @property
+    def load(self) -> str:
+        return level_name(self.level, self.unit)
+
+    def over(self, metric: Metric) -> Spread | None:
+        return over(self.valid, metric)
+
+    def uncertainty(self, metric: Metric) -> Spread | None:
+        return uncertainty(self.valid, metric)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells of one condition, by level and then by backend."""
+
+    condition: Condition
+    cells: tuple[Cell, ...]
+
+    @property
+    def measured(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.valid]
+
+    @property
+    def levels(self) -> list[float]:
+        return sorted({cell.level for cell in self.measured})
+
+    @property
+    def backends(self) -> list[str]:
+        return sorted({cell.backend for cell in self.measured})
+
+    @property
+    def unit(self) -> str:
+        return self.cells[0].unit
+
+    def at(self, level: float) -> list[Cell]:
+        return [cell for cell in self.measured if cell.level == level]
+
+    @property
+    def sequences(self) -> set[str]:
+        """Hashes of the prompt sequences; one where the comparison is fair."""
+        return {run.result.prompts.hash for cell in self.cells for run in cell.runs}
+
+
+def level_name(level: float, unit: str) -> str:
+    name = unit if unit != "users" or level != 1 else "user"
+    return f"{level:g} {name}"
+
+
+def groups(runs: Iterable[Run]) -> list[Group]:
+    """By condition; void runs are in their cells but count for nothing there."""
+    runs = list(runs)
+    names = variants([run.result.subject for run in runs])
+    cells: dict[tuple[Condition, str, float], list[Run]] = {}
+    for run, name in zip(runs, names, strict=True):
+        load = run.result.load
+        key = (condition(run.result), name, _level(load))
+        cells.setdefault(key, []).append(run)
+    by_condition: dict[Condition, list[Cell]] = {}
+    for (where, name, level), repeats in cells.items():
+        unit = "requests/s" if repeats[0].result.load.mode != "closed" else "users"
+        ordered = tuple(sorted(repeats, key=lambda run: (run.result.subject.repeat, run.where)))
+        by_condition.setdefault(where, []).append(Cell(where, name, level, unit, ordered))
+    return [
+        Group(where, tuple(sorted(found, key=lambda cell: (cell.level, cell.backend))))
+        for where, found in sorted(by_condition.items())
+    ]
+
+
+def condition(result: Result) -> Condition:
+    subject, load = result.subject, result.load
+    return Condition(
+        model=subject.model,
+        quantization=subject.quantization or "quantization not told",
+        system_prompt=_system_prompt(load.system_prompt),
+        shape=_shape(result),
+    )
+
+
+def variants(subjects: Sequence[Subject]) -> list[str]:
+    """The backend's name; with the settings that differ, where it was measured with several."""
+    by_backend: dict[str, list[Mapping[str, str]]] = {}
+    for subject in subjects:
+        by_backend.setdefault(subject.backend, []).append(subject.settings)
+    return [_variant(subject, by_backend[subject.backend]) for subject in subjects]
+
+
+def _variant(subject: Subject, all_settings: Sequence[Mapping[str, str]]) -> str:
+    names = sorted({name for settings in all_settings for name in settings} - PLACES)
+    differing = [
+        f"{name}={subject.settings.get(name, 'default')}"
+        for name in names
+        if len({settings.get(name) for settings in all_settings}) > 1
+    ]
+    return f"{subject.backend} ({', '.join(differing)})" if differing else subject.backend
+
+
+def _system_prompt(text: str | None) -> str:
+    if not text:
+        return "no system prompt"
+    return f"system prompt {hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _level(load: Load) -> float:
+    level = load.users if load.mode == "closed" else load.rate
+    return float(level or 0)
+
+
+def _shape(result: Result) -> str:
+    load = result.load
+    parts = [
+        {"closed": "closed loop", "poisson": "Poisson arrivals", "constant": "constant arrivals"}[
+            load.mode
+        ],
+        f"{load.duration:g} s, of which {load.ramp:g} s are the ramp",
+        {"generate": "/generate", "chat": "chat", "completions": "completions"}[load.protocol],
+        f"prompts from {result.prompts.source}",
+        "no limit of tokens" if load.max_tokens is None else f"at most {load.max_tokens} tokens",
+        "end tokens ignored" if load.ignore_eos else "",
+        "" if load.temperature is None else f"temperature {load.temperature:g}",
+        f"{load.turns} turns" if load.turns > 1 else "",
+        "" if result.client == "load" else f"measured by {result.client}",
+    ]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,74 @@
+"""One colour and one shape per backend, the same in every figure, on light and on dark paper.
+
+The colours were searched for the greatest least distance in Oklab, as seen normally and with
+protan-, deuter- and tritanopia (Machado, Oliveira and Fernandes 2009), with a contrast of 3.3 at
+least to the paper. The shape tells what a colour may not.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from services.__main__ import backends
+
+
+@dataclass(frozen=True)
+class Tone:
+    """Of one thing: on light paper and on dark paper, as hexadecimal sRGB."""
+
+    light: str
+    dark: str
+
+
+PAPER = Tone("#ffffff", "#15181c")
+INK = Tone("#1c1e21", "#e7e9ec")
+QUIET = Tone("#5b6067", "#a3a9b1")
+GRID = Tone("#e3e5e8", "#30353c")
+EDGE = Tone("#83888f", "#767d87")
+PALETTE = (
+    Tone("#3c8ef2", "#6d8af1"),
+    Tone("#914701", "#cb5010"),
+    Tone("#46836a", "#53806a"),
+    Tone("#663faf", "#9f4cb0"),
+    Tone("#bb8107", "#e8de46"),
+    Tone("#161e86", "#a6befd"),
+    Tone("#a47eae", "#c585af"),
+    Tone("#4e3306", "#f4b6a1"),
+    Tone("#5f024b", "#93b22d"),
+    Tone("#2b5871", "#6af7f6"),
+)
+SHAPES = (
+    *("circle", "square", "triangle-up", "diamond", "cross"),
+    *("triangle-down", "triangle-right", "triangle-left", "stroke"),
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a backend is drawn; `slot` is that of its colour in the palette."""
+
+    slot: int
+    shape: str
+
+    @property
+    def tone(self) -> Tone:
+        return PALETTE[self.slot]
+
+
+def marks(names: Collection[str], known: Sequence[str] | None = None) -> dict[str, Mark]:
+    """A backend of this repository always has its own place, by the alphabet of all of them.
+
+    Others have the place that their name hashes to, or the next free one. No two have the same
+    colour and shape while there are enough of both.
+    """
+    own = backends() if known is None else list(known)
+    places = {name: own.index(name) for name in names if name in own}
+    for name in sorted(set(names) - set(places)):
+        place = int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(PALETTE)
+        while place in places.values():
+            place += 1
+        places[name] = place
+    return {
+        name: Mark(place % len(PALETTE), SHAPES[(place + place // len(PALETTE)) % len(SHAPES)])
+        for name, place in places.items()
+    }

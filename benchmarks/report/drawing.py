@@ -1,0 +1,146 @@
+"""Charts as SVG: plain for a file, and with the page's colours for the page itself."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from xml.etree import ElementTree
+
+import altair
+import vl_convert
+
+from benchmarks.report.colours import EDGE, GRID, INK, PALETTE, PAPER, QUIET, Mark
+
+SVG = "http://www.w3.org/2000/svg"
+FONT = "Helvetica, Arial, sans-serif"
+WIDTH = 380
+SCALE = 2.0
+"""Pixels of a PNG for each of the drawing."""
+VARIABLES = {
+    PAPER.light: "--paper",
+    INK.light: "--ink",
+    QUIET.light: "--quiet",
+    GRID.light: "--grid",
+    EDGE.light: "--edge",
+    **{tone.light: f"--slot-{slot}" for slot, tone in enumerate(PALETTE)},
+}
+HEX = re.compile("|".join(VARIABLES))
+COLOURED = ("fill", "stroke")
+CONFIG: dict[str, Any] = {
+    "background": PAPER.light,
+    "font": FONT,
+    "padding": 4,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": QUIET.light,
+        "titleColor": QUIET.light,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "gridColor": GRID.light,
+        "domainColor": EDGE.light,
+        "tickColor": EDGE.light,
+        "labelAngle": 0,
+    },
+    "axisY": {"domain": False, "ticks": False, "labelPadding": 6, "tickCount": 5},
+    "axisX": {"grid": False, "labelPadding": 4},
+    "legend": {
+        "orient": "top",
+        "title": None,
+        "columns": 3,
+        "labelColor": INK.light,
+        "labelFontSize": 12,
+        "labelLimit": 220,
+        "symbolSize": 70,
+        "offset": 10,
+    },
+    "header": {"labelColor": INK.light, "labelFontSize": 12, "title": None},
+    "title": {"color": INK.light, "fontSize": 12, "fontWeight": "normal", "anchor": "start"},
+    "text": {"color": INK.light, "fontSize": 11},
+}
+
+ElementTree.register_namespace("", SVG)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`caption` says what is drawn and what its bars of error are; `rows` hold all that is drawn,
+    under `head`."""
+
+    key: str
+    title: str
+    caption: str
+    chart: Any
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | float | None, ...], ...]
+
+    @cached_property
+    def svg(self) -> str:
+        """On light paper, complete in itself."""
+        spec = self.chart.to_dict()
+        spec["config"] = CONFIG
+        spec["usermeta"] = {"embedOptions": {"renderer": "svg"}}
+        return str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
+
+    @cached_property
+    def png(self) -> bytes:
+        return bytes(vl_convert.svg_to_png(self.svg, scale=SCALE))
+
+    @cached_property
+    def inline(self) -> str:
+        """For a page that has the variables; named for those who cannot see it."""
+        root = ElementTree.fromstring(self.svg)
+        root.set("role", "img")
+        root.set("aria-labelledby", f"{self.key}-name {self.key}-caption")
+        root.set("data-width", root.attrib.pop("width"))
+        root.attrib.pop("height")
+        for element in root.iter():
+            for name in COLOURED:
+                if (colour := element.get(name)) is not None:
+                    element.set(name, HEX.sub(_variable, _hexadecimal(colour)))
+        title = ElementTree.Element(f"{{{SVG}}}title", {"id": f"{self.key}-name"})
+        title.text = self.title
+        root.insert(0, title)
+        text = io.StringIO()
+        ElementTree.ElementTree(root).write(text, encoding="unicode")
+        return text.getvalue()
+
+
+def rows_of(
+    records: Sequence[Mapping[str, Any]], head: Mapping[str, str]
+) -> tuple[tuple[Any, ...], ...]:
+    """The values of a chart as a table; `head` gives each field its title."""
+    return tuple(tuple(record.get(field) for field in head) for record in records)
+
+
+def data(records: Sequence[Mapping[str, Any]]) -> Any:
+    return {"values": [dict(record) for record in records]}
+
+
+def colour(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
+    """Of the field `backend`."""
+    names = sorted(marks)
+    return altair.Color(
+        "backend:N",
+        scale=altair.Scale(domain=names, range=[marks[name].tone.light for name in names]),
+        legend=altair.Undefined if legend else None,
+    )
+
+
+def shape(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
+    names = sorted(marks)
+    return altair.Shape(
+        "backend:N",
+        scale=altair.Scale(domain=names, range=[marks[name].shape for name in names]),
+        legend=altair.Undefined if legend else None,
+    )
+
+
+def _variable(found: re.Match[str]) -> str:
+    return f"var({VARIABLES[found[0]]})"
+
+
+def _hexadecimal(colour: str) -> str:
+    return colour.lower()

@@ -1,0 +1,214 @@
+"""The figures of one condition: bars, curves and percentiles."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import altair
+
+from benchmarks.report.cells import Cell, Group
+from benchmarks.report.colours import EDGE, INK, PAPER, QUIET, Mark
+from benchmarks.report.drawing import WIDTH, Figure, colour, data, rows_of, shape
+from benchmarks.report.metrics import (
+    END_TO_END,
+    GOODPUT,
+    RATE,
+    TPOT,
+    TTFT,
+    Metric,
+    milliseconds,
+    spread,
+)
+
+Marks = Mapping[str, Mark]
+HEIGHT = 210
+SPREAD = (
+    "Bars are the median over the valid repeats, whiskers run from the least to the greatest of "
+    "them; a bar without a whisker is one repeat."
+)
+PERCENTILES = ("p50", "p90", "p99")
+
+
+def figures(group: Group, marks: Marks) -> Iterator[Figure]:
+    """None of what was not measured."""
+    for metric in (RATE, TTFT, TPOT, END_TO_END, GOODPUT):
+        if any(cell.over(metric) for cell in group.measured):
+            yield bars(group, metric, marks)
+    yield curve(group, marks)
+    for name, title in (
+        ("ttft", "Time to first token"),
+        ("tpot", "Time per output token"),
+        ("gap", gap_title(group)),
+    ):
+        if (figure := percentiles(group, name, title, marks)) is not None:
+            yield figure
+
+
+def bars(group: Group, metric: Metric, marks: Marks) -> Figure:
+    records: list[dict[str, Any]] = [
+        {
+            "backend": cell.backend,
+            "level": _level(cell),
+            "value": found.median,
+            "low": found.low,
+            "high": found.high,
+            "repeats": found.count,
+        }
+        for cell in group.measured
+        if (found := cell.over(metric)) is not None
+    ]
+    marks = {record["backend"]: marks[record["backend"]] for record in records}
+    base = altair.Chart(data(records)).encode(
+        x=altair.X("level:N", sort=None, title=_axis(group), scale=altair.Scale(paddingInner=0.18)),
+        xOffset=altair.XOffset("backend:N", scale=altair.Scale(domain=sorted(marks))),
+        y=altair.Y("value:Q", title=metric.unit, scale=altair.Scale(zero=True)),
+    )
+    whiskers = base.transform_filter("datum.repeats > 1").encode(
+        y=altair.Y("low:Q", title=metric.unit), y2="high:Q"
+    )
+    layers = (
+        base.mark_bar().encode(color=colour(marks)),
+        whiskers.mark_rule(color=PAPER.light, strokeWidth=4.5),
+        whiskers.mark_rule(color=INK.light, strokeWidth=1.5),
+        base.mark_point(filled=True, size=44, opacity=1, yOffset=-9).encode(
+            y=altair.Y("high:Q", title=metric.unit), color=colour(marks), shape=shape(marks)
+        ),
+    )
+    head = {
+        "level": _axis(group),
+        "backend": "backend",
+        "value": f"median, {metric.unit}",
+        "low": "least",
+        "high": "greatest",
+        "repeats": "repeats",
+    }
+    return Figure(
+        key=f"{metric.key}-{group.condition.key}",
+        title=metric.title,
+        caption=f"By {_axis(group)} and backend, on the plateau. {SPREAD}",
+        chart=altair.layer(*layers).properties(width=WIDTH, height=HEIGHT),
+        head=tuple(head.values()),
+        rows=rows_of(records, head),
+    )
+
+
+def curve(group: Group, marks: Marks) -> Figure:
+    """What latency a rate costs; a backend's points are its levels."""
+    records: list[dict[str, Any]] = [
+        {
+            "backend": cell.backend,
+            "level": _level(cell),
+            "order": cell.level,
+            "rate": rate.median,
+            "ttft": ttft.median,
+        }
+        for cell in group.measured
+        if (rate := cell.over(RATE)) is not None and (ttft := cell.over(TTFT)) is not None
+    ]
+    marks = {record["backend"]: marks[record["backend"]] for record in records}
+    base = altair.Chart(data(records)).encode(
+        x=altair.X("rate:Q", title=f"{RATE.title}, {RATE.unit}", axis=altair.Axis(tickCount=5)),
+        y=altair.Y("ttft:Q", title="TTFT, median, ms"),
+        color=colour(marks),
+    )
+    layers = (
+        base.mark_line(strokeWidth=1.75, opacity=0.85).encode(order="order:Q", color=colour(marks)),
+        base.mark_point(filled=True, size=64, opacity=1).encode(shape=shape(marks)),
+        base.mark_text(dx=8, align="left", baseline="middle", color=QUIET.light).encode(
+            text="level:N", color=altair.Undefined
+        ),
+    )
+    head = {
+        "backend": "backend",
+        "level": _axis(group),
+        "rate": f"rate, {RATE.unit}",
+        "ttft": "TTFT, ms",
+    }
+    return Figure(
+        key=f"curve-{group.condition.key}",
+        title="Latency against throughput",
+        caption=(
+            f"Medians over the repeats; the number at a point is its {_axis(group)}. "
+            "Down and to the right is better."
+        ),
+        chart=altair.layer(*layers).properties(width=WIDTH, height=HEIGHT + 30),
+        head=tuple(head.values()),
+        rows=rows_of(records, head),
+    )
+
+
+def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | None:
+    records: list[dict[str, Any]] = [
+        {"backend": cell.backend, "level": cell.load, **values}
+        for cell in group.measured
+        if (values := _percentiles(cell, name))
+    ]
+    if not records:
+        return None
+    marks = {str(record["backend"]): marks[str(record["backend"])] for record in records}
+    positive = all(float(record["p50"]) > 0 for record in records)
+    base = altair.Chart().encode(y=altair.Y("backend:N", title=None, axis=altair.Axis(grid=False)))
+    position: dict[str, Any] = {
+        "title": "ms" if not positive else "ms (logarithmic)",
+        "scale": altair.Scale(type="log", nice=False, padding=10) if positive else altair.Scale(),
+        "axis": altair.Axis(grid=True, tickCount=4, format="~s"),
+    }
+    middle = base.encode(x=altair.X("p50:Q", **position), color=colour(marks, legend=False))
+    layers = (
+        middle.mark_rule(strokeWidth=3, opacity=0.55).encode(x2="p99:Q"),
+        middle.mark_point(filled=True, size=70, opacity=1).encode(shape=shape(marks, legend=False)),
+        middle.mark_tick(thickness=2.5, size=12).encode(x=altair.X("p90:Q", **position)),
+        middle.mark_tick(thickness=2.5, size=20).encode(x=altair.X("p99:Q", **position)),
+    )
+    chart = altair.layer(*layers, data=data(records)).properties(
+        width=WIDTH - 50, height=altair.Step(24)
+    )
+    head = {"level": _axis(group), "backend": "backend"} | {p: f"{p}, ms" for p in PERCENTILES}
+    return Figure(
+        key=f"{name}-percentiles-{group.condition.key}",
+        title=f"{title}: percentiles",
+        caption=(
+            "The shape is p50, the short stroke p90, the long one p99; each the median over the "
+            "repeats."
+        ),
+        chart=chart.facet(
+            facet=altair.Facet(
+                "level:N",
+                sort=list(dict.fromkeys(cell.load for cell in group.measured)),
+                title=None,
+                header=altair.Header(labelAnchor="start", labelColor=EDGE.light),
+            ),
+            columns=1,
+            spacing=14,
+        ).resolve_scale(y="independent"),
+        head=tuple(head.values()),
+        rows=rows_of(records, head),
+    )
+
+
+def gap_title(group: Group) -> str:
+    """An inter-token latency only where every chunk held one token."""
+    counts = [result.plateau.tokens_per_chunk for cell in group.cells for result in cell.valid]
+    if counts and all(count is not None and abs(count - 1) < 0.01 for count in counts):
+        return "Inter-token latency (ITL)"
+    return "Time between chunks"
+
+
+def _percentiles(cell: Cell, name: str) -> dict[str, float]:
+    found = {}
+    for percentile in PERCENTILES:
+        values = [
+            value
+            for result in cell.valid
+            if (value := milliseconds(getattr(result.plateau, name), percentile)) is not None
+        ]
+        if values:
+            found[percentile] = spread(values).median
+    return found
+
+
+def _axis(group: Group) -> str:
+    return group.unit
+
+
+def _level(cell: Cell) -> str:
+    return f"{cell.level:g}"

@@ -1,0 +1,122 @@
+"""What is compared, and how far it is spread over the repeats of a cell."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.results.schema import Distribution, Result, Window
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of `count` values with the least and the greatest of them."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+    @property
+    def width(self) -> float:
+        return self.high - self.low
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`get` is of a run's plateau; None is what was not measured."""
+
+    key: str
+    title: str
+    unit: str
+    better: Literal["high", "low"]
+    get: Callable[[Result], float | None]
+    window: Callable[[Window], float | None] | None = None
+
+
+def milliseconds(distribution: Distribution | None, of: str = "p50") -> float | None:
+    return None if distribution is None else 1000 * float(getattr(distribution, of))
+
+
+RATE = Metric(
+    key="rate",
+    title="Token rate",
+    unit="tokens/s",
+    better="high",
+    get=lambda result: result.plateau.tokens_per_second,
+    window=lambda window: window.tokens_per_second,
+)
+TTFT = Metric(
+    key="ttft",
+    title="Time to first token (TTFT), median",
+    unit="ms",
+    better="low",
+    get=lambda result: milliseconds(result.plateau.ttft),
+    window=lambda window: None if window.ttft is None else 1000 * window.ttft,
+)
+TPOT = Metric(
+    key="tpot",
+    title="Time per output token (TPOT), median",
+    unit="ms",
+    better="low",
+    get=lambda result: milliseconds(result.plateau.tpot),
+)
+END_TO_END = Metric(
+    key="end_to_end",
+    title="Whole request, median",
+    unit="ms",
+    better="low",
+    get=lambda result: milliseconds(result.plateau.end_to_end),
+)
+GOODPUT = Metric(
+    key="goodput",
+    title="Goodput",
+    unit="requests/s within the limits",
+    better="high",
+    get=lambda result: result.plateau.goodput,
+)
+METRICS = (RATE, TTFT, TPOT, END_TO_END, GOODPUT)
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return Spread(statistics.median(values), min(values), max(values), len(values))
+
+
+def over(results: Sequence[Result], metric: Metric) -> Spread | None:
+    """Over the repeats that have a value; None when none has."""
+    values = [value for value in map(metric.get, results) if value is not None]
+    return spread(values) if values else None
+
+
+def uncertainty(results: Sequence[Result], metric: Metric) -> Spread | None:
+    """Over the repeats; of one run alone over the windows of its plateau, around its value."""
+    found = over(results, metric)
+    if found is None or found.count > 1 or metric.window is None:
+        return found
+    windows = plateau(results[0])
+    values = [value for value in map(metric.window, windows) if value is not None]
+    low, high = min([found.median, *values]), max([found.median, *values])
+    return Spread(found.median, low, high, 1)
+
+
+def differ(one: Spread, other: Spread) -> bool:
+    """Whether two spreads show a difference: the ranges do not meet, and the medians are further
+    apart than the wider range."""
+    apart = one.low > other.high or other.low > one.high
+    return apart and abs(one.median - other.median) > max(one.width, other.width)
+
+
+def plateau(result: Result) -> list[Window]:
+    return [window for window in result.windows if window.phase == "plateau"]
+
+
+def decay(result: Result) -> float | None:
+    """The last third of the plateau against its first third: -0.1 is a tenth slower.
+
+    None for fewer than six windows, or a plateau that began with nothing.
+    """
+    rates = [window.tokens_per_second for window in plateau(result)]
+    third = len(rates) // 3
+    if third < 2 or not (first := statistics.fmean(rates[:third])):
+        return None
+    return statistics.fmean(rates[-third:]) / first - 1

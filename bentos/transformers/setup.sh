@@ -1,0 +1,5 @@
+#!/bin/sh
+set -eu
+# A volume that is mounted there takes over its owner.
+mkdir -p /home/bentoml/.cache
+chown bentoml:bentoml /home/bentoml/.cache

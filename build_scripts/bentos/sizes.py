@@ -1,0 +1,29 @@
+"""How large the bentos in the store are, and of what that is made."""
+
+from pathlib import Path
+
+from common.artifacts import store_directory
+from services.__main__ import table
+
+HEAD = ["bento", "files", "code", "model inside", "model beside", "total"]
+
+
+def sizes() -> str:
+    """Bytes in MB (10^6), newest bento first."""
+    import bentoml
+
+    found = sorted(bentoml.list(), key=lambda each: each.info.creation_time, reverse=True)
+    rows = []
+    for bento in found:
+        files = [file for file in Path(bento.path).rglob("*") if file.is_file()]
+        whole = sum(file.stat().st_size for file in files)
+        inside = sum(file.stat().st_size for file in files if "demo_model" in file.parts)
+        beside = sum(_model_bytes(str(model.tag)) for model in bento.info.all_models)
+        sizes = (whole - inside, inside, beside, whole + beside)
+        rows.append([str(bento.tag), str(len(files)), *(f"{size / 1e6:.1f} MB" for size in sizes)])
+    return table([HEAD, *rows])
+
+
+def _model_bytes(tag: str) -> int:
+    folder = store_directory().joinpath(*tag.split(":"))
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,152 @@
+"""The bentos: what each engine class says of itself, with what only packaging knows."""
+
+import dataclasses
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.engine import Engine
+from common.errors import StartError
+from services.__main__ import backends, load
+
+ROOT = Path(__file__).parents[2]
+FOLDER = "bentos"
+TABLE = ROOT / FOLDER / "bentos.toml"
+HOME = "/home/bentoml"
+"""In the image, of the user that BentoML makes there."""
+CACHE = f"{HOME}/.cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Packaging:
+    """A table of bentos/bentos.toml, which says what each name means."""
+
+    image: str | None = None
+    python: str = "3.11"
+    lock: str = "base"
+    in_image: bool = False
+    limits: list[str] = field(default_factory=list)
+    find_links: list[str] = field(default_factory=list)
+    env: Mapping[str, str] = field(default_factory=dict)
+    setup: list[str] = field(default_factory=list)
+    system_packages: list[str] = field(default_factory=list)
+    extra: list[str] | None = None
+    gpu: bool = False
+    instance: str | None = None
+    shm: str | None = None
+    cache: str = "weights"
+
+
+@dataclass(frozen=True)
+class Bento:
+    """`variant` is "" or, for another build of the same engine, its name in the table."""
+
+    backend: str
+    variant: str
+    target: str
+    """What bentoml serves: services.<backend>:<class>."""
+    engine: type[Engine]
+    packaging: Packaging
+
+    @property
+    def name(self) -> str:
+        """Of the bento, its image and its deployment: letters, digits and dashes."""
+        return f"llm-{self.backend.replace('_', '-')}" + (
+            f"-{self.variant}" if self.variant else ""
+        )
+
+    def file(self, name: str) -> str:
+        """From the root: bentos/vllm/bentofile.yaml, bentos/vllm/bentofile.cpu.yaml."""
+        path = Path(FOLDER, self.backend, name)
+        return str(path.with_suffix(f".{self.variant}{path.suffix}") if self.variant else path)
+
+    @property
+    def release(self) -> str:
+        """The engine's version, without what else its class says about it."""
+        return self.engine.release.split()[0]
+
+    @property
+    def image(self) -> str:
+        """The base image."""
+        given = self.packaging.image or "python:{python}-slim"
+        return given.format(release=self.release, python=self.packaging.python)
+
+    @property
+    def extra(self) -> list[str]:
+        """Requirements of the engine, those that its image already meets included."""
+        if self.packaging.extra is not None:
+            return self.packaging.extra
+        found: list[str] = project()["optional-dependencies"][self.backend]
+        return found
+
+    @property
+    def requirements(self) -> list[str]:
+        """What has to be installed. bentoml itself is not among it: `bentoml build` adds it."""
+        own = [line for line in project()["dependencies"] if not line.startswith("bentoml==")]
+        return own if self.packaging.in_image else [*self.extra, *own]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Variables of the image."""
+        given = {"HF_HOME": "{cache}/huggingface", **self.packaging.env}
+        return {name: value.format(cache=CACHE, home=HOME) for name, value in given.items()}
+
+
+@functools.cache
+def project() -> dict[str, Any]:
+    """The table `project` of pyproject.toml."""
+    values: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return values
+
+
+def bentos(backend: str) -> list[Bento]:
+    """The bento of a backend, then its variants. Raises StartError, one line."""
+    known = backends()
+    if backend not in known:
+        raise StartError(f"no backend {backend!r}; there are: {', '.join(known)}")
+    target, engine = load(backend)
+    row = tomllib.loads(TABLE.read_text("utf-8")).get(backend, {})
+    variants = {name: value for name, value in row.items() if is_variant(name, value)}
+    plain = {name: value for name, value in row.items() if name not in variants}
+    return [
+        Bento(backend, variant, target, engine, _packaging(backend, values))
+        for variant, values in {"": plain, **variants}.items()
+    ]
+
+
+def bento(backend: str, variant: str = "") -> Bento:
+    """Raises StartError, one line, for an unknown backend or variant."""
+    found = {each.variant: each for each in bentos(backend)}
+    if variant not in found:
+        having = [each for each in backends() if variant in {one.variant for one in bentos(each)}]
+        raise StartError(
+            f"{backend} has no bento of its own for {variant!r}; there is one for: "
+            f"{', '.join(having)}"
+        )
+    return found[variant]
+
+
+def is_variant(name: str, value: Any) -> bool:
+    return isinstance(value, dict) and name not in {each.name for each in _fields()}
+
+
+def all_bentos() -> list[Bento]:
+    return [each for backend in backends() for each in bentos(backend)]
+
+
+def _fields() -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(Packaging)
+
+
+def _packaging(backend: str, values: dict[str, Any]) -> Packaging:
+    names = {each.name for each in _fields()}
+    for name in values:
+        if name not in names:
+            raise StartError(
+                f"{FOLDER}/{TABLE.name}: {backend} has no {name!r}; allowed are: "
+                f"{', '.join(sorted(names))}"
+            )
+    return Packaging(**values)

@@ -1,0 +1,83 @@
+"""Whether the model fits on the instance, by the plan that the service would start with there."""
+
+from pathlib import Path
+
+from build_scripts.deploy.errors import DeployError
+from build_scripts.deploy.instances import Instance
+from common.engine import Engine
+from common.errors import StartError
+from common.model import local_directory
+from common.plan.at_start import is_planned
+from common.plan.decide import Question, choose, decide
+from common.plan.errors import NotUnderstood
+from common.plan.facts import ModelFacts, facts_of_directory
+from common.plan.hub import facts_of_hub
+from common.plan.tables import DEMO, table
+from common.plan.wish import wish_of
+from common.settings import Settings
+from common.stored import with_stored
+
+FROM_HERE = ("model", "engine_dir", "chat_template")
+"""Settings that may be paths."""
+
+
+def check_paths(settings: Settings) -> None:
+    """What a bento names has to be in it, or on the hub. Raises DeployError."""
+    for name in FROM_HERE:
+        value = getattr(settings, name)
+        if value and Path(value).expanduser().exists():
+            raise DeployError(
+                f"setting {name!r}: {value!r} is a path of this machine, and not there; "
+                + ("give a hub id" if name == "model" else "give a path in the image")
+            )
+
+
+def fit(engine: type[Engine], settings: Settings, place: Instance) -> str | None:
+    """The plan in a sentence, None where there is nothing to plan.
+
+    Raises DeployError: why it does not fit and what would, or that the model cannot be seen.
+    """
+    _check_compiled(engine, settings)
+    if not is_planned(engine, settings):
+        return None
+    try:
+        return _plan(engine, with_stored(settings), place)
+    except StartError as error:
+        raise DeployError(str(error)) from None
+
+
+def _check_compiled(engine: type[Engine], settings: Settings) -> None:
+    """Some engines run only what was compiled, which has to travel in the bento."""
+    if not engine.loads_weights or settings.engine_dir or settings.engine_url:
+        return
+    rows = table(engine.name, engine.title)
+    if not rows.compiled:
+        return
+    command = next(row.build for row in rows.schemes if row.name == rows.own_4bit)
+    model = settings.model or "MODEL"
+    raise DeployError(
+        f"{engine.title} runs what was compiled for its GPU: {str(command).format(model=model)}, "
+        "there, and --arg engine_dir=TAG that it tells"
+    )
+
+
+def _plan(engine: type[Engine], settings: Settings, place: Instance) -> str:
+    # Of what was built here from the model nothing is in the bento, so no artifact is offered.
+    question = Question(
+        _facts(settings), table(engine.name, engine.title), place.device, wish_of(settings)
+    )
+    try:
+        plan = decide(question)
+    except NotUnderstood as error:
+        plan = choose(question)
+        return f"whether the model fits is not checked: {error}"
+    if plan.build is not None:
+        raise DeployError(f"{plan.model} has to be compiled first: {plan.build}")
+    return f"{plan.model}: {plan.reason}"
+
+
+def _facts(settings: Settings) -> ModelFacts:
+    path = local_directory(settings)
+    if path is not None:
+        return facts_of_directory(path, settings.model or DEMO)
+    return facts_of_hub(str(settings.model), settings.revision)

@@ -1,0 +1,1 @@
+"""Files that run a backend on Kubernetes, with Docker Compose or under systemd."""

@@ -1,0 +1,116 @@
+"""Files that run a backend on Kubernetes, with Docker Compose or under systemd.
+
+    python -m build_scripts.manifests vllm --image registry.example/llm-vllm:1 \\
+        --arg model=org/name --gpus 1 --max-replicas 4 --shared-cache -o out
+    python -m build_scripts.manifests echo --kind compose -o out
+
+Writes out/kubernetes/*.yaml, out/compose.yaml and out/NAME.service; the rest is in
+docs/operations.md.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+
+from build_scripts.manifests import compose, kubernetes, systemd
+from build_scripts.manifests.deployment import Deployment, checked
+from common.errors import StartError
+
+Files = dict[str, str]
+
+
+def _yaml(value: object) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _kubernetes(wanted: Deployment) -> Files:
+    return {f"kubernetes/{path}": _yaml(value) for path, value in kubernetes.files(wanted).items()}
+
+
+def _compose(wanted: Deployment) -> Files:
+    return {"compose.yaml": _yaml(compose.file(wanted))}
+
+
+def _systemd(wanted: Deployment) -> Files:
+    return {f"{wanted.name}.service": systemd.file(wanted)}
+
+
+KINDS: dict[str, Callable[[Deployment], Files]] = {
+    "kubernetes": _kubernetes,
+    "compose": _compose,
+    "systemd": _systemd,
+}
+
+
+def number(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    parse.__name__ = "number"
+    return parse
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        prog="python -m build_scripts.manifests",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = found.add_argument
+    add("backend", help="one of services/")
+    add("-o", "--output", required=True, type=Path, metavar="DIR")
+    add("--kind", action="append", choices=KINDS, help="more than once for several; none is all")
+    add("--arg", action="append", default=[], metavar="NAME=VALUE", help="a setting")
+    add("--name", help="of everything; llm-BACKEND")
+    add("--image", help="NAME:latest")
+    add("--gpus", type=number(0), help="for each replica; tensor_parallel_size, 0 for echo")
+    add("--cpus", type=number(1), help="for each replica (4)")
+    add("--memory", type=number(1), help="GiB for each replica (16)")
+    add("--shm", type=number(1), help="GiB of /dev/shm (8)")
+    add("--cache", type=number(0), help="GiB for weights and kernels; 0 keeps none (100)")
+    add("--shared-cache", action="store_true", default=None, help="ReadWriteMany")
+    add("--replicas", type=number(1), help="at least (1)")
+    add("--max-replicas", type=number(1), help="with an autoscaler, up to")
+    add("--waiting", type=number(1), help="requests in a replica's queue that call for more (4)")
+    add("--secret", help="a Secret with HF_TOKEN and API_KEYS; NAME")
+    add("--open", action="store_true", default=None, help="without API keys")
+    add("--start-seconds", type=number(10), help="that a start may take; start_timeout")
+    add("--directory", help="systemd: the checkout (/opt/llm-services)")
+    add("--python-environment", help="systemd: in the checkout (as scripts/setup says)")
+    return found
+
+
+def arguments_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Raises StartError for a pair without `=`."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise StartError(f"--arg {pair!r} has no value; it is name=value")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = vars(parser().parse_args(arguments))
+    output, kinds = options.pop("output"), options.pop("kind") or list(KINDS)
+    try:
+        wanted = checked(options.pop("backend"), arguments_of(options.pop("arg")), **options)
+    except StartError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for kind in kinds:
+        for path, text in KINDS[kind](wanted).items():
+            file = output / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+            print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What is to run, checked: the one source of all three kinds of files."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.engine import Engine
+from common.errors import StartError
+from common.settings import Settings, load_settings
+from scripts import extra_is_met
+from services.__main__ import backends, load
+
+ROOT = Path(__file__).parents[2]
+PORT = 3000
+USER = 1034
+"""The user and group that BentoML makes in an image."""
+CACHE = "/home/bentoml/.cache"
+"""Where an image keeps weights and compiled kernels."""
+SECRETS = {"HF_TOKEN": "for models that are not open to all", "API_KEYS": "comma-separated"}
+STOP_MARGIN = 30
+"""Seconds for the engine and its processes to end, after the drain."""
+LEAVE_BALANCERS = 5
+"""Seconds in which those who send requests learn that this replica is going."""
+PROBE_SECONDS = 30
+"""A probe of readiness may generate a token first (common.lifecycle.PROBE_TIMEOUT)."""
+NAME = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Sizes are in GiB, times in seconds. `target` is what `bentoml serve` is given."""
+
+    backend: str
+    engine: type[Engine]
+    target: str
+    name: str
+    image: str
+    settings: Settings
+    environment: Mapping[str, str]
+    gpus: int
+    replicas: int = 1
+    max_replicas: int = 1
+    waiting: int = 4
+    cpus: int = 4
+    memory: int = 16
+    shm: int = 8
+    cache: int = 100
+    shared_cache: bool = False
+    secret: str = ""
+    open: bool = False
+    start_seconds: int = 1800
+    directory: str = "/opt/llm-services"
+    python_environment: str = ".venv"
+
+    @property
+    def drain_seconds(self) -> int:
+        """From SIGTERM until nothing is left."""
+        return math.ceil(self.settings.drain_timeout) + STOP_MARGIN
+
+    @property
+    def scales(self) -> bool:
+        return self.max_replicas > self.replicas
+
+
+def checked(backend: str, arguments: Mapping[str, str], **options: object) -> Deployment:
+    """With a default for every option that is None. Raises StartError, one line."""
+    if backend not in backends():
+        raise StartError(f"no backend {backend!r}; there are: {', '.join(backends())}")
+    for name in arguments:
+        if name.upper() in SECRETS:
+            raise StartError(f"{name} is a secret; it comes from outside, see docs/operations.md")
+    target, engine = load(backend)
+    settings = load_settings(arguments, {})
+    engine.check_supported(settings)
+    given = {name: value for name, value in options.items() if value is not None}
+    name = str(given.get("name") or f"llm-{backend.replace('_', '-')}")
+    local = engine.loads_weights and settings.engine_url is None
+    defaults: dict[str, object] = {
+        "name": name,
+        "image": f"{name}:latest",
+        "gpus": settings.tensor_parallel_size if local else 0,
+        "max_replicas": given.get("replicas", 1),
+        "secret": name,
+        "start_seconds": math.ceil(settings.start_timeout),
+        "python_environment": environment_of(backend),
+    }
+    environment = {key.upper(): value for key, value in arguments.items()}
+    values = {**defaults, **given}
+    deployment = Deployment(
+        backend,
+        engine,
+        target,
+        settings=settings,
+        environment=environment,
+        **values,  # type: ignore[arg-type]
+    )
+    _check(deployment)
+    return deployment
+
+
+def environment_of(backend: str) -> str:
+    """Where scripts/setup puts what the backend needs: one of its own only if it has to."""
+    locked = (ROOT / "scripts" / "locks" / f"{backend}.txt").exists()
+    return f".venv-{backend}" if locked or extra_is_met.main(backend) else ".venv"
+
+
+def _check(wanted: Deployment) -> None:
+    """Raises StartError for what would be accepted and then not run."""
+    if not NAME.fullmatch(wanted.name):
+        raise StartError(
+            f"--name {wanted.name!r} cannot name a service; allowed are up to 53 of a-z, 0-9 and "
+            "-, a letter first"
+        )
+    shards = wanted.settings.tensor_parallel_size
+    if 0 < wanted.gpus < shards:
+        raise StartError(
+            f"--gpus {wanted.gpus} is less than tensor_parallel_size {shards}; "
+            f"set --gpus {shards}, or --arg tensor_parallel_size={wanted.gpus}"
+        )
+    if wanted.replicas > wanted.max_replicas:
+        raise StartError(
+            f"--replicas {wanted.replicas} is more than --max-replicas {wanted.max_replicas}"
+        )
+    if wanted.max_replicas > 1 and wanted.cache and not wanted.shared_cache:
+        raise StartError(
+            f"{wanted.max_replicas} replicas cannot mount a cache that belongs to one node: add "
+            "--shared-cache where the cluster has ReadWriteMany volumes, else --cache 0"
+        )

@@ -1,0 +1,185 @@
+"""Windows, phases and verdicts from requests whose numbers are known."""
+
+import pytest
+
+from benchmarks.load.arrivals import arrivals
+from benchmarks.load.health import Health
+from benchmarks.load.result import cost
+from benchmarks.load.spec import Spec
+from benchmarks.load.statistics import distribution, percentile
+from benchmarks.load.summary import phase, tpot
+from benchmarks.load.verdict import verdict
+from benchmarks.load.windows import windows
+from benchmarks.results.schema import Outcome, Phase, Request, Series, Verdict
+
+CALM = Health(loop_lag_p99=0.001, cpu=0.1, cpu_seconds=1.0)
+
+
+def spec(**values: object) -> Spec:
+    given = {"url": "http://x", "users": 2, "ramp": 2.0, "duration": 10.0, "window": 4.0, **values}
+    return Spec.model_validate(given)
+
+
+def request(
+    sent: float, *, tokens: int | None = 4, seconds: float = 2.0, **more: object
+) -> Request:
+    """Four chunks, the first after half a second, then one each half second."""
+    given: dict[str, object] = {
+        "index": 0,
+        "user": 0,
+        "prompt": "p",
+        "sent": sent,
+        "first_token": sent + 0.5,
+        "last_token": sent + 2.0,
+        "ended": sent + seconds,
+        "outcome": Outcome.OK,
+        "output_tokens": tokens,
+        "prompt_tokens": 10,
+        "chunks": 4,
+        "gaps": (0.5, 0.5, 0.5),
+    }
+    return Request.model_validate(given | more)
+
+
+def back_to_back() -> list[Request]:
+    """Two users, always busy, from 0 and from 1 second on; the last ends after the duration."""
+    return [request(2.0 * n + user, user=user) for user in (0, 1) for n in range(5)]
+
+
+def test_tokens_are_counted_in_the_window_in_which_they_came() -> None:
+    made = windows(spec(), back_to_back(), 11.0)
+    assert [(w.phase, w.start, w.seconds) for w in made] == [
+        ("ramp", 0, 2), ("plateau", 2, 4), ("plateau", 6, 4), ("drain", 10, 1),
+    ]  # fmt: skip
+    assert [w.tokens for w in made] == [4, 16, 16, 4]
+    assert sum(w.tokens for w in made) == 40
+    assert [w.in_flight for w in made] == [1.5, 2, 2, 1]
+
+
+def test_several_tokens_in_a_chunk_are_all_counted() -> None:
+    made = windows(spec(), [request(2.0, tokens=12)], 10.0)
+    assert sum(w.tokens for w in made) == pytest.approx(12)
+
+
+def test_what_broke_off_still_came() -> None:
+    broken = request(2.0, tokens=None, outcome=Outcome.CUT)
+    (window, _) = [w for w in windows(spec(), [broken], 10.0) if w.phase == "plateau"]
+    assert (window.tokens, window.failed) == (4, 1)
+
+
+def test_latencies_are_of_the_requests_that_were_sent_in_the_phase_and_ended_well() -> None:
+    requests = [*back_to_back(), request(4.0, outcome=Outcome.IN_BAND_ERROR, seconds=9.0)]
+    made = phase(spec(), requests, 2.0, 10.0)
+    assert made.ttft is not None
+    assert made.end_to_end is not None
+    assert (made.ttft.count, made.ttft.mean) == (8, 0.5)
+    assert made.end_to_end.max == 2.0
+    assert made.outcomes == {Outcome.OK: 8, Outcome.IN_BAND_ERROR: 1}
+    assert made.error_latency is not None
+    assert made.error_latency.count == 1
+
+
+def test_time_per_token_leaves_the_first_token_out() -> None:
+    assert tpot(request(0.0, tokens=4)) == 0.5
+    assert tpot(request(0.0, tokens=1)) is None
+    assert tpot(request(0.0, tokens=None)) is None
+
+
+def test_an_open_loop_waits_from_when_the_request_was_due() -> None:
+    made = phase(spec(), [request(3.0, intended=2.5)], 2.0, 10.0)
+    assert made.ttft is not None
+    assert made.end_to_end is not None
+    assert (made.ttft.mean, made.end_to_end.mean) == (1.0, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("limits", "good"),
+    [({"ttft_limit": 0.6}, 1 / 8), ({"ttft_limit": 0.4}, 0), ({"tpot_limit": 0.4}, 0), ({}, None)],
+)
+def test_goodput_is_of_requests_that_kept_every_limit(
+    limits: dict[str, float], good: float | None
+) -> None:
+    assert phase(spec(**limits), [request(2.0)], 2.0, 10.0).goodput == good
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    values = [float(n) for n in range(1, 101)]
+    assert [percentile(values, p) for p in (50, 90, 99, 100)] == [50, 90, 99, 100]
+    assert percentile([], 99) == 0
+    assert distribution([]) is None
+
+
+def judged(requests: list[Request], health: Health = CALM, **more: object) -> Verdict:
+    asked = spec(**more)
+    flat = phase(asked, requests, 2.0, 10.0)
+    return verdict(asked, requests, windows(asked, requests, 11.0), flat, [health])
+
+
+def test_a_calm_client_is_valid() -> None:
+    made = judged(back_to_back())
+    assert made.valid
+    assert made.users_reached == 2
+    assert made.client_cpu_per_1000_tokens == pytest.approx(25)
+
+
+@pytest.mark.parametrize(
+    ("health", "reason"),
+    [
+        (Health(loop_lag_p99=0.2, cpu=0.1, cpu_seconds=1), "event loop lagged by 200 ms"),
+        (Health(loop_lag_p99=0.0, cpu=0.97, cpu_seconds=1), "97% of a core"),
+    ],
+)
+def test_a_client_that_did_not_keep_up_voids_the_run(health: Health, reason: str) -> None:
+    made = judged(back_to_back(), health)
+    assert not made.valid
+    assert reason in made.reasons[0]
+
+
+def test_tokens_that_nobody_counted_void_the_run() -> None:
+    made = judged([*back_to_back(), request(3.0, tokens=None, user=1)])
+    assert made.reasons[0].startswith("nobody counted the tokens of 1 answers")
+
+
+def test_what_broke_off_has_as_many_tokens_in_a_chunk_as_the_others() -> None:
+    both = [request(2.0, tokens=12), request(2.0, tokens=None, outcome=Outcome.UNFINISHED)]
+    assert sum(window.tokens for window in windows(spec(), both, 10.0)) == pytest.approx(24)
+
+
+def test_users_that_came_late_void_the_run() -> None:
+    late = [request(each.sent + 0.5, user=each.user) for each in back_to_back()]
+    assert any("sent 500 ms late" in reason for reason in judged(late).reasons)
+
+
+def test_users_that_never_were_there_void_the_run() -> None:
+    made = judged(back_to_back(), users=3)
+    assert "only 2.0 of 3 users were in flight" in made.reasons
+
+
+def test_requests_that_were_sent_late_void_the_run() -> None:
+    late = [request(3.0, intended=2.5)]
+    made = judged(late, mode="poisson", rate=1.0, users=None, ramp=0.0)
+    assert "sent 500 ms late" in made.reasons[0]
+
+
+def test_arrivals_are_the_same_for_the_same_seed_and_come_at_the_rate() -> None:
+    poisson = spec(mode="poisson", rate=50.0, users=None, ramp=0.0, duration=100.0)
+    made = list(arrivals(poisson))
+    assert made == list(arrivals(poisson))
+    assert made == sorted(made)
+    assert len(made) == pytest.approx(5000, rel=0.06)
+    constant = poisson.model_copy(update={"mode": "constant", "duration": 1.0})
+    assert list(arrivals(constant)) == pytest.approx([n / 50 for n in range(1, 50)])
+
+
+def test_cost_is_that_of_the_plateau() -> None:
+    flat: Phase = phase(spec(), back_to_back(), 2.0, 10.0)
+    assert flat.tokens_per_second == 4
+    power = [
+        Series(
+            source="gpu", name="power", unit="watts", points=((1.0, 900), (3.0, 100), (5.0, 300))
+        )
+    ]
+    made = cost(flat, power, 3.6)
+    assert made.per_million_output_tokens == pytest.approx(250)
+    assert made.joules_per_output_token == pytest.approx(50)
+    assert cost(flat, [], None).joules_per_output_token is None

@@ -1,0 +1,118 @@
+"""Streams are read as they come, however they are cut into reads."""
+
+import json
+
+import pytest
+
+from benchmarks.load.readers import Events, Raw, Reader
+
+
+def event(value: object) -> bytes:
+    return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
+
+
+def chat(content: str | None = None, *, finish: str | None = None, **more: object) -> bytes:
+    delta = {**({} if content is None else {"content": content}), **more}
+    return event({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+
+ANSWER = [
+    chat("", role="assistant"),
+    chat("né"),
+    chat(" two"),
+    chat(finish="stop"),
+    event({"choices": [], "usage": {"completion_tokens": 2, "prompt_tokens": 3}}),
+    b"data: [DONE]\n\n",
+]
+
+
+def read(reader: Reader, *parts: bytes) -> list[int]:
+    pieces = [reader.feed(part) for part in parts]
+    reader.close()
+    return pieces
+
+
+def test_a_role_and_an_end_are_no_content() -> None:
+    reader = Events()
+    assert read(reader, *ANSWER) == [0, 1, 1, 0, 0, 0]
+    assert "".join(reader.heard.text) == "né two"
+    assert reader.heard.usage == {"completion_tokens": 2, "prompt_tokens": 3}
+    assert (reader.heard.ended, reader.heard.error) == (True, None)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_events_may_come_in_parts_of_any_size_with_any_line_end(size: int, end: bytes) -> None:
+    whole = b": a comment\n\n" + b"".join(ANSWER)
+    whole = whole.replace(b"\n", end)
+    reader = Events()
+    parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+    assert sum(read(reader, *parts)) == 2
+    assert "".join(reader.heard.text) == "né two"
+    assert reader.heard.ended
+
+
+def test_an_event_may_have_several_lines_of_data() -> None:
+    reader = Events()
+    read(reader, b'event: x\ndata: {"choices": [{"text":\ndata:  "a"}]}\nid: 1\n\n')
+    assert reader.heard.text == ["a"]
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "tool_calls"])
+def test_reasoning_and_tool_calls_are_generated_too(field: str) -> None:
+    assert read(Events(), chat(**{field: "x"})) == [1]
+
+
+def test_an_error_in_the_stream_is_heard() -> None:
+    reader = Events()
+    read(reader, chat("a"), event({"error": {"message": "it died", "code": "engine_dead"}}))
+    assert reader.heard.error == "it died"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"data: {nothing}\n\n",
+        b"data: 7\n\n",
+        event({"choices": [None]}),
+        event({"choices": [{"delta": "x"}]}),
+        event({"choices": 7}),
+        event({"usage": 7, "choices": []}),
+        event({"choices": [{"delta": {"content": 7}}]}),
+    ],
+)
+def test_what_is_no_event_is_an_error(broken: bytes) -> None:
+    reader = Events()
+    read(reader, broken)
+    assert reader.heard.error is not None
+
+
+def test_a_stream_that_does_not_say_that_it_has_ended_has_not() -> None:
+    reader = Events()
+    read(reader, *ANSWER[:3])
+    assert not reader.heard.ended
+
+
+def test_the_last_event_needs_no_blank_line() -> None:
+    reader = Events()
+    read(reader, chat("a"), b"data: [DONE]")
+    assert reader.heard.ended
+
+
+def test_a_character_may_be_split_over_raw_reads() -> None:
+    reader = Raw()
+    assert read(reader, b"n", "é".encode()[:1], "é".encode()[1:]) == [1, 0, 1]
+    assert "".join(reader.heard.text) == "né"
+    assert reader.heard.ended
+
+
+def test_a_raw_stream_that_ends_within_a_character_is_broken() -> None:
+    reader = Raw()
+    read(reader, "é".encode()[:1])
+    assert not reader.heard.ended
+
+
+def test_bytes_that_are_no_text_are_an_error() -> None:
+    reader = Raw()
+    read(reader, b"\xff\xff")
+    assert reader.heard.error is not None

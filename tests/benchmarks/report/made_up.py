@@ -1,0 +1,201 @@
+"""Results that nobody measured: plausible numbers from a seed, for tests of the report."""
+
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results.files import write
+from benchmarks.results.schema import (
+    Cost,
+    Distribution,
+    Environment,
+    Load,
+    Outcome,
+    Phase,
+    Prompts,
+    Result,
+    Series,
+    Subject,
+    Verdict,
+    Window,
+)
+
+RAMP, DURATION, WINDOW = 20.0, 120.0, 5.0
+SPEED: Mapping[str, float] = {"echo": 4000, "lmdeploy": 3600, "vllm": 2400, "transformers": 300}
+DECAYING = "lmdeploy"
+
+
+def result(
+    backend: str = "vllm",
+    users: int = 50,
+    repeat: int = 0,
+    *,
+    speed: float | None = None,
+    noise: float = 0.01,
+    model: str = "made-up-8b",
+    quantization: str = "none",
+    system_prompt: str | None = None,
+    gpu: bool = True,
+    void: tuple[str, ...] = (),
+    settings: Mapping[str, str] | None = None,
+    **load: Any,
+) -> Result:
+    """Equal arguments give equal results. `noise` is the relative deviation between repeats."""
+    chance = random.Random(f"{backend} {users} {repeat} {model} {quantization} {system_prompt}")
+    top = SPEED.get(backend, 1000) if speed is None else speed
+    rate = top * users / (users + 30) * chance.gauss(1, noise)
+    ttft = 0.02 + users / top * chance.gauss(1, noise)
+    windows = tuple(_windows(rate, ttft, users, backend == DECAYING, chance))
+    return Result(
+        started_at="2026-11-01T12:00:00+00:00",
+        subject=Subject(
+            backend=backend,
+            backend_version="1.2.3",
+            engine=f"Engine of {backend}",
+            model=model,
+            quantization=quantization,
+            url="http://localhost:3000",
+            settings=dict(settings or {}),
+            repeat=repeat,
+        ),
+        load=Load(
+            mode="closed",
+            users=users,
+            ramp=RAMP,
+            duration=DURATION,
+            window=WINDOW,
+            protocol="generate",
+            max_tokens=128,
+            system_prompt=system_prompt,
+            timeout=120,
+            ttft_limit=1.0,
+            tpot_limit=0.05,
+            **load,
+        ),
+        prompts=Prompts(source="builtin", count=300, hash="a" * 64, seed=0),
+        environment=Environment(
+            versions={backend: "1.2.3", "python": "3.11.9"},
+            commit="0123456789abcdef",
+            host="made-up-host",
+            cpus=8,
+            gpus=("Made-up GPU 80 GB",) if gpu else (),
+            driver="1.0" if gpu else None,
+        ),
+        verdict=Verdict(
+            valid=not void,
+            reasons=void,
+            loop_lag_p99=0.002,
+            client_cpu=0.3,
+            client_cpu_per_1000_tokens=0.03,
+            send_lag_p99=0.001,
+            users_reached=float(users),
+        ),
+        ramp=_phase(0, RAMP, rate / 2, ttft, users, 0),
+        plateau=_phase(RAMP, DURATION, rate, ttft, users, 3 if backend == "transformers" else 0),
+        drain=_phase(DURATION, DURATION + 4, rate / 3, ttft, users, 0),
+        windows=windows,
+        series=tuple(_series(windows, rate / top, gpu, chance)),
+        cost=Cost(price_per_hour=2.0, per_million_output_tokens=2e6 / 3600 / rate),
+    )
+
+
+def study(
+    folder: Path,
+    backends: tuple[str, ...] = tuple(SPEED),
+    users: tuple[int, ...] = (10, 50, 100),
+    repeats: int = 3,
+    **kwargs: Any,
+) -> Path:
+    """Written as a study leaves it."""
+    for backend in backends:
+        for number in users:
+            for repeat in range(repeats):
+                made = result(backend, number, repeat, **kwargs)
+                name = f"{backend}-{number}-{repeat}-{abs(hash(str(sorted(kwargs.items()))))}"
+                write(folder / "cells" / name, made, [])
+    return folder
+
+
+def _windows(
+    rate: float, ttft: float, users: int, decaying: bool, chance: random.Random
+) -> Iterator[Window]:
+    for number in range(int(DURATION / WINDOW) + 1):
+        start = number * WINDOW
+        ramp = start < RAMP
+        share = (start + WINDOW / 2) / RAMP if ramp else 1.0
+        share *= 1.08 - 0.16 * start / DURATION if decaying and not ramp else 1.0
+        share *= 0.3 if start >= DURATION else chance.gauss(1, 0.015)
+        yield Window(
+            start=start,
+            seconds=WINDOW,
+            phase="ramp" if ramp else "drain" if start >= DURATION else "plateau",
+            tokens=rate * share * WINDOW,
+            tokens_per_second=rate * share,
+            sent=users,
+            ended=users,
+            failed=0,
+            in_flight=users * min(1.0, share),
+            ttft=ttft * chance.gauss(1, 0.03),
+        )
+
+
+def _phase(start: float, end: float, rate: float, ttft: float, users: int, failed: int) -> Phase:
+    requests = max(1, int(rate * (end - start) / 100))
+    outcomes = {Outcome.OK: requests}
+    if failed:
+        outcomes |= {Outcome.IN_BAND_ERROR: failed, Outcome.HTTP_ERROR: 1}
+    tpot = users / rate
+    return Phase(
+        start=start,
+        end=end,
+        tokens_per_second=rate,
+        tokens_per_second_per_user=rate / users,
+        requests_per_second=rate / 100,
+        goodput=rate / 120,
+        outcomes=outcomes,
+        ttft=_distribution(ttft, requests),
+        tpot=_distribution(tpot, requests),
+        gap=_distribution(tpot, requests * 100),
+        end_to_end=_distribution(ttft + 100 * tpot, requests),
+        error_latency=_distribution(0.1, failed) if failed else None,
+        prompt_tokens=requests * 60,
+        output_tokens=requests * 100,
+        cached_tokens=requests * 10,
+        tokens_per_chunk=1.4,
+    )
+
+
+def _distribution(middle: float, count: int) -> Distribution:
+    return Distribution(
+        count=count,
+        mean=middle * 1.1,
+        std=middle * 0.4,
+        min=middle * 0.5,
+        p50=middle,
+        p90=middle * 1.8,
+        p95=middle * 2.2,
+        p99=middle * 3.1,
+        max=middle * 4,
+    )
+
+
+def _series(
+    windows: tuple[Window, ...], share: float, gpu: bool, chance: random.Random
+) -> Iterator[Series]:
+    times = [float(second) for second in range(int(windows[-1].start + WINDOW))]
+    if gpu:
+        yield Series(
+            source="gpu",
+            name="utilization",
+            unit="ratio",
+            labels={"gpu": "0"},
+            points=tuple((t, min(1.0, max(0.0, chance.gauss(share, 0.03)))) for t in times),
+        )
+    yield Series(
+        source="process",
+        name="cpu",
+        unit="ratio",
+        labels={"role": "api"},
+        points=tuple((t, max(0.0, chance.gauss(0.9 * share, 0.05))) for t in times),
+    )

@@ -1,0 +1,30 @@
+"""The contract suite, over a bento that is served from its store."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+from tests.serving import REPOSITORY, Installed
+
+FEWEST = 20
+"""Tests: fewer have not been selected as they should be."""
+
+
+def run_suite(bento: Installed, *names: str) -> None:
+    """The files in tests/contract of these names. Raises AssertionError with their report."""
+    given = {"backend": bento.backend, "tag": bento.tag}
+    given |= {"home": str(bento.home), "python": str(bento.python)}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", bento.backend]
+    done = subprocess.run(
+        [*command, *(f"tests/contract/{name}" for name in names)],
+        cwd=REPOSITORY,
+        env={**os.environ, "LLM_TEST_BENTO": json.dumps(given)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) >= FEWEST

@@ -1,0 +1,116 @@
+"""Built without a network, an engine or a GPU, a bento holds what it needs and nothing else."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from build_scripts.bentos.table import ROOT, Bento, bento
+from tests.bentos.conftest import Built
+from tests.bentos.support import Store, info
+from tests.serving import REPOSITORY
+
+FROM_BENTOML = {
+    "README.md", "bento.yaml", "apis/openapi.yaml", "apis/schema.json", "env/docker/Dockerfile",
+    "env/docker/entrypoint.sh", "env/docker/script", "env/python/requirements.in",
+    "env/python/requirements.txt", "src/bentofile.yaml",
+}  # fmt: skip
+FOR_TESTS = "common/demo_model/questions.jsonl"
+
+
+def contents(place: Path) -> set[str]:
+    names = (str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
+    return {re.sub(r"(?<=env/docker/script)__\w+$", "", name) for name in names}
+
+
+def tracked(*paths: str) -> set[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *paths]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return {name for name in done.stdout.splitlines() if (REPOSITORY / name).is_file()}
+
+
+def own_files(backend: str) -> set[str]:
+    names = [f"services/{backend}.py", f"services/_{backend}/"]
+    shared = {
+        "tensorrt_llm": ["services/_compiled.py", "services/_tensorrt_engine_dir.py"],
+        "mlc": ["services/_compiled.py"],
+        "ray_serve": ["services/_vllm/"],
+    }
+    shared["triton"] = shared["tensorrt_llm"]
+    return tracked("LICENSE", "common/", "services/__init__.py", *names, *shared.get(backend, []))
+
+
+def test_it_has_the_shared_code_its_adapter_and_its_data(bento: Bento, built: Built) -> None:
+    sources = {f"src/{name}" for name in own_files(bento.backend) - {FOR_TESTS}}
+    assert contents(built(bento)) == FROM_BENTOML | sources
+
+
+def test_its_code_is_whole(bento: Bento, built: Built) -> None:
+    """Without this repository, and before the engine is imported."""
+    code = f"import services.{bento.backend} as found; print(found.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-B", "-W", "ignore", "-c", code],
+        cwd=built(bento) / "src",
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(built(bento)))
+
+
+def test_nothing_in_it_tells_of_the_machine(bento: Bento, built: Built) -> None:
+    told = [str(REPOSITORY), str(built(bento)), str(Path.home() / "x")[:-1], socket.gethostname()]
+    for file in built(bento).rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            found = [word for word in told if len(word) > 6 and word.encode() in content]
+            assert not found, file
+
+
+def test_it_requires_the_pins_and_the_bentoml_that_built_it(bento: Bento, built: Built) -> None:
+    pins = (ROOT / bento.file("requirements.txt")).read_text("utf-8").splitlines()
+    required = (built(bento) / "env" / "python" / "requirements.txt").read_text("utf-8")
+    lines = [line for line in required.splitlines() if line and not line.startswith("#")]
+    finds = [f"--find-links {page}" for page in bento.packaging.find_links]
+    wanted = [line for line in pins if line and not line.startswith("#")]
+    assert sorted(lines) == sorted([*finds, *wanted, "bentoml==1.4.39"])
+
+
+def test_its_labels_tell_the_backend_the_version_and_the_model(bento: Bento, built: Built) -> None:
+    labels = info(built(bento))["labels"]
+    assert labels["backend"] == bento.backend
+    assert labels["engine_version"] == bento.release
+    assert labels["model"] == "demo"
+
+
+def test_the_command_that_bentoml_knows_builds_the_same(store: Store, built: Built) -> None:
+    """`bentoml build -f`, where the root has a bentofile.yaml and a pyproject.toml, too."""
+    command = [str(Path(sys.executable).with_name("bentoml")), "build"]
+    environment = {**os.environ, "BENTOML_HOME": str(store.home), "BENTOML_DO_NOT_TRACK": "True"}
+    for options, name in ((["-f", "bentos/tgi/bentofile.yaml"], "tgi"), ([], "vllm")):
+        done = subprocess.run(
+            [*command, *options],
+            cwd=REPOSITORY,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        (place,) = store.home.glob(f"bentos/{bento(name).name}/*/")
+        assert contents(place) == contents(built(bento(name)))
+
+
+def test_sizes_are_listed(store: Store) -> None:
+    place = store.build("echo")
+    command = [sys.executable, "-W", "ignore", "-m", "build_scripts.bentos", "--sizes"]
+    environment = {**os.environ, "BENTOML_HOME": str(store.home)}
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+    )
+    (row,) = (line for line in done.stdout.splitlines() if place.name in line)
+    total = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    assert row.endswith(f"  {total / 1e6:.1f} MB")
