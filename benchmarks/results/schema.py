@@ -128,20 +128,24 @@ class Series(Record):
 
 
 class Verdict(Record):
-    """A run is void when its client was the bottleneck; `reasons` are sentences."""
+    """A run is void when its client was the bottleneck; `reasons` are sentences.
+
+    What an outside client does not tell of itself is None.
+    """
 
     valid: bool
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    loop_lag_p99: float
-    client_cpu: float
+    loop_lag_p99: float | None
+    client_cpu: float | None
     client_cpu_per_1000_tokens: float | None
-    send_lag_p99: float
+    send_lag_p99: float | None
     users_reached: float
 
 
 class Prompts(Record):
-    """`hash` is that of the sequence in which the prompts were drawn, the same for all backends."""
+    """`hash` is that of the sequence in which the prompts were drawn, the same for all backends;
+    empty where an outside client does not tell it."""
 
     source: str
     count: int
@@ -195,7 +199,10 @@ class Subject(Record):
 
 
 class Environment(Record):
-    """`versions` of what took part; `gpus` by name, empty without one; `commit` of this code."""
+    """`versions` of what took part; `gpus` by name, empty without one; `commit` of this code.
+
+    Of an imported run `host` is "unknown" and `cpus` 0.
+    """
 
     versions: dict[str, str]
     commit: str | None = None

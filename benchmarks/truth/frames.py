@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+MODEL = "truth"
 SYLLABLES = ("re", "mi", "fa", "so", "lá", "ti")
 """Tokens of the server; one has a character of two bytes."""
 
@@ -21,15 +22,22 @@ def event(value: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
 
 
+def chunk(choices: list[dict[str, Any]], *, chat: bool, **more: Any) -> bytes:
+    """With all that OpenAI's has: aiperf takes no event whose "object" is missing."""
+    kind, prefix = ("chat.completion.chunk", "chatcmpl") if chat else ("text_completion", "cmpl")
+    about = {"id": f"{prefix}-truth", "object": kind, "created": 0, "model": MODEL}
+    return event(about | {"choices": choices} | more)
+
+
 def delta(first: int, count: int, *, chat: bool) -> bytes:
     said = text(first, count)
     choice = {"delta": {"content": said}} if chat else {"text": said}
-    return event({"choices": [{"index": 0, **choice, "finish_reason": None}]})
+    return chunk([{"index": 0, **choice, "finish_reason": None}], chat=chat)
 
 
 def role() -> bytes:
     choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
-    return event({"choices": [choice]})
+    return chunk([choice], chat=True)
 
 
 def error() -> bytes:
@@ -38,8 +46,9 @@ def error() -> bytes:
 
 def ending(tokens: int, prompt: int, *, chat: bool, usage: bool) -> Sequence[bytes]:
     last: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
-    made = [event({"choices": [{"index": 0, **last, "finish_reason": "stop"}]})]
+    made = [chunk([{"index": 0, **last, "finish_reason": "stop"}], chat=chat)]
     if usage:
         counts = {"prompt_tokens": prompt, "completion_tokens": tokens}
-        made.append(event({"choices": [], "usage": counts | {"total_tokens": prompt + tokens}}))
+        whole = counts | {"total_tokens": prompt + tokens}
+        made.append(chunk([], chat=chat, usage=whole))
     return [*made, b"data: [DONE]\n\n"]

@@ -9,8 +9,6 @@ from benchmarks.truth import frames
 from benchmarks.truth.behaviour import Behaviour, Fate
 from benchmarks.truth.count import Count
 
-MODEL = "truth"
-
 
 class Truth:
     def __init__(self, behaviour: Behaviour) -> None:
@@ -98,7 +96,9 @@ class Truth:
         return web.json_response({"count": len(said) // 2})
 
     async def _models(self, request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+        return web.json_response(
+            {"object": "list", "data": [{"id": frames.MODEL, "object": "model"}]}
+        )
 
     async def _truth(self, request: web.Request) -> web.Response:
         return web.json_response(self._count.told())

@@ -1,0 +1,1 @@
+"""Results of other load generators, re-judged, as results of ours."""
