@@ -9,8 +9,14 @@ SERVICES = "services"
 NAMED = re.compile(rf"\b{SERVICES}\.(\w+)")
 """Modules are imported under that name, or named so to the processes that an engine starts."""
 ALWAYS = ["/LICENSE", "/common/", f"/{SERVICES}/__init__.py"]
-NEVER = ["**/__pycache__/", "/common/demo_model/questions.jsonl", "/common/.demo_model-*/"]
-"""Caches, what tests ask the demo model, what a training that runs leaves beside it."""
+NEVER = [
+    "**/__pycache__/",
+    "**/.*",
+    *(f"**/*.{ending}" for ending in ("env", "key", "log", "pem", "pyc", "swp", "tmp")),
+    "**/id_rsa*",
+    "/common/demo_model/questions.jsonl",
+]
+"""Caches, what lies about and may be secret, what tests ask the demo model."""
 
 
 def included(backend: str) -> list[str]:

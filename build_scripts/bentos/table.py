@@ -35,6 +35,7 @@ class Packaging:
     system_packages: list[str] = field(default_factory=list)
     extra: list[str] | None = None
     gpu: bool = False
+    without_gpu: bool = False
     instance: str | None = None
     shm: str | None = None
     cache: str = "weights"

@@ -5,13 +5,14 @@ from typing import Any
 
 from build_scripts.deploy.document import Document
 from build_scripts.deploy.effective import (
+    baked_settings,
     check_instance,
     check_needs,
     check_settings,
     effective_settings,
 )
 from build_scripts.deploy.errors import DeployError
-from build_scripts.deploy.fit import check_paths, fit
+from build_scripts.deploy.fit import check_paths, check_travels, fit
 from build_scripts.deploy.instances import instance
 from build_scripts.deploy.rules import check_rules
 from build_scripts.deploy.schema import check_schema
@@ -37,8 +38,9 @@ def check_document(
     settings = effective_settings(document, target, arguments)
     check_settings(document, target.service, settings)
     check_paths(settings)
+    check_travels(settings, baked_settings(arguments))
     place = instance(document.get("services", target.service, "instance_type"))
-    check_instance(document, target.service, settings, place)
+    check_instance(document, target, settings, place)
     if not look_at_model:
         return None
     try:

@@ -3,12 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from build_scripts.bentos.table import bento
 from build_scripts.deploy.document import Document
 from build_scripts.deploy.errors import DeployError
 from build_scripts.deploy.instances import Instance
 from build_scripts.deploy.rules import SECRET_VARIABLES, Variable, variables
 from build_scripts.deploy.target import Target
 from common.errors import StartError
+from common.service import NO_LIMIT
 from common.settings import Settings, load_settings, misspelt
 
 TRAFFIC = ("config_overrides", "traffic")
@@ -63,6 +65,7 @@ def check_settings(document: Document, service: str, settings: Settings) -> None
     """
     place = ("services", service, *TRAFFIC)
     traffic = document.get(*place) or {}
+    _check_overrides(document, service, traffic)
     concurrency, limit = traffic.get("concurrency"), settings.max_concurrency
     mend = f"--set config_overrides.traffic.concurrency={limit}"
     if concurrency is None:
@@ -82,11 +85,39 @@ def check_settings(document: Document, service: str, settings: Settings) -> None
         )
 
 
+def _check_overrides(document: Document, service: str, traffic: Mapping[str, Any]) -> None:
+    """BentoML's own limits would answer in another way than the service does."""
+    place = ("services", service, "config_overrides")
+    workers = document.get(*place, "workers")
+    if workers not in (None, 1):
+        raise document.error(
+            (*place, "workers"), f"workers: {workers} would be as many engines on one GPU; only 1"
+        )
+    if traffic.get("max_concurrency") is not None:
+        raise document.error(
+            (*place, "traffic", "max_concurrency"),
+            "max_concurrency: BentoML's own 429 would come before ours; use max_queue under 'envs'",
+        )
+    if traffic.get("timeout") not in (None, NO_LIMIT):
+        raise document.error(
+            (*place, "traffic", "timeout"),
+            f"timeout: has to be {NO_LIMIT}; queue_timeout and first_token_timeout are settings",
+        )
+
+
 def check_instance(
-    document: Document, service: str, settings: Settings, instance: Instance
+    document: Document, target: Target, settings: Settings, instance: Instance
 ) -> None:
-    """Raises DeployError where the instance has fewer GPUs than the model is split over."""
-    wanted = settings.tensor_parallel_size
+    """Raises DeployError where the instance has fewer GPUs than the model is split over, or none
+    for packages that are built for them."""
+    service, wanted = target.service, settings.tensor_parallel_size
+    packaging = bento(target.backend).packaging
+    needs_gpu = packaging.gpu and not packaging.without_gpu and settings.engine_url is None
+    if instance.gpus == 0 and needs_gpu:
+        raise document.error(
+            ("services", service, "instance_type"),
+            f"instance_type: {instance.name!r} has no GPU, and {target.bento} is built for one",
+        )
     if instance.gpus is not None and wanted > max(instance.gpus, 1):
         raise document.error(
             ("services", service, "instance_type"),

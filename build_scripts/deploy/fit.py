@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from build_scripts.bentos.compiled import missing_build
 from build_scripts.deploy.errors import DeployError
 from build_scripts.deploy.instances import Instance
 from common.engine import Engine
@@ -15,7 +16,7 @@ from common.plan.hub import facts_of_hub
 from common.plan.tables import DEMO, table
 from common.plan.wish import wish_of
 from common.settings import Settings
-from common.stored import with_stored
+from common.stored import is_tag, with_stored
 
 FROM_HERE = ("model", "engine_dir", "chat_template")
 """Settings that may be paths."""
@@ -29,6 +30,17 @@ def check_paths(settings: Settings) -> None:
             raise DeployError(
                 f"setting {name!r}: {value!r} is a path of this machine, and not there; "
                 + ("give a hub id" if name == "model" else "give a path in the image")
+            )
+
+
+def check_travels(settings: Settings, baked: Settings) -> None:
+    """A model of the store is in the bento only where it was baked in. Raises DeployError."""
+    for name in ("model", "engine_dir"):
+        value = getattr(settings, name)
+        if is_tag(value) and getattr(baked, name) != value:
+            raise DeployError(
+                f"setting {name!r}: {value} is a model of the store here, and not in the bento; "
+                f"give it by --arg {name}={value}, so that it travels"
             )
 
 
@@ -47,18 +59,13 @@ def fit(engine: type[Engine], settings: Settings, place: Instance) -> str | None
 
 
 def _check_compiled(engine: type[Engine], settings: Settings) -> None:
-    """Some engines run only what was compiled, which has to travel in the bento."""
-    if not engine.loads_weights or settings.engine_dir or settings.engine_url:
-        return
-    rows = table(engine.name, engine.title)
-    if not rows.compiled:
-        return
-    command = next(row.build for row in rows.schemes if row.name == rows.own_4bit)
-    model = settings.model or "MODEL"
-    raise DeployError(
-        f"{engine.title} runs what was compiled for its GPU: {str(command).format(model=model)}, "
-        "there, and --arg engine_dir=TAG that it tells"
-    )
+    """What was compiled has to travel in the bento."""
+    command = missing_build(engine, settings)
+    if command is not None:
+        raise DeployError(
+            f"{engine.title} runs what was compiled for its GPU: {command}, "
+            "there, and --arg engine_dir=TAG that it tells"
+        )
 
 
 def _plan(engine: type[Engine], settings: Settings, place: Instance) -> str:

@@ -11,8 +11,9 @@ from build_scripts.deploy.schema import service_keys, top_keys, unknown
 
 def override(document: Document, service: str, text: str) -> None:
     """A key of the file, or else of `service`: `scaling.max_replicas=3`. Raises DeployError."""
-    origin = f"--set {text}"
     key, equals, written = text.partition("=")
+    # Without the value, which may be a secret.
+    origin = f"--set {key}"
     place = tuple(key.split("."))
     if not equals or not all(place):
         raise DeployError(f"{origin}: has to be key=value")

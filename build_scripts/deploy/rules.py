@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 
 from bentoml._internal.cloud.schemas.modelschemas import DeploymentStrategy
 
+from build_scripts.bentos.secrets import is_secret, refuse_secrets
+from build_scripts.builder.errors import BuildError
 from build_scripts.deploy.document import Document, Place
 from build_scripts.deploy.schema import unknown
-from common.settings import Settings
+from common.errors import StartError
+from common.settings import Settings, load_settings
 
 STRATEGIES = tuple(strategy.value for strategy in DeploymentStrategy)
 BEHAVIORS = ("disabled", "stable", "fast")
@@ -134,12 +137,18 @@ def _check_variable(document: Document, variable: Variable) -> None:
     name, value, place = variable
     if not VARIABLE.fullmatch(name):
         raise document.error((*place, "name"), f"envs: {name!r} is no name of a variable")
-    if name in SECRET_VARIABLES and value:
+    if value and (name in SECRET_VARIABLES or is_secret(name) or name.endswith("_HEADERS")):
         raise document.error(
             place,
             f"envs: {name} is a secret and would lie here in clear: "
             f"`bentoml secret create NAME {name}=…`, and NAME under 'secrets'",
         )
+    try:
+        refuse_secrets(load_settings({}, {name: value}))
+    except StartError:
+        return  # told with what is allowed when the settings are read
+    except BuildError as error:
+        raise document.error(place, f"envs: {error}") from None
     for number, other in enumerate(document.get(*map(str, place[:-1])) or []):
         if number != place[-1] and other and other["name"] == name:
             raise document.error(place, f"envs: {name} stands there twice")

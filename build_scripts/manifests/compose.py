@@ -28,7 +28,6 @@ def file(wanted: Deployment) -> dict[str, Any]:
         },
         "stop_grace_period": f"{wanted.drain_seconds}s",
         "shm_size": f"{wanted.shm}gb",
-        "volumes": [f"cache:{CACHE}"],
         "tmpfs": [f"{SCRATCH}:mode=1777,exec"],
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -37,11 +36,12 @@ def file(wanted: Deployment) -> dict[str, Any]:
     if wanted.gpus:
         device = {"driver": "nvidia", "count": wanted.gpus, "capabilities": ["gpu"]}
         service["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
-    return {
-        "name": wanted.name,
-        "services": {wanted.name: service},
-        "volumes": {"cache": {}},
-    }
+    made = {"name": wanted.name, "services": {wanted.name: service}}
+    if not wanted.cache:
+        service["tmpfs"].append(f"{CACHE}:mode=1777,exec")
+        return made
+    service["volumes"] = [f"cache:{CACHE}"]
+    return {**made, "volumes": {"cache": {}}}
 
 
 def _environment(wanted: Deployment) -> dict[str, str | None]:

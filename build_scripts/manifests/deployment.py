@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_scripts.bentos.compiled import missing_build
+from build_scripts.bentos.secrets import refuse_secrets
+from build_scripts.builder.errors import BuildError
 from common.engine import Engine
 from common.errors import StartError
 from common.settings import Settings, load_settings
@@ -25,6 +28,7 @@ LEAVE_BALANCERS = 5
 """Seconds in which those who send requests learn that this replica is going."""
 PROBE_SECONDS = 30
 """A probe of readiness may generate a token first (common.lifecycle.PROBE_TIMEOUT)."""
+SECRET_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
 
 
@@ -73,7 +77,7 @@ def checked(backend: str, arguments: Mapping[str, str], **options: object) -> De
             raise StartError(f"{name} is a secret; it comes from outside, see docs/operations.md")
     target, engine = load(backend)
     settings = load_settings(arguments, {})
-    engine.check_supported(settings)
+    _refuse(engine, settings)
     given = {name: value for name, value in options.items() if value is not None}
     name = str(given.get("name") or f"llm-{backend.replace('_', '-')}")
     local = engine.loads_weights and settings.engine_url is None
@@ -100,6 +104,26 @@ def checked(backend: str, arguments: Mapping[str, str], **options: object) -> De
     return deployment
 
 
+def _refuse(engine: type[Engine], settings: Settings) -> None:
+    """What no kind of file could run. Raises StartError."""
+    engine.check_supported(settings)
+    try:
+        refuse_secrets(settings)
+    except BuildError as error:
+        raise StartError(str(error)) from None
+    if not settings.metrics_public:
+        raise StartError(
+            "setting 'metrics_public': these files scrape /metrics without a key, as the autoscaler "
+            "needs it; keep it inside the cluster by a NetworkPolicy instead"
+        )
+    command = missing_build(engine, settings)
+    if command is not None:
+        raise StartError(
+            f"{engine.title} runs what was compiled for its GPU: {command}, there, and "
+            "--arg engine_dir= where it lies in the image or on the machine"
+        )
+
+
 def environment_of(backend: str) -> str:
     """Where scripts/setup puts what the backend needs: one of its own only if it has to."""
     locked = (ROOT / "scripts" / "locks" / f"{backend}.txt").exists()
@@ -113,8 +137,14 @@ def _check(wanted: Deployment) -> None:
             f"--name {wanted.name!r} cannot name a service; allowed are up to 53 of a-z, 0-9 and "
             "-, a letter first"
         )
+    if not wanted.image:
+        raise StartError("--image '' names no image")
+    if not SECRET_NAME.fullmatch(wanted.secret):
+        raise StartError(
+            f"--secret {wanted.secret!r} cannot name a Secret; allowed are a-z, 0-9, -"
+        )
     shards = wanted.settings.tensor_parallel_size
-    if 0 < wanted.gpus < shards:
+    if wanted.gpus < shards and (wanted.gpus or shards > 1):
         raise StartError(
             f"--gpus {wanted.gpus} is less than tensor_parallel_size {shards}; "
             f"set --gpus {shards}, or --arg tensor_parallel_size={wanted.gpus}"

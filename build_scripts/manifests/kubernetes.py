@@ -21,6 +21,8 @@ ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yaml"
 OPERATOR = "prometheus-operator"
 """The folder of what only a cluster with that operator knows."""
 STARTUP_PERIOD = 10
+ROLLOUT_MARGIN = 600
+"""Seconds beside a start: the old pod drains first, and the image is fetched."""
 SCRATCH = "/tmp"
 """The one place that can be written to, besides the cache: the root is read-only."""
 
@@ -45,6 +47,7 @@ def deployment(wanted: Deployment) -> Object:
     """Replaces pods one by one, the old first: a GPU to spare is not to be counted on."""
     spec: Object = {
         "selector": {"matchLabels": _selector(wanted)},
+        "progressDeadlineSeconds": wanted.start_seconds + ROLLOUT_MARGIN,
         "strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
         "template": {"metadata": {"labels": _labels(wanted)}, "spec": _pod(wanted)},
     }
@@ -188,7 +191,8 @@ def _environment(wanted: Deployment) -> list[Object]:
     }
     secrets = {"HF_TOKEN": True} if wanted.open else {"HF_TOKEN": True, "API_KEYS": False}
     return [
-        *({"name": name, "value": value} for name, value in values.items()),
+        # `$(NAME)` would be a variable of the pod.
+        *({"name": name, "value": text.replace("$", "$$")} for name, text in values.items()),
         *(
             {
                 "name": name,

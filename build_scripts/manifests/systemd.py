@@ -32,6 +32,10 @@ HARDENING = {
     "UMask": "0077",
 }
 
+ESCAPES = str.maketrans(
+    {"\\": "\\\\", '"': '\\"', "%": "%%", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+)
+
 
 def file(wanted: Deployment) -> str:
     """The unit. Secrets come from a file that only root reads."""
@@ -68,6 +72,8 @@ def _service(wanted: Deployment) -> Section:
     return "Service", [
         ("Type", "notify"),
         ("NotifyAccess", "all"),
+        # Without a key it would serve everybody; the file may lack it, or be empty.
+        *([] if wanted.open else [("ExecStartPre", "/usr/bin/test -n ${API_KEYS}")]),
         ("ExecStart", f"{binary} serve {wanted.target} --host 0.0.0.0 --port {PORT}"),
         ("WorkingDirectory", wanted.directory),
         *(("Environment", _quoted(f"{key}={value}")) for key, value in variables.items()),
@@ -96,6 +102,5 @@ def _install() -> Section:
 
 
 def _quoted(text: str) -> str:
-    r"""As systemd reads it: `%` begins a specifier, `\` and `"` are escaped."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{escaped}"'
+    r"""As systemd reads it: `%` begins a specifier; `\`, `"` and the ends of lines are escaped."""
+    return f'"{text.translate(ESCAPES)}"'
