@@ -119,7 +119,7 @@ def verdicts(runs: Iterable[Run]) -> Table:
             (
                 run.where,
                 "valid" if verdict.valid else "void",
-                1000 * verdict.loop_lag_p99,
+                None if verdict.loop_lag_p99 is None else 1000 * verdict.loop_lag_p99,
                 verdict.client_cpu,
                 verdict.users_reached,
                 said,

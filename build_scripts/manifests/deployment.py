@@ -113,8 +113,8 @@ def _refuse(engine: type[Engine], settings: Settings) -> None:
         raise StartError(str(error)) from None
     if not settings.metrics_public:
         raise StartError(
-            "setting 'metrics_public': these files scrape /metrics without a key, as the autoscaler "
-            "needs it; keep it inside the cluster by a NetworkPolicy instead"
+            "setting 'metrics_public': these files scrape /metrics without a key; keep it inside "
+            "the cluster by a NetworkPolicy instead"
         )
     command = missing_build(engine, settings)
     if command is not None:

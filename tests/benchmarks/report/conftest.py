@@ -31,8 +31,9 @@ def page(studied: Path) -> Path:
     return studied / "report" / "report.html"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """While Playwright is there its event loop runs, and no asynchronous test can."""
     found = subprocess.run([REPOSITORY / "scripts" / "chromium"], capture_output=True, text=True)
     if found.returncode:
         if os.environ.get("CI") or os.environ.get("LLM_TEST_ALL"):
