@@ -13,7 +13,7 @@ from benchmarks.prompts.types import Prompt
 SHAPES = (
     '{"prompt"}, {"text"}, {"instruction", "context"}, {"turns"}, {"messages"} or {"conversations"}'
 )
-HUMAN = {"human", "user"}
+HUMAN = ("human", "user")
 NAMED = 5
 """Bad lines that are told one by one."""
 
@@ -36,7 +36,8 @@ class Found:
 
 def read_lines(path: Path) -> Found:
     """A JSON Lines file. What is wrong in it is told on standard error. Raises BadPrompts."""
-    lines = _read(path).splitlines()
+    # JSON may have what else str.splitlines() takes for an end of line.
+    lines = _read(path).split("\n")
     rows = ((f"line {n}", text) for n, text in enumerate(lines, 1) if text.strip())
     return _collect(path, ((where, _json(text)) for where, text in rows))
 
@@ -48,14 +49,14 @@ def read_sharegpt(path: Path) -> Found:
         return read_lines(path)
     try:
         rows = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadPrompts(f"{path} is not JSON: {error}") from None
     return _collect(path, ((f"entry {n}", row) for n, row in enumerate(rows, 1)))
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise BadPrompts(f"prompts {path}: {reason}") from None
@@ -64,19 +65,17 @@ def _read(path: Path) -> str:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _collect(path: Path, rows: Iterable[tuple[str, Any]]) -> Found:
     found = Found()
     for where, row in rows:
-        turns = [turn for turn in _turns(row) if turn.strip()]
-        if turns:
-            limit = row.get("max_tokens")
-            found.prompts.append(Prompt.of(turns, limit if isinstance(limit, int) else None))
-        else:
-            found.troubles.append(f"{where} is none of {SHAPES}")
+        try:
+            found.prompts.append(_prompt(row))
+        except BadPrompts as error:
+            found.troubles.append(f"{where} {error}")
     _tell(path, found)
     return found
 
@@ -88,23 +87,54 @@ def _tell(path: Path, found: Found) -> None:
         print(f"warning: {path}: {found.skipped} such in all, left out", file=sys.stderr)
 
 
-def _turns(row: Any) -> Iterator[str]:
+def _prompt(row: Any) -> Prompt:
+    """Raises BadPrompts, whose message goes on from the name of the line."""
+    said = list(_turns(row)) if isinstance(row, dict) else []
+    if not all(isinstance(turn, str) for turn in said):
+        raise BadPrompts("has something that is not text where a user speaks")
+    turns = [turn for turn in said if turn.strip()]
+    if not turns:
+        raise BadPrompts(f"is none of {SHAPES}")
+    # Half of a pair of surrogates can be escaped in JSON, but never be sent.
+    if not all(_sendable(turn) for turn in turns):
+        raise BadPrompts("has half of a character, which UTF-8 cannot say")
+    limit = row.get("max_tokens")
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise BadPrompts("has a max_tokens that is no integer of at least 1")
+    return Prompt.of(turns, limit)
+
+
+def _sendable(turn: str) -> bool:
+    try:
+        turn.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _turns(row: dict[str, Any]) -> Iterator[Any]:
     """What a user says in it. dolly's context goes before its instruction."""
-    if not isinstance(row, dict):
-        return
     for name in ("prompt", "text"):
         if isinstance(row.get(name), str):
             yield row[name]
             return
     if isinstance(row.get("instruction"), str):
-        context = row.get("context") or ""
-        yield f"{context}\n\n{row['instruction']}" if context else row["instruction"]
+        yield _with_context(row.get("context") or "", row["instruction"])
         return
-    if isinstance(row.get("turns"), list):
-        yield from (turn for turn in row["turns"] if isinstance(turn, str))
-        return
-    for message in row.get("messages") or row.get("conversations") or ():
+    for name in ("turns", "messages", "conversations"):
+        if isinstance(row.get(name), list) and row[name]:
+            said = row[name] if name == "turns" else _of_the_user(row[name])
+            yield from said
+            return
+
+
+def _with_context(context: Any, instruction: str) -> Any:
+    if not context:
+        return instruction
+    return f"{context}\n\n{instruction}" if isinstance(context, str) else context
+
+
+def _of_the_user(messages: list[Any]) -> Iterator[Any]:
+    for message in messages:
         if isinstance(message, dict) and (message.get("role") or message.get("from")) in HUMAN:
-            said = message.get("content") or message.get("value")
-            if isinstance(said, str):
-                yield said
+            yield message.get("content") or message.get("value") or ""

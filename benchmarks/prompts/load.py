@@ -29,6 +29,8 @@ def load_prompts(
     Those whose first turn has fewer tokens than `min_tokens`, or more than `max_tokens`, are left
     out; `count` keeps so many, chosen by `seed`. Raises BadPrompts.
     """
+    if count is not None and count < 1:
+        raise BadPrompts(f"a count of {count} prompts: it is at least 1")
     if source.startswith(SYNTHETIC):
         number = count or SYNTHETIC_COUNT
         made = synthetic(_length(source), number, seed, _required(tokenizer, source))

@@ -1,4 +1,4 @@
-"""Prompts of an exact length in tokens, no two of which begin alike."""
+"""Prompts of an exact length in tokens, no two alike, nor for long at their beginning."""
 
 import functools
 import hashlib
@@ -14,10 +14,18 @@ FILLERS = (" a", " I", ",", " x", "!", " 7", "?", " be")
 
 
 def synthetic(tokens: int, count: int, seed: int, tokenizer: Counter) -> tuple[Prompt, ...]:
-    """`count` of them. Raises BadPrompts when the tokenizer cannot be made to say `tokens`."""
-    return tuple(
+    """`count` of them. Raises BadPrompts when the tokenizer cannot be made to say `tokens`, or
+    texts of so few tokens are equal: a prefix cache would answer them."""
+    made = tuple(
         Prompt.of([_text(f"{seed}:{number}", tokens, tokenizer)]) for number in range(count)
     )
+    different = len({prompt.id for prompt in made})
+    if different < count:
+        raise BadPrompts(
+            f"synthetic:{tokens}: only {different} of {count} texts are different; ask for more "
+            "tokens or fewer prompts"
+        )
+    return made
 
 
 def _text(name: str, tokens: int, tokenizer: Counter) -> str:

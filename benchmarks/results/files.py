@@ -42,11 +42,12 @@ def read(path: Path) -> Result:
 def requests(folder: Path) -> Iterator[Request]:
     """The requests of a run, in the order of their ends. Raises Unreadable."""
     path = folder / REQUESTS
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        try:
-            yield Request.model_validate(json.loads(line))
-        except ValueError as error:
-            raise Unreadable(f"{path}, line {number}: {error}") from None
+    with path.open() as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield Request.model_validate(json.loads(line))
+            except ValueError as error:
+                raise Unreadable(f"{path}, line {number}: {error}") from None
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -22,9 +22,15 @@ SHAPES = [
     ({"conversations": [{"from": "human", "value": "i"}, {"from": "gpt", "value": "x"}]}, ("i",)),
 ]  # fmt: skip
 
+TOKENIZER = Tokenizer.from_file(str(DEMO_MODEL / "tokenizer.json"))
+
 
 def words(said: str) -> int:
     return len(said.split())
+
+
+def tokens_of(said: str) -> int:
+    return len(TOKENIZER.encode(said, add_special_tokens=False).ids)
 
 
 def write(path: Path, *rows: object) -> str:
@@ -78,6 +84,43 @@ def test_bad_lines_are_counted_and_named(
 
 
 @pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"messages": 5}', "is none of"),
+        ('{"messages": [{"role": ["user"], "content": "a"}]}', "is none of"),
+        ("[" * 100_000, "is none of"),
+        (
+            '{"messages": [{"role": "user", "content": [{"type": "text"}]}]}',
+            "not text where a user",
+        ),
+        ('{"turns": ["a", 7]}', "not text where a user"),
+        ('{"instruction": "a", "context": 5}', "not text where a user"),
+        ('{"prompt": "\\ud800"}', "half of a character"),
+        ('{"prompt": "a", "max_tokens": true}', "no integer of at least 1"),
+        ('{"prompt": "a", "max_tokens": 0}', "no integer of at least 1"),
+    ],
+)
+def test_a_line_of_odd_content_is_a_bad_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_text(f'{line}\n{{"prompt": "good"}}\n')
+    found = load_prompts(str(file))
+    assert [prompt.turns for prompt in found.prompts] == [("good",)]
+    assert found.skipped == 1
+    told = capsys.readouterr().err
+    assert "line 1" in told
+    assert message in told
+
+
+def test_a_line_ends_at_a_line_feed_only(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_bytes('\ufeff{"prompt": "a\u2028b"}\r\n{"prompt": "c\x85d"}\n'.encode())
+    found = load_prompts(str(file))
+    assert [prompt.turns for prompt in found.prompts] == [("a\u2028b",), ("c\x85d",)]
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [("", "has no prompt that can be used"), ("{\n", "line 1 is none of"), (None, "No such file")],
 )
@@ -106,19 +149,21 @@ def test_a_count_keeps_as_many_by_the_seed(tmp_path: Path) -> None:
     assert first == load_prompts(source, count=5, seed=1)
     assert len(first.prompts) == 5
     assert first != load_prompts(source, count=5, seed=2)
+    with pytest.raises(BadPrompts, match="a count of 0 prompts: it is at least 1"):
+        load_prompts(source, count=0)
 
 
-@pytest.mark.parametrize("tokens", [1, 16, 512])
+@pytest.mark.parametrize("tokens", [16, 512, 2048])
 def test_synthetic_prompts_have_exactly_as_many_tokens(tokens: int) -> None:
-    tokenizer = Tokenizer.from_file(str(DEMO_MODEL / "tokenizer.json"))
+    found = load_prompts(f"synthetic:{tokens}", count=4, tokenizer=tokens_of)
+    assert [tokens_of(prompt.turns[0]) for prompt in found.prompts] == [tokens] * 4
+    assert len({prompt.turns[0][:12] for prompt in found.prompts}) == 4
 
-    def count(said: str) -> int:
-        return len(tokenizer.encode(said, add_special_tokens=False).ids)
 
-    found = load_prompts(f"synthetic:{tokens}", count=4, tokenizer=count)
-    assert [count(prompt.turns[0]) for prompt in found.prompts] == [tokens] * 4
-    if tokens > 1:
-        assert len({prompt.turns[0][:12] for prompt in found.prompts}) == 4
+def test_synthetic_prompts_that_would_be_equal_are_refused() -> None:
+    assert tokens_of(load_prompts("synthetic:1", count=1, tokenizer=tokens_of).prompts[0].turns[0])
+    with pytest.raises(BadPrompts, match="only 1 of 4 texts are different; ask for more tokens"):
+        load_prompts("synthetic:1", count=4, tokenizer=tokens_of)
 
 
 def test_the_order_depends_on_the_seed_and_the_content_alone() -> None:
