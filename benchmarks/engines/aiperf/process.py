@@ -1,11 +1,16 @@
 """aiperf as a process that ends with us, however we end."""
 
 import asyncio
+import signal
 import sys
-from asyncio.subprocess import PIPE, STDOUT
+from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from benchmarks.engines.aiperf.errors import EngineFailed
 from benchmarks.engines.aiperf.program import environment
@@ -17,6 +22,7 @@ GRACE = 10.0
 SLACK = 300.0
 """Seconds beyond its load and its drain after which it hangs: it starts, and sums up, slowly."""
 KEPT_LINES = 40
+ENDS = (signal.SIGINT, signal.SIGTERM)
 LINE_BYTES = 2**20
 WITH_KEY = Path(__file__).parent / "with_key.py"
 
@@ -28,9 +34,18 @@ def command(program: Path, arguments: Sequence[str]) -> list[str]:
     return [str(program.parent / "python"), str(WITH_KEY), str(program), *arguments]
 
 
-async def run(command: Sequence[str], seconds: float) -> tuple[int, str]:
-    """Its exit status and its last lines; `seconds` is that of its load and its drain. Raises
-    EngineFailed."""
+@dataclass
+class Ended:
+    """`output` has its last lines; `interrupted` is whether somebody broke it off."""
+
+    status: int
+    output: str
+    interrupted: bool
+
+
+async def run(command: Sequence[str], seconds: float) -> Ended:
+    """`seconds` is that of its load and its drain. Ctrl-C goes to aiperf, which then writes what it
+    has; a second one ends it. Raises EngineFailed."""
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, keeper.__file__, str(GRACE), *command],
         stdin=PIPE,
@@ -41,18 +56,48 @@ async def run(command: Sequence[str], seconds: float) -> tuple[int, str]:
         start_new_session=True,
     )
     assert process.stdin is not None
-    assert process.stdout is not None
-    lines: deque[str] = deque(maxlen=KEPT_LINES)
     try:
-        async with asyncio.timeout(seconds + SLACK):
-            async for line in process.stdout:
-                lines.append(line.decode(errors="replace").rstrip())
+        with _interrupts(process) as interrupted:
+            lines = await asyncio.wait_for(_read(process), seconds + SLACK)
     except TimeoutError:
         raise EngineFailed(f"aiperf did not end within {seconds + SLACK:g} s") from None
     finally:
         process.stdin.close()
         await process.wait()
-    return process.returncode or 0, "\n".join(lines)
+    return Ended(process.returncode or 0, "\n".join(lines), bool(interrupted))
+
+
+async def _read(process: Process) -> Sequence[str]:
+    """Its last lines, when it has ended."""
+    assert process.stdout is not None
+    lines: deque[str] = deque(maxlen=KEPT_LINES)
+    async for line in process.stdout:
+        lines.append(line.decode(errors="replace").rstrip())
+    return lines
+
+
+@contextmanager
+def _interrupts(process: Process) -> Iterator[list[int]]:
+    """The signals to end that came meanwhile."""
+    loop = asyncio.get_running_loop()
+    came: list[int] = []
+
+    def interrupt(number: int) -> None:
+        came.append(number)
+        if len(came) > 1 and process.stdin is not None:
+            process.stdin.close()
+            return
+        with suppress(psutil.Error):
+            for child in psutil.Process(process.pid).children():
+                child.send_signal(signal.SIGINT)
+
+    for number in ENDS:
+        loop.add_signal_handler(number, interrupt, number)
+    try:
+        yield came
+    finally:
+        for number in ENDS:
+            loop.remove_signal_handler(number)
 
 
 def reason(output: str) -> str:

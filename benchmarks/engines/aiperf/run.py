@@ -9,16 +9,17 @@ from tempfile import TemporaryDirectory
 from benchmarks.engines.aiperf import process
 from benchmarks.engines.aiperf.command import PROMPTS, arguments, prompt_of, refuse, write_files
 from benchmarks.engines.aiperf.errors import EngineFailed
+from benchmarks.engines.aiperf.process import Ended
 from benchmarks.engines.aiperf.program import VERSION, check, find
 from benchmarks.environment import environment
 from benchmarks.imports import aiperf
 from benchmarks.imports.aiperf_records import RECORDS, Record, read_records, requests, start_of
-from benchmarks.imports.run import NotImportable, result
+from benchmarks.imports.run import Foreign, NotImportable, result
 from benchmarks.load.before import warm_up
 from benchmarks.load.result import cost
 from benchmarks.load.spec import Spec
 from benchmarks.prompts import PromptSet
-from benchmarks.results.schema import Prompts, Request, Result, Subject
+from benchmarks.results.schema import Phase, Prompts, Request, Result, Series, Subject
 from benchmarks.samples import Sampler
 
 NANO = 1e-9
@@ -45,8 +46,8 @@ async def run(
         write_files(spec, order, folder)
         command = process.command(found, arguments(spec, folder, artifacts))
         async with sampler:
-            status, output = await process.run(command, spec.duration + spec.drain)
-        records = _records(artifacts / RECORDS, status, output)
+            ended = await process.run(command, spec.duration + spec.drain)
+        records = _records(artifacts / RECORDS, ended)
     made = [
         each.model_copy(update={"prompt": prompt_of(each.prompt)})
         for each in requests(records, opened=spec.mode != "closed")
@@ -58,13 +59,21 @@ async def run(
         hash=order.hash,
         seed=spec.seed,
     )
-    return _result(spec, about, records, made, subject, sampler, price_per_hour), made
+    told = aiperf.foreign(spec, about, records, made, VERSION, cancelled=ended.interrupted)
+    return _result(
+        told,
+        subject,
+        sampler.series(_monotonic(start_of(records))),
+        [*sampler.warnings],
+        price_per_hour,
+    ), made
 
 
-def _records(path: Path, status: int, output: str) -> list[Record]:
+def _records(path: Path, ended: Ended) -> list[Record]:
     """aiperf also ends with an error where every request failed; then they are there."""
     if not path.exists() or not path.read_bytes().strip():
-        raise EngineFailed(f"aiperf ended with {status}: {process.reason(output)}")
+        said = "interrupted" if ended.interrupted else process.reason(ended.output)
+        raise EngineFailed(f"aiperf ended with {ended.status} and no record: {said}")
     try:
         return read_records(path)
     except NotImportable as error:
@@ -72,25 +81,35 @@ def _records(path: Path, status: int, output: str) -> list[Record]:
 
 
 def _result(
-    spec: Spec,
-    prompts: Prompts,
-    records: Sequence[Record],
-    made: Sequence[Request],
+    told: Foreign,
     subject: Subject,
-    sampler: Sampler,
+    series: Sequence[Series],
+    warnings: Sequence[str],
     price_per_hour: float | None,
 ) -> Result:
-    told = aiperf.foreign(spec, prompts, records, made, VERSION)
-    notes = [*told.notes, *sampler.warnings]
-    if len(made) > PROMPTS:
+    notes = [*told.notes, *warnings]
+    if len(told.requests) > PROMPTS:
         notes.append(f"after {PROMPTS} prompts aiperf began again with the first")
     here = environment()
-    versions = here.versions | {"aiperf": VERSION}
-    about = here.model_copy(update={"versions": versions})
+    about = here.model_copy(update={"versions": here.versions | {"aiperf": VERSION}})
     whole = result(replace(told, notes=tuple(notes), environment=about), subject)
-    series = sampler.series(_monotonic(start_of(records)))
-    paid = cost(whole.plateau, series, price_per_hour)
-    return whole.model_copy(update={"series": series, "cost": paid})
+    flat = whole.plateau
+    verdict = whole.verdict.model_copy(update={"client_cpu": _cpu(series, flat)})
+    paid = cost(flat, series, price_per_hour)
+    return whole.model_copy(update={"series": tuple(series), "cost": paid, "verdict": verdict})
+
+
+def _cpu(series: Sequence[Series], plateau: Phase) -> float | None:
+    """Cores that aiperf and all its processes used on average. One of them never waits, so that
+    this says nothing of whether it kept up: the users in flight do."""
+    used = [
+        value
+        for one in series
+        if (one.source, one.name) == ("client", "cpu")
+        for at, value in one.points
+        if plateau.start <= at < plateau.end
+    ]
+    return sum(used) / len(used) if used else None
 
 
 def _monotonic(stamp: int) -> float:
