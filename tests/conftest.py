@@ -46,27 +46,21 @@ with warnings.catch_warnings(action="ignore"):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "xdist_group(name): of pytest-xdist, which need not be here")
     # bentoml's asynchronous client leaves its temporary directory to the garbage collector.
     config.addinivalue_line("filterwarnings", "ignore:Implicitly cleaning up:ResourceWarning")
     # Its decorators override a pydantic method in a way that will go.
     config.addinivalue_line("filterwarnings", "ignore:The `__get_pydantic_core_schema__` method")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, what shares a service or the fixtures of a folder stays together."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, what shares a service or the fixtures of a folder stays together.
 
+    By the marks of pytest-xdist 3.8 it would not: they have no effect with pytest 9.2.
+    """
+    from tests.scheduling import Scheduler
 
-def _group(item: pytest.Item) -> str:
-    call = getattr(item, "callspec", None)
-    if call is not None and "backend_service" in call.params:
-        return str(call.params["backend_service"])
-    folder = item.path.parent
-    shares = folder != Path(__file__).parent and (folder / "conftest.py").exists()
-    return str((folder if shares else item.path).relative_to(REPOSITORY))
+    return Scheduler(config, log)
 
 
 def require_backend(backend: str) -> None:
