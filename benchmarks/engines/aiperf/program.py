@@ -11,14 +11,16 @@ from benchmarks.engines.aiperf.errors import EngineFailed
 ROOT = Path(__file__).parents[3]
 VERSION = "0.13.0"
 OWN = ROOT / ".venv-aiperf" / "bin" / "aiperf"
+VARIABLE = "AIPERF"
 INSTALL = f"python -m venv .venv-aiperf && .venv-aiperf/bin/pip install aiperf=={VERSION}"
 TIMEOUT = 120.0
 """Seconds in which it tells its version; it imports much."""
 
 
 def find() -> Path:
-    """In the environment of its own, else on PATH. Raises EngineFailed."""
-    found = str(OWN) if OWN.exists() else shutil.which("aiperf")
+    """That of the variable AIPERF, in the environment of its own, or on PATH. Raises
+    EngineFailed."""
+    found = os.environ.get(VARIABLE) or (str(OWN) if OWN.exists() else shutil.which("aiperf"))
     if found is None:
         raise EngineFailed(f"aiperf is missing; this installs it: {INSTALL}")
     return Path(found)

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from benchmarks.engines.aiperf import process
 from benchmarks.engines.aiperf.command import PROMPTS, arguments, prompt_of, refuse, write_files
 from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.engines.aiperf.process import Ended
 from benchmarks.engines.aiperf.program import VERSION, check, find
 from benchmarks.environment import environment
 from benchmarks.imports import aiperf
@@ -18,7 +17,7 @@ from benchmarks.imports.run import Foreign, NotImportable, result
 from benchmarks.load.before import warm_up
 from benchmarks.load.result import cost
 from benchmarks.load.spec import Spec
-from benchmarks.prompts import PromptSet
+from benchmarks.prompts import Order, PromptSet
 from benchmarks.results.schema import Phase, Prompts, Request, Result, Series, Subject
 from benchmarks.samples import Sampler
 
@@ -40,14 +39,8 @@ async def run(
     await check(found)
     order = prompts.order(spec.seed)
     await warm_up(spec, order)
-    with TemporaryDirectory(prefix="aiperf-") as name:
-        folder = Path(name)
-        artifacts = folder / "artifacts"
-        write_files(spec, order, folder)
-        command = process.command(found, arguments(spec, folder, artifacts))
-        async with sampler:
-            ended = await process.run(command, spec.duration + spec.drain)
-        records = _records(artifacts / RECORDS, ended)
+    async with sampler:
+        records, interrupted = await _records(found, spec, order)
     made = [
         each.model_copy(update={"prompt": prompt_of(each.prompt)})
         for each in requests(records, opened=spec.mode != "closed")
@@ -59,35 +52,38 @@ async def run(
         hash=order.hash,
         seed=spec.seed,
     )
-    told = aiperf.foreign(spec, about, records, made, VERSION, cancelled=ended.interrupted)
-    return _result(
-        told,
-        subject,
-        sampler.series(_monotonic(start_of(records))),
-        [*sampler.warnings],
-        price_per_hour,
-    ), made
+    told = aiperf.foreign(spec, about, records, made, VERSION, cancelled=interrupted)
+    told = replace(told, notes=(*told.notes, *sampler.warnings))
+    series = sampler.series(_monotonic(start_of(records)))
+    return _result(told, subject, series, price_per_hour), made
 
 
-def _records(path: Path, ended: Ended) -> list[Record]:
-    """aiperf also ends with an error where every request failed; then they are there."""
-    if not path.exists() or not path.read_bytes().strip():
-        said = "interrupted" if ended.interrupted else process.reason(ended.output)
-        raise EngineFailed(f"aiperf ended with {ended.status} and no record: {said}")
-    try:
-        return read_records(path)
-    except NotImportable as error:
-        raise EngineFailed(str(error)) from None
+async def _records(program: Path, spec: Spec, order: Order) -> tuple[list[Record], bool]:
+    """And whether aiperf was interrupted. It also ends with an error where every request failed,
+    but leaves its records."""
+    with TemporaryDirectory(prefix="aiperf-") as name:
+        folder = Path(name)
+        artifacts = folder / "artifacts"
+        write_files(spec, order, folder)
+        command = process.command(program, arguments(spec, folder, artifacts))
+        ended = await process.run(command, spec.duration + spec.drain)
+        path = artifacts / RECORDS
+        if not path.exists() or not path.read_bytes().strip():
+            said = "interrupted" if ended.interrupted else process.reason(ended.output)
+            raise EngineFailed(f"aiperf ended with {ended.status} and no record: {said}")
+        try:
+            return read_records(path), ended.interrupted
+        except NotImportable as error:
+            raise EngineFailed(str(error)) from None
 
 
 def _result(
     told: Foreign,
     subject: Subject,
     series: Sequence[Series],
-    warnings: Sequence[str],
     price_per_hour: float | None,
 ) -> Result:
-    notes = [*told.notes, *warnings]
+    notes = [*told.notes]
     if len(told.requests) > PROMPTS:
         notes.append(f"after {PROMPTS} prompts aiperf began again with the first")
     here = environment()
