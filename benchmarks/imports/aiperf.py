@@ -122,6 +122,7 @@ def foreign(
 ) -> Foreign:
     """Of records that were asked for by `spec`."""
     failed = [each for each in made if each.outcome not in (Outcome.OK, Outcome.UNFINISHED)]
+    last = max(each.ended for each in made)
     started = datetime.fromtimestamp(start_of(records) / NANOS, UTC)
     return Foreign(
         client="aiperf",
@@ -130,7 +131,7 @@ def foreign(
         prompts=prompts,
         requests=tuple(made),
         started_at=started.isoformat(),
-        end=max(spec.duration, *(each.ended for each in made)),
+        end=last if cancelled else max(spec.duration, last),
         cancelled=cancelled,
         ends_of_failures=all(each.ended > each.sent for each in failed),
         notes=NOTES,

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import uvloop
 from pydantic import ValidationError
 
+from benchmarks.engines.aiperf import run as aiperf
+from benchmarks.engines.aiperf.errors import EngineFailed
 from benchmarks.load.before import NotReady, warm_up, with_model
 from benchmarks.load.crew import WorkerFailed, work
 from benchmarks.load.options import WrongOption, parsed
@@ -32,7 +34,7 @@ from benchmarks.results.schema import Prompts, Request, Result, Subject
 from benchmarks.samples import Sampler
 
 VALID, WRONG, VOID, INTERRUPTED = 0, 1, 3, 130
-EXPECTED = (BadPrompts, NotReady, OSError, WorkerFailed, WrongOption)
+EXPECTED = (BadPrompts, EngineFailed, NotReady, OSError, WorkerFailed, WrongOption)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,10 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, list[Request]]:
-    """Raises NotReady, BadPrompts, WorkerFailed or WrongOption."""
+    """Raises what is EXPECTED."""
     spec = await with_model(asked)
     prompts = await asyncio.to_thread(_prompts, options, spec)
     subject = _subject(options, spec)
+    if options.engine == "aiperf":
+        price, sampler = options.price_per_hour, _sampler(options)
+        return await aiperf.run(spec, prompts, subject, sampler, price_per_hour=price)
     order = prompts.order(spec.seed)
     await warm_up(spec, order)
     async with AsyncExitStack() as stack:

@@ -59,6 +59,7 @@ def _of_the_load(made: Parser) -> None:
     add("--turns", type=int, default=1, help="of a conversation, at most (1)")
     add("--procs", type=int, default=1, help="client processes (1)")
     add("--ray", metavar="ADDRESS", help="of a Ray cluster, over which they are spread; or local")
+    add("--engine", choices=["load", "aiperf"], default="load", help="that makes the load (load)")
     add("--ttft-limit", type=float, help="for goodput")
     add("--tpot-limit", type=float, help="for goodput")
     add("--end-to-end-limit", type=float, help="for goodput")

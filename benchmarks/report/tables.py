@@ -114,12 +114,13 @@ def verdicts(runs: Iterable[Run]) -> Table:
     rows = []
     for run in sorted(runs, key=lambda run: run.result.verdict.valid):
         verdict = run.result.verdict
+        lag = verdict.loop_lag_p99
         said = "; ".join([*verdict.reasons, *verdict.warnings, *run.result.notes])
         rows.append(
             (
                 run.where,
                 "valid" if verdict.valid else "void",
-                None if verdict.loop_lag_p99 is None else 1000 * verdict.loop_lag_p99,
+                None if lag is None else 1000 * lag,
                 verdict.client_cpu,
                 verdict.users_reached,
                 said,
@@ -144,7 +145,7 @@ def environments(runs: Iterable[Run]) -> Table:
                 subject.backend_version or "",
                 settings,
                 where.host,
-                where.cpus,
+                where.cpus or None,
                 f"{gpus}, driver {where.driver}" if where.driver else gpus,
                 versions,
                 where.commit or "",

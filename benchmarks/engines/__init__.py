@@ -1,0 +1,1 @@
+"""Other load generators that make a run in place of our client."""

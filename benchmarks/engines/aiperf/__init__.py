@@ -1,0 +1,1 @@
+"""NVIDIA's aiperf, from an environment of its own, its records judged again."""

@@ -1,0 +1,2 @@
+class EngineFailed(Exception):
+    """aiperf is missing, cannot do what is asked, or gave nothing; one line."""
