@@ -141,9 +141,11 @@ async def test_stopping_is_safe_whatever_came_before(start: StartEngine, tmp_pat
     from common.settings import Settings
     from tests.conftest import MODEL
 
+    before = set(threading.enumerate())
     settings = Settings(engine_dir=str(DEMO))
     engine = MLCEngine(settings, open_model(settings, MODEL))
     await engine.stop()
     started = await start()
     await started.stop()
     await started.stop()
+    assert not [t for t in set(threading.enumerate()) - before if "run_background" in t.name]

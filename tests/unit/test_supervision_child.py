@@ -1,6 +1,7 @@
 """A supervised server: its start, its death, its return, and what is left of it: nothing."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -155,6 +156,13 @@ async def test_stop_is_safe_before_and_during_a_start(make: Make) -> None:
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     await supervised.server.stop()
+    assert not [each for each in psutil.Process().children(recursive=True) if is_of(each, SLEEP)]
+
+
+def is_of(process: psutil.Process, code: str) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return code in process.cmdline()
+    return False
 
 
 async def test_a_killed_server_is_noticed_at_once_and_comes_back(
