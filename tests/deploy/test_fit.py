@@ -72,7 +72,7 @@ def test_more_gpus_than_the_instance_has() -> None:
 
 
 def test_an_engine_without_a_cpu_is_not_put_on_one() -> None:
-    assert "needs a GPU" in refusal("sglang", "instance_type=cpu.8")
+    assert "has no GPU, and llm-sglang is built for one" in refusal("sglang", "instance_type=cpu.8")
 
 
 def test_the_fit_on_an_instance_of_unknown_size_is_not_judged() -> None:

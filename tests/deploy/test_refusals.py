@@ -126,7 +126,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     ],
 )
 def test_secrets_without_a_good_name(value: str, words: str) -> None:
-    assert refusal("echo", f"secrets={value}").startswith(f"--set secrets={value}: secrets")
+    assert refusal("echo", f"secrets={value}").startswith("--set secrets: secrets")
     assert words in refusal("echo", f"secrets={value}")
 
 
@@ -174,7 +174,7 @@ def test_settings_that_are_wrong_or_mean_nothing() -> None:
 
 def test_overrides_are_checked_like_the_file() -> None:
     assert refusal("echo", "instance_typ=cpu.2").startswith(
-        "--set instance_typ=cpu.2: unknown key 'instance_typ' (did you mean 'instance_type'?)"
+        "--set instance_typ: unknown key 'instance_typ' (did you mean 'instance_type'?)"
     )
     assert "has to be key=value" in refusal("echo", "scaling")
     assert "name holds no keys" in refusal("echo", "name.a=1")

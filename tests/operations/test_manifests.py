@@ -20,6 +20,8 @@ MANY = [
     "--secret", "keys", "--cache", "50", "--shm", "3",
 ]  # fmt: skip
 
+COMPILED = ("mlc", "triton")
+
 
 def generate(folder: Path, backend: str, *options: str) -> dict[str, Any]:
     """The objects by path; a unit as its lines."""
@@ -52,8 +54,9 @@ def environment_of(made: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_all_files_of_every_backend_are_valid(backend: str, tmp_path: Path) -> None:
-    generate(tmp_path / "least", backend)
-    generate(tmp_path / "most", backend, "--max-replicas", "3", "--cache", "0", "--open")
+    engine = ("--arg", "engine_dir=/engine") if backend in COMPILED else ()
+    generate(tmp_path / "least", backend, *engine)
+    generate(tmp_path / "most", backend, "--max-replicas", "3", "--cache", "0", "--open", *engine)
     files = yaml_files(tmp_path)
     assert len(files) == 14
     assert faults(*files) == []
@@ -171,7 +174,7 @@ def test_selectors_meet_the_pods_and_the_service(made: dict[str, Any]) -> None:
 
 def test_settings_arrive_as_they_were_written(made: dict[str, Any], tmp_path: Path) -> None:
     prompt = 'Say "10 %" or $5\\'
-    assert environment_of(made)["SYSTEM_PROMPT"]["value"] == prompt
+    assert environment_of(made)["SYSTEM_PROMPT"]["value"] == prompt.replace("$", "$$")
     compose = made["compose.yaml"]["services"]["llm-vllm"]["environment"]
     assert compose["SYSTEM_PROMPT"] == prompt.replace("$", "$$")
     (line,) = [line for line in made["llm-vllm.service"] if "SYSTEM_PROMPT" in line]
