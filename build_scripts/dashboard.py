@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common.command_line import Parser
+
 FILE = Path(__file__).parents[1] / "deploy" / "grafana" / "llm-services.json"
 VARIABLES = ("backend", "model", "quantization")
 SELECTED = ", ".join(f'{name}=~"${name}"' for name in VARIABLES)
@@ -232,9 +234,7 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true")
     if parser.parse_args().write:
         FILE.write_text(text(), "utf-8")

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from common.command_line import Parser
 from common.errors import StartError
 from common.model import local_directory
 from common.plan.at_start import artifacts_of
@@ -45,11 +46,10 @@ Answer = Plan | Refused
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
+    found = Parser(
         prog="python -m build_scripts.plan",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     found.add_argument("--backend", help="one of services/; none is all of them, side by side")
     found.add_argument("--gpu", help=f"{CPU}, {', '.join(known_gpus())}; none is what is here")

@@ -3,7 +3,6 @@
 --write puts the table into README.md, --gaps prints what each backend refuses and why.
 """
 
-import argparse
 import importlib
 import importlib.util
 import re
@@ -12,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.command_line import Parser
 from common.engine import Engine
 from common.model import DEMO_MODEL, open_model
 from common.settings import Settings
@@ -108,7 +108,7 @@ def gaps(engines: Sequence[type[Engine]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+    parser = Parser(prog="python -m services", description=__doc__)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--write", action="store_true", help="put the table into README.md")
     form.add_argument(

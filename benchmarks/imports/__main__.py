@@ -15,6 +15,7 @@ from benchmarks.imports.run import UNKNOWN, Foreign, NotImportable, judged, resu
 from benchmarks.load.told import told
 from benchmarks.results import files
 from benchmarks.results.schema import Subject
+from common.command_line import Parser
 
 VALID, WRONG, VOID = 0, 1, 3
 
@@ -38,10 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m benchmarks.imports",
         description="Another load generator's run, judged again, as a result of ours.",
-        allow_abbrev=False,
     )
     add = made.add_argument
     add("tool", choices=["aiperf", "vllm"])

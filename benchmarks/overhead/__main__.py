@@ -13,6 +13,7 @@ from benchmarks.overhead.measure import ClientFailed, Load, Sample, measure
 from benchmarks.overhead.plans import Plan, overhead_plan, vllm_plan
 from benchmarks.overhead.report import ratios, render, rows
 from benchmarks.overhead.servers import ROOT, ServerFailed, running
+from common.command_line import Parser
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 
@@ -63,7 +64,7 @@ def _tell(sample: Sample) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
+    parser = Parser(prog="python -m benchmarks.overhead", description=__doc__)
     parser.add_argument("--vllm", action="store_true", help="vLLM here and behind its own server")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--waves", type=int, default=5, help="loads per target and round")

@@ -3,7 +3,6 @@
 With two folders the first is before, the second after a change.
 """
 
-import argparse
 import csv
 import io
 import json
@@ -15,13 +14,14 @@ from benchmarks.report.metrics import Spread
 from benchmarks.report.page import Report, html, report
 from benchmarks.report.runs import NoResults, find
 from benchmarks.report.tables import Table, Value, summary
+from common.command_line import Parser
 
 FIGURES = "figures"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """An exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser = Parser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("after", type=Path, nargs="?", help="to be compared with the first")
     parser.add_argument("--out", type=Path, metavar="DIR", help="FOLDER/report")

@@ -36,6 +36,7 @@ from benchmarks.study.progress import progress
 from benchmarks.study.reading import Plan, plan
 from benchmarks.study.runner import Left, Runner
 from benchmarks.study.text import StudyError
+from common.command_line import Parser
 
 MEASURED, FAILED, UNUSABLE, VOID, INTERRUPTED = 0, 1, 2, 3, 130
 SHARED_START = (
@@ -216,7 +217,7 @@ def _words(options: argparse.Namespace) -> list[str]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmarks.study",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from benchmarks.truth.behaviour import Behaviour, Fate
 from benchmarks.truth.server import Truth
+from common.command_line import Parser
 
 
 async def serve(behaviour: Behaviour, port: int) -> None:
@@ -26,7 +27,7 @@ async def serve(behaviour: Behaviour, port: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth", description=__doc__)
+    parser = Parser(prog="python -m benchmarks.truth", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 is any that is free")
     for each in fields(Behaviour):
         name = f"--{each.name.replace('_', '-')}"

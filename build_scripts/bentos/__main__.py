@@ -4,7 +4,6 @@
 --sizes lists the bentos in the BentoML store.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from build_scripts.bentos import files
 from build_scripts.bentos.sizes import sizes
 from build_scripts.bentos.table import Bento, all_bentos, bentos
 from build_scripts.builder.errors import BuildError
+from common.command_line import Parser
 from common.errors import StartError
 from services.__main__ import table
 
@@ -34,7 +34,7 @@ def check(found: Sequence[Bento]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m build_scripts.bentos", description=__doc__)
+    parser = Parser(prog="python -m build_scripts.bentos", description=__doc__)
     parser.add_argument("backends", nargs="*", metavar="BACKEND", help="none is all of them")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--write", action="store_true", help="make their files")

@@ -3,7 +3,6 @@
 Settings are checked first; the environment where the bento runs wins over them.
 """
 
-import argparse
 import contextlib
 import importlib.util
 import logging
@@ -15,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 import yaml
 
@@ -23,19 +21,15 @@ from build_scripts.bentos import files
 from build_scripts.bentos.baked import Baked, bake
 from build_scripts.bentos.table import ROOT, Bento, bento, project
 from build_scripts.builder.errors import BuildError
+from common.command_line import Parser
 from common.errors import StartError
 
 INTERRUPTED = 130
 LATEST = "latest"
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="scripts/bento", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="scripts/bento", description=__doc__)
     parser.add_argument("backend", metavar="BACKEND")
     parser.add_argument("--cpu", action="store_true", help="the engine's own build for CPUs")
     parser.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", dest="words")

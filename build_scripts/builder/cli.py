@@ -10,6 +10,7 @@ from build_scripts.builder.build import build, show
 from build_scripts.builder.errors import BuildError
 from build_scripts.builder.recipe import Recipe
 from build_scripts.builder.source import open_source
+from common.command_line import Parser
 from common.errors import StartError
 
 INTERRUPTED = 130
@@ -17,9 +18,7 @@ INTERRUPTED = 130
 
 def parser(module: str, description: str | None) -> argparse.ArgumentParser:
     """With the flags of every builder; a builder adds its own."""
-    found = argparse.ArgumentParser(
-        prog=f"python -m {module}", description=description, allow_abbrev=False
-    )
+    found = Parser(prog=f"python -m {module}", description=description)
     found.add_argument("--model", help="directory or hub id; none is the demo model")
     found.add_argument("--revision", help="branch, tag or commit on the hub")
     found.add_argument("--dry-run", action="store_true", help="show the commands, run nothing")

@@ -11,6 +11,7 @@ from build_scripts.demo_model.question import render_questions
 from build_scripts.demo_model.scoring import score_directory
 from build_scripts.demo_model.tokenizer import train_tokenizer, write_tokenizer
 from build_scripts.demo_model.training import train
+from common.command_line import Parser
 
 _OUTPUT = Path("common/demo_model")
 _STEPS = 1200
@@ -27,7 +28,7 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m build_scripts.demo_model", description=__doc__)
+    parser = Parser(prog="python -m build_scripts.demo_model", description=__doc__)
     parser.add_argument("--output", type=Path, default=_OUTPUT, help="directory to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=_STEPS, help="training steps")

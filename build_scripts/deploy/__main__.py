@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from build_scripts.deploy.errors import DeployError
+from common.command_line import Parser
 
 with warnings.catch_warnings(action="ignore"):
     from build_scripts.deploy.bento import Stored, build_bento, stored_bento
@@ -128,7 +129,7 @@ def _command(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/deploy", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="scripts/deploy", description=__doc__)
     parser.add_argument("backend", metavar="BACKEND")
     parser.add_argument(
         "--arg",

@@ -10,13 +10,14 @@ docs/operations.md.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from build_scripts.manifests import compose, kubernetes, systemd
 from build_scripts.manifests.deployment import Deployment, checked
+from common.command_line import Parser
 from common.errors import StartError
 
 Files = dict[str, str]
@@ -43,6 +44,21 @@ KINDS: dict[str, Callable[[Deployment], Files]] = {
     "compose": _compose,
     "systemd": _systemd,
 }
+ONLY = {
+    "image": {"kubernetes", "compose"},
+    "cpus": {"kubernetes"},
+    "memory": {"kubernetes"},
+    "shm": {"kubernetes", "compose"},
+    "cache": {"kubernetes", "compose"},
+    "shared_cache": {"kubernetes"},
+    "replicas": {"kubernetes"},
+    "max_replicas": {"kubernetes"},
+    "waiting": {"kubernetes"},
+    "secret": {"kubernetes"},
+    "directory": {"systemd"},
+    "python_environment": {"systemd"},
+}
+"""Options that not every kind of file has a place for."""
 
 
 def number(least: int) -> Callable[[str], int]:
@@ -57,11 +73,10 @@ def number(least: int) -> Callable[[str], int]:
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
+    found = Parser(
         prog="python -m build_scripts.manifests",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = found.add_argument
     add("backend", help="one of services/")
@@ -95,21 +110,50 @@ def arguments_of(pairs: Sequence[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
+def refuse_idle(options: Mapping[str, object], kinds: Sequence[str]) -> None:
+    """Raises StartError for an option that no kind of file has a place for."""
+    for name, having in ONLY.items():
+        if options[name] is not None and not having.intersection(kinds):
+            places = " and ".join(kind for kind in KINDS if kind in having)
+            flag = f"--{name.replace('_', '-')}"
+            raise StartError(f"{flag} has no effect with --kind {kinds[0]}; only with {places}")
+
+
+def without_store(wanted: Deployment, kinds: Sequence[str], *, asked: bool) -> list[str]:
+    """The kinds that find the model. Raises StartError where one was asked for and does not."""
+    if not wanted.tags or "systemd" not in kinds:
+        return list(kinds)
+    reason = f"a unit has a store of its own, without {', '.join(wanted.tags)}: give a directory"
+    if asked:
+        raise StartError(reason)
+    print(f"no unit for systemd: {reason}", file=sys.stderr)
+    return [kind for kind in kinds if kind != "systemd"]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
+    """An exit status. Errors are one line on stderr."""
     options = vars(parser().parse_args(arguments))
-    output, kinds = options.pop("output"), options.pop("kind") or list(KINDS)
+    output, asked = options.pop("output"), options.pop("kind")
+    kinds = asked or list(KINDS)
     try:
-        wanted = checked(options.pop("backend"), arguments_of(options.pop("arg")), **options)
-    except StartError as error:
+        backend, pairs = options.pop("backend"), options.pop("arg")
+        refuse_idle(options, kinds)
+        wanted = checked(backend, arguments_of(pairs), **options)
+        write(wanted, without_store(wanted, kinds, asked=bool(asked)), output)
+    except (StartError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def write(wanted: Deployment, kinds: Sequence[str], output: Path) -> None:
+    """Raises OSError."""
     for kind in kinds:
         for path, text in KINDS[kind](wanted).items():
             file = output / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")
             print(file)
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from build_scripts.builder.errors import BuildError
 from common.engine import Engine
 from common.errors import StartError
 from common.settings import Settings, load_settings
+from common.stored import is_tag, stored_directory
 from scripts import extra_is_met
 from services.__main__ import backends, load
 
@@ -62,6 +63,12 @@ class Deployment:
     def drain_seconds(self) -> int:
         """From SIGTERM until nothing is left."""
         return math.ceil(self.settings.drain_timeout) + STOP_MARGIN
+
+    @property
+    def tags(self) -> list[str]:
+        """Of models in a store: in the image, where they were baked in."""
+        values = (self.settings.model, self.settings.engine_dir)
+        return [value for value in values if value is not None and is_tag(value)]
 
     @property
     def scales(self) -> bool:
@@ -122,6 +129,10 @@ def _refuse(engine: type[Engine], settings: Settings) -> None:
             f"{engine.title} runs what was compiled for its GPU: {command}, there, and "
             "--arg engine_dir= where it lies in the image or on the machine"
         )
+    for name in ("model", "engine_dir"):
+        value = getattr(settings, name)
+        if is_tag(value):
+            stored_directory(name, value)
 
 
 def environment_of(backend: str) -> str:

@@ -210,6 +210,9 @@ def test_systemd_finds_no_fault_in_the_unit(backend: str, tmp_path: Path) -> Non
         (["vllm", "--gpus", "1", "--arg", "tensor_parallel_size=4"], "set --gpus 4"),
         (["echo", "--replicas", "3", "--max-replicas", "2"], "is more than --max-replicas 2"),
         (["vllm", "--replicas", "2"], "add --shared-cache"),
+        (["vllm", "--kind", "compose", "--replicas", "2"], "no effect with --kind compose; only"),
+        (["vllm", "--kind", "systemd", "--image", "a"], "only with kubernetes and compose"),
+        (["vllm", "--arg", "model=nope:1"], "setting 'model': no model 'nope:1' in "),
     ],
 )
 def test_what_would_not_run_is_one_line(
@@ -220,6 +223,36 @@ def test_what_would_not_run_is_one_line(
     assert line.startswith("error: ")
     assert told in line
     assert not list(tmp_path.iterdir())
+
+
+def test_wrong_usage_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["vllm", "-o", str(tmp_path), "--gpus", "-1"])
+    assert capsys.readouterr().err == "error: argument --gpus: -1 is less than 0\n"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["echo", "-o", "/proc/none"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "/proc/none" in line
+
+
+def test_a_model_of_the_store_is_in_an_image_but_not_in_the_store_of_a_unit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    (tmp_path / "store" / "ours" / "1").mkdir(parents=True)
+    model = ["--arg", "model=ours:1"]
+    with BentoMLContainer.model_store_dir.patch(str(tmp_path / "store")):
+        made = generate(tmp_path / "all", "vllm", *model)
+        assert main(["vllm", *model, "--kind", "systemd", "-o", str(tmp_path / "unit")]) == 1
+    assert environment_of(made)["MODEL"]["value"] == "ours:1"
+    assert not [name for name in made if name.endswith(".service")]
+    told, refused = capsys.readouterr().err.splitlines()
+    assert told.startswith("no unit for systemd: a unit has a store of its own, without ours:1")
+    assert refused.startswith("error: a unit has a store of its own")
 
 
 def test_a_cpu_backend_asks_for_no_gpu(tmp_path: Path) -> None:
