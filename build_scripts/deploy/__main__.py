@@ -16,7 +16,7 @@ from build_scripts.deploy.errors import DeployError
 from common.command_line import Parser
 
 with warnings.catch_warnings(action="ignore"):
-    from build_scripts.deploy.bento import Stored, build_bento, stored_bento
+    from build_scripts.deploy.bento import Stored, baked, build_bento, stored_bento
     from build_scripts.deploy.check import check_document
     from build_scripts.deploy.cloud import log_in
     from build_scripts.deploy.commands import CommandFailed, bentoml
@@ -55,6 +55,7 @@ def deploy(options: argparse.Namespace) -> None:
     settings = stored.arguments if stored else _arguments(options.arg)
     needs = needed(stored.environment) if stored else target.needs
     plan = check_document(document, target, settings, needs, look_at_model=not options.no_fit)
+    source = stored or baked(target, options.arg)
     if plan:
         print(f"plan: {plan}", file=sys.stderr, flush=True)
     if options.dry_run:
@@ -66,7 +67,7 @@ def deploy(options: argparse.Namespace) -> None:
     secret_keys = cloud.secret_keys(document)
     check_needs(document, target.service, needs, secret_keys)
     print(f"{document.name} is right; {cloud.user} is logged in at {cloud.address}", flush=True)
-    stored = stored or build_bento(target, options.arg)
+    stored = source if isinstance(source, Stored) else build_bento(target, source)
     check_needs(document, target.service, needed(stored.environment), secret_keys)
     print(f"deploying {stored.tag}", flush=True)
     with _file(document, stored) as file:

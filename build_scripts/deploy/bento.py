@@ -7,7 +7,7 @@ from typing import Any
 import bentoml
 from bentoml.exceptions import BentoMLException
 
-from build_scripts.bentos.baked import bake
+from build_scripts.bentos.baked import Baked, bake
 from build_scripts.bentos.build import build
 from build_scripts.bentos.table import bento
 from build_scripts.builder.errors import BuildError
@@ -26,11 +26,18 @@ class Stored:
     environment: Sequence[Mapping[str, Any]]
 
 
-def build_bento(target: Target, arguments: Sequence[str]) -> Stored:
-    """`arguments` are name=value. Raises DeployError; then nothing is left in the store."""
-    found = bento(target.backend)
+def baked(target: Target, arguments: Sequence[str]) -> Baked:
+    """`arguments` are name=value. Raises DeployError for what cannot be baked in."""
     try:
-        made = build(found, bake(found.engine, arguments), None)
+        return bake(target.engine, arguments)
+    except (BuildError, StartError) as error:
+        raise DeployError(str(error)) from None
+
+
+def build_bento(target: Target, what: Baked) -> Stored:
+    """Raises DeployError; then nothing is left in the store."""
+    try:
+        made = build(bento(target.backend), what, None)
     except (BuildError, StartError) as error:
         raise DeployError(str(error)) from None
     return stored_bento(f"{made.parent.name}:{made.name}", target)
@@ -49,6 +56,10 @@ def stored_bento(tag: str, target: Target) -> Stored:
         raise DeployError(
             f"--bento {tag}: is one of {info.labels.get('backend', info.entry_service)!r}, "
             f"not of {target.backend!r}"
+        )
+    if variant := info.labels.get("variant"):
+        raise DeployError(
+            f"--bento {tag}: is built for {variant!r}, and deployment.yaml is of {target.bento}"
         )
     environment = [{"name": e.name, "value": e.value, "stage": e.stage} for e in info.envs]
     return Stored(str(found.tag), dict(info.args), str(info.entry_service), environment)

@@ -5,6 +5,7 @@ from pathlib import Path
 from build_scripts.bentos.compiled import missing_build
 from build_scripts.deploy.errors import DeployError
 from build_scripts.deploy.instances import Instance
+from common.artifacts import by_tag
 from common.engine import Engine
 from common.errors import StartError
 from common.model import local_directory
@@ -18,18 +19,21 @@ from common.plan.wish import wish_of
 from common.settings import Settings
 from common.stored import is_tag, with_stored
 
-FROM_HERE = ("model", "engine_dir", "chat_template")
-"""Settings that may be paths."""
+INSTEAD = {
+    "model": "give a hub id, or the tag of a model in the BentoML store",
+    "engine_dir": "give the tag that its builder tells",
+    "chat_template": "put the template into the model",
+}
+"""Settings that may be paths, and what travels."""
 
 
 def check_paths(settings: Settings) -> None:
     """What a bento names has to be in it, or on the hub. Raises DeployError."""
-    for name in FROM_HERE:
+    for name, instead in INSTEAD.items():
         value = getattr(settings, name)
         if value and Path(value).expanduser().exists():
             raise DeployError(
-                f"setting {name!r}: {value!r} is a path of this machine, and not there; "
-                + ("give a hub id" if name == "model" else "give a path in the image")
+                f"setting {name!r}: {value!r} is a path of this machine, and not there; {instead}"
             )
 
 
@@ -50,6 +54,7 @@ def fit(engine: type[Engine], settings: Settings, place: Instance) -> str | None
     Raises DeployError: why it does not fit and what would, or that the model cannot be seen.
     """
     _check_compiled(engine, settings)
+    _check_capability(settings, place)
     if not is_planned(engine, settings):
         return None
     try:
@@ -65,6 +70,18 @@ def _check_compiled(engine: type[Engine], settings: Settings) -> None:
         raise DeployError(
             f"{engine.title} runs what was compiled for its GPU: {command}, "
             "there, and --arg engine_dir=TAG that it tells"
+        )
+
+
+def _check_capability(settings: Settings, place: Instance) -> None:
+    """The service would refuse there what was compiled for another GPU."""
+    tag, there = settings.engine_dir, place.device.compute_capability
+    built = by_tag(tag) if tag is not None and is_tag(tag) else None
+    wanted = built.manifest.compute_capability if built else None
+    if built and wanted and there is not None and wanted != str(there):
+        raise DeployError(
+            f"{built.tag} was compiled for compute capability {wanted} ({built.manifest.gpu}), "
+            f"and {place.device.name} has {there}; build it there: {built.manifest.command}"
         )
 
 

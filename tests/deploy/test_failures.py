@@ -73,6 +73,13 @@ def test_tags_that_cannot_be_deployed(echo_home: Path, bento: str) -> None:
     assert "is not in the store" in person.refusal("echo", "--bento", "a:b:c", "--dry-run")
 
 
+def test_a_bento_for_another_kind_of_machine(tmp_path: Path) -> None:
+    person = Person(tmp_path)
+    tag = person.run("scripts/bento", "vllm", "--cpu", "-o", "tag").stdout.strip()
+    told = person.refusal("vllm", "--bento", tag, "--dry-run")
+    assert told.endswith("is built for 'cpu', and deployment.yaml is of llm-vllm")
+
+
 def test_an_unknown_backend(tmp_path: Path) -> None:
     told = Person(tmp_path).refusal("vlm", "--dry-run")
     assert told.startswith("error: no backend 'vlm' (did you mean 'vllm'?); there are echo, ")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.artifacts import FileEntry, Manifest
 from tests.deploy.checked import check, refusal
 from tests.deploy.support import Person
 from tests.plan.configs import AWQ, LLAMA_3_8B, LLAMA_3_70B
@@ -85,3 +86,41 @@ def test_paths_of_this_machine_mean_nothing_there(tmp_path: Path) -> None:
     for name in ("model", "chat_template"):
         told = refusal("vllm", arguments={name: str(tmp_path)})
         assert told.startswith(f"setting {name!r}: {str(tmp_path)!r} is a path of this machine")
+
+
+def test_what_was_compiled_for_another_gpu_is_refused(tmp_path: Path) -> None:
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    put_compiled(tmp_path / "store" / "lib" / "one", "9.0")
+    put_compiled(tmp_path / "store" / "lib" / "two", "8.0")
+    with BentoMLContainer.model_store_dir.patch(str(tmp_path / "store")):
+        told = refusal("mlc", arguments={"engine_dir": "lib:one"})
+        check("mlc", arguments={"engine_dir": "lib:two"})
+        check("mlc", "instance_type=gpu.h100.1x80", arguments={"engine_dir": "lib:one"})
+    assert "lib:one was compiled for compute capability 9.0 (H100), and a100-80gb has 8.0" in told
+    assert told.endswith("build it there: make it (--no-fit does not ask)")
+
+
+def put_compiled(place: Path, capability: str) -> None:
+    place.mkdir(parents=True)
+    (place / "lib.so").write_bytes(b"")
+    Manifest(
+        kind="mlc",
+        builder="build_scripts.mlc",
+        command="make it",
+        model="org/8b",
+        revision=None,
+        fingerprint="",
+        scheme="q4f16_1",
+        arguments={},
+        tools={},
+        created="2026-01-01T00:00:00Z",
+        gpu="H100",
+        compute_capability=capability,
+        files={"lib.so": FileEntry("", 0)},
+    ).write(place)
+
+
+def test_what_cannot_be_baked_is_told_before_anything_is_built(person: Person) -> None:
+    told = person.refusal("echo", "--arg", "model=small:none", "--dry-run")
+    assert "setting 'model': no model 'small:none' in " in told
