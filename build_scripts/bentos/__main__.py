@@ -41,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     form.add_argument("--lock", action="store_true", help="make their files and requirements")
     form.add_argument("--sizes", action="store_true", help="list the bentos in the store")
     options = parser.parse_args(arguments)
-    if options.sizes:
-        print(sizes())
-        return 0
     try:
         named = [bento for backend in options.backends for bento in bentos(backend)]
+        if options.sizes:
+            print(sizes([bento.name for bento in named]))
+            return 0
         found = named or all_bentos()
         if not options.write and not options.lock:
             return check(found)

@@ -46,7 +46,7 @@ def bake(engine: type[Engine], words: Sequence[str]) -> Baked:
             _refuse_local(name, value)
     _check_model(settings)
     labels = {name: _label(value) for name, value in arguments.items()}
-    return Baked(arguments, sorted({*models.values()}), {"model": "demo", **labels})
+    return Baked(arguments, sorted({*models.values()}), {**_demo(settings), **labels})
 
 
 def _split(word: str) -> tuple[str, str]:
@@ -69,6 +69,11 @@ def _refuse_local(name: str, value: str | None) -> None:
         f"setting {name!r}: {value!r} does not travel in a bento; allowed is the tag of a model in "
         "the BentoML store" + (", or a hub id such as 'org/name'" if name == "model" else "")
     )
+
+
+def _demo(settings: Settings) -> dict[str, str]:
+    """The label of the model where none is named: what was compiled has its own."""
+    return {} if settings.engine_dir or settings.engine_url else {"model": "demo"}
 
 
 def _check_model(settings: Settings) -> None:

@@ -58,6 +58,8 @@ def build(found: Bento, baked: Baked, wanted: str | None) -> Path:
     import bentoml
     from bentoml._internal.configuration.containers import BentoMLContainer
 
+    if wanted == LATEST:
+        raise BuildError(f"--version {LATEST}: so the newest is called; give another, or none")
     store = Path(BentoMLContainer.bento_store_dir.get())
     if wanted is not None and (store / found.name / wanted).exists():
         raise BuildError(

@@ -1,6 +1,5 @@
 """The files in bentos/<backend>/, as the table, the engine class and the project make them."""
 
-from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -20,8 +19,8 @@ DEPLOYMENT, README = "deployment.yaml", "README.md"
 def wanted(bento: Bento) -> dict[str, str]:
     """Text by path from the root, but for the requirements: those are checked, not compared."""
     made = {bento.file(BENTOFILE): bentofile(bento), bento.file(SETUP): setup(bento)}
+    made[bento.file(README)] = readme(bento)
     if not bento.variant:
-        made[bento.file(README)] = readme(bento)
         made[bento.file(DEPLOYMENT)] = deployment(bento)
     if bento.backend == DEFAULT and not bento.variant:
         made[BENTOFILE] = f"# The default bento: bentoml build, from here.\n{_yaml(bento)}"
@@ -60,7 +59,7 @@ def write(bento: Bento, *, lock: bool) -> None:
 
 def options(bento: Bento) -> dict[str, Any]:
     """What bentoml is told, under the names of a bentofile."""
-    packaging, plain = bento.packaging, replace(bento, variant="")
+    packaging = bento.packaging
     python: dict[str, Any] = {"requirements_txt": f"./{bento.file(REQUIREMENTS)}"}
     if packaging.find_links:
         python["find_links"] = list(packaging.find_links)
@@ -74,7 +73,7 @@ def options(bento: Bento) -> dict[str, Any]:
     return {
         "service": bento.target,
         "name": bento.name,
-        "description": f"file: ./{plain.file(README)}",
+        "description": f"file: ./{bento.file(README)}",
         "labels": labels | ({"variant": bento.variant} if bento.variant else {}),
         "include": included(bento.backend),
         "exclude": NEVER,

@@ -1,5 +1,6 @@
 """How large the bentos in the store are, and of what that is made."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from common.artifacts import store_directory
@@ -8,13 +9,15 @@ from services.__main__ import table
 HEAD = ["bento", "files", "code", "model inside", "model beside", "total"]
 
 
-def sizes() -> str:
-    """Bytes in MB (10^6), newest bento first."""
+def sizes(names: Collection[str] = ()) -> str:
+    """Of the bentos with these names, or of all. Bytes in MB (10^6), newest bento first."""
     import bentoml
 
     found = sorted(bentoml.list(), key=lambda each: each.info.creation_time, reverse=True)
     rows = []
     for bento in found:
+        if names and bento.tag.name not in names:
+            continue
         files = [file for file in Path(bento.path).rglob("*") if file.is_file()]
         whole = sum(file.stat().st_size for file in files)
         inside = sum(file.stat().st_size for file in files if "demo_model" in file.parts)

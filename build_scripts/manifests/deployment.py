@@ -1,11 +1,11 @@
 """What is to run, checked: the one source of all three kinds of files."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_scripts.bentos import times
 from build_scripts.bentos.compiled import missing_build
 from build_scripts.bentos.secrets import refuse_secrets
 from build_scripts.builder.errors import BuildError
@@ -23,12 +23,8 @@ USER = 1034
 CACHE = "/home/bentoml/.cache"
 """Where an image keeps weights and compiled kernels."""
 SECRETS = {"HF_TOKEN": "for models that are not open to all", "API_KEYS": "comma-separated"}
-STOP_MARGIN = 30
-"""Seconds for the engine and its processes to end, after the drain."""
 LEAVE_BALANCERS = 5
 """Seconds in which those who send requests learn that this replica is going."""
-PROBE_SECONDS = 30
-"""A probe of readiness may generate a token first (common.lifecycle.PROBE_TIMEOUT)."""
 SECRET_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
 
@@ -61,8 +57,7 @@ class Deployment:
 
     @property
     def drain_seconds(self) -> int:
-        """From SIGTERM until nothing is left."""
-        return math.ceil(self.settings.drain_timeout) + STOP_MARGIN
+        return times.stop(self.settings)
 
     @property
     def tags(self) -> list[str]:
@@ -94,7 +89,7 @@ def checked(backend: str, arguments: Mapping[str, str], **options: object) -> De
         "gpus": settings.tensor_parallel_size if local else 0,
         "max_replicas": given.get("replicas", 1),
         "secret": name,
-        "start_seconds": math.ceil(settings.start_timeout),
+        "start_seconds": times.start(settings),
         "python_environment": environment_of(backend),
     }
     environment = {key.upper(): value for key, value in arguments.items()}

@@ -7,17 +7,18 @@ from typing import Any
 
 import yaml
 
+from build_scripts.bentos import times
 from build_scripts.manifests.deployment import (
     CACHE,
     LEAVE_BALANCERS,
     PORT,
-    PROBE_SECONDS,
     USER,
     Deployment,
 )
 
 Object = dict[str, Any]
 ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yaml"
+PROJECT = "llm-services"
 OPERATOR = "prometheus-operator"
 """The folder of what only a cluster with that operator knows."""
 STARTUP_PERIOD = 10
@@ -34,7 +35,7 @@ def files(wanted: Deployment) -> Mapping[str, Object]:
         "service.yaml": service(wanted),
         "disruption-budget.yaml": disruption_budget(wanted),
         f"{OPERATOR}/service-monitor.yaml": service_monitor(wanted),
-        f"{OPERATOR}/alerts.yaml": alerts(wanted),
+        f"{OPERATOR}/alerts.yaml": alerts(),
     }
     if wanted.cache:
         found["cache.yaml"] = cache(wanted)
@@ -107,10 +108,17 @@ def service_monitor(wanted: Deployment) -> Object:
     return _object("monitoring.coreos.com/v1", "ServiceMonitor", wanted, spec)
 
 
-def alerts(wanted: Deployment) -> Object:
-    """The rules of deploy/prometheus, as the operator takes them."""
-    spec = yaml.safe_load(ALERTS.read_text("utf-8"))
-    return _object("monitoring.coreos.com/v1", "PrometheusRule", wanted, spec)
+def alerts() -> Object:
+    """The rules of deploy/prometheus, as the operator takes them.
+
+    They watch every backend, so all of a cluster's share one object: of two, each would alert.
+    """
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": PROJECT, "labels": {"app.kubernetes.io/part-of": PROJECT}},
+        "spec": yaml.safe_load(ALERTS.read_text("utf-8")),
+    }
 
 
 def _pod(wanted: Deployment) -> Object:
@@ -179,7 +187,7 @@ def _container(wanted: Deployment) -> Object:
     }
 
 
-def _probe(path: str, seconds: int = PROBE_SECONDS) -> Object:
+def _probe(path: str, seconds: int = times.PROBE) -> Object:
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": seconds}
 
 
@@ -213,7 +221,7 @@ def _labels(wanted: Deployment) -> Object:
     return {
         **_selector(wanted),
         "app.kubernetes.io/component": wanted.backend,
-        "app.kubernetes.io/part-of": "llm-services",
+        "app.kubernetes.io/part-of": PROJECT,
     }
 
 

@@ -28,6 +28,13 @@ def test_a_model_of_the_store_travels_at_its_exact_version(store: Store) -> None
     assert info(place)["labels"]["model"] == "small_one"
 
 
+def test_what_was_compiled_has_no_label_of_the_demo_model(store: Store) -> None:
+    store.put_model("lib:one", DEMO_MODEL)
+    labels = info(store.build("mlc", "--arg", "engine_dir=lib:one"))["labels"]
+    assert labels["engine_dir"] == "lib_one"
+    assert "model" not in labels
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -48,6 +55,7 @@ def test_a_model_of_the_store_travels_at_its_exact_version(store: Store) -> None
         (["mlc", "--arg", "engine_dir=/tmp"], "setting 'engine_dir': '/tmp' does not travel in"),
         (["vllm", "--arg", f"model={DEMO_MODEL}"], f"setting 'model': '{DEMO_MODEL}' does not tr"),
         (["vllm", "--arg", "chat_template=x.jinja"], "setting 'chat_template': a file of this ma"),
+        (["echo", "--version", "latest"], "--version latest: so the newest is called; give"),
         (["echo", "--version", "no version"], "llm-echo cannot be built: "),
     ],
 )

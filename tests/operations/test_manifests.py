@@ -225,6 +225,11 @@ def test_what_would_not_run_is_one_line(
     assert not list(tmp_path.iterdir())
 
 
+def test_two_backends_of_a_cluster_share_the_alerts(tmp_path: Path) -> None:
+    path = "kubernetes/prometheus-operator/alerts.yaml"
+    assert generate(tmp_path / "a", "echo")[path] == generate(tmp_path / "b", "vllm")[path]
+
+
 def test_wrong_usage_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["vllm", "-o", str(tmp_path), "--gpus", "-1"])
