@@ -80,7 +80,7 @@ class Record(Told):
 def read_records(path: Path) -> list[Record]:
     """Those of the measured phase, not of the warm-up. Raises NotImportable."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise NotImportable(

@@ -14,21 +14,28 @@ from urllib.parse import urlsplit
 
 import uvloop
 from pydantic import ValidationError
+from rich.console import Console
 
 from benchmarks.engines.aiperf import run as aiperf
 from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.load.before import NotReady, warm_up, with_model
+from benchmarks.load.before import NotReady, reset_cache, warm_up, with_model
 from benchmarks.load.crew import WorkerFailed, work
 from benchmarks.load.options import WrongOption, parsed
 from benchmarks.load.procs import local_workers
-from benchmarks.load.progress import Lines
+from benchmarks.load.progress import shown
 from benchmarks.load.ray_workers import ray_workers
 from benchmarks.load.request import NANO
 from benchmarks.load.result import result, started_at
 from benchmarks.load.share import Share, share
 from benchmarks.load.spec import Spec
 from benchmarks.load.told import told
-from benchmarks.prompts import BadPrompts, PromptSet, load_prompts, served_tokenizer
+from benchmarks.prompts import (
+    BadPrompts,
+    PromptSet,
+    load_prompts,
+    local_tokenizer,
+    served_tokenizer,
+)
 from benchmarks.results import files
 from benchmarks.results.schema import Prompts, Request, Result, Subject
 from benchmarks.samples import Sampler
@@ -64,6 +71,8 @@ async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, lis
         return await aiperf.run(spec, prompts, subject, sampler, price_per_hour=price)
     order = prompts.order(spec.seed)
     await warm_up(spec, order)
+    if options.reset_cache is not None:
+        await reset_cache(spec, options.reset_cache)
     async with AsyncExitStack() as stack:
         sampler = await stack.enter_async_context(_sampler(options))
         start, parts = await _run(spec, prompts, options.ray)
@@ -92,27 +101,30 @@ async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, lis
 
 
 async def _run(spec: Spec, prompts: PromptSet, ray: str | None) -> tuple[int, list[Share]]:
-    told = Lines(spec)
-    if ray is not None:
-        async with ray_workers(ray, spec, prompts) as remote:
-            return await work(remote, told)
-    if spec.procs > 1:
-        async with local_workers(spec, prompts) as workers:
-            return await work(workers, told)
-    order = prompts.order(spec.seed)
-    start = time.monotonic_ns()
-    return start, [await share(spec, order, start=start, told=told)]
+    with shown(spec, Console(stderr=True)) as told:
+        if ray is not None:
+            async with ray_workers(ray, spec, prompts) as remote:
+                return await work(remote, told)
+        if spec.procs > 1:
+            async with local_workers(spec, prompts) as workers:
+                return await work(workers, told)
+        order = prompts.order(spec.seed)
+        start = time.monotonic_ns()
+        return start, [await share(spec, order, start=start, told=told)]
 
 
 def _prompts(options: argparse.Namespace, spec: Spec) -> PromptSet:
-    """Tokens are counted by the service's own tokenizer, where they have to be."""
+    """Tokens are counted by the tokenizer that is named, else by the service's own."""
+    named = options.tokenizer
     return load_prompts(
         options.prompts,
         min_tokens=options.min_prompt_tokens,
         max_tokens=options.max_prompt_tokens,
+        min_words=options.min_prompt_words,
+        max_words=options.max_prompt_words,
         count=options.prompt_count,
         seed=spec.seed,
-        tokenizer=served_tokenizer(spec.url),
+        tokenizer=served_tokenizer(spec.url) if named is None else local_tokenizer(named),
     )
 
 

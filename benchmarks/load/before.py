@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from http import HTTPStatus
 
 import aiohttp
 
@@ -56,6 +57,19 @@ async def warm_up(spec: Spec, order: Order) -> None:
     if failed is not None:
         status = "" if failed.status in (None, 200) else f" {failed.status}"
         raise NotReady(f"{spec.url}: {failed.outcome}{status} at the warm-up: {failed.error}")
+
+
+async def reset_cache(spec: Spec, path: str) -> None:
+    """Have the endpoint forget the prompts that it has seen. Raises NotReady."""
+    url = f"{spec.url.rstrip('/')}/{path.lstrip('/')}"
+    async with session() as client:
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT), client.post(url) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NotReady(f"POST {url}: {str(error) or 'no answer'}") from None
+    if status >= HTTPStatus.BAD_REQUEST:
+        raise NotReady(f"POST {url}: {status}; vLLM's is /reset_prefix_cache, in its dev mode only")
 
 
 async def _send(client: aiohttp.ClientSession, spec: Spec, prompt: Prompt, place: int) -> Sent:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from benchmarks.load.progress import Glance, Lines
+from benchmarks.load.glance import Glance, Told
 from benchmarks.load.share import Share
 from benchmarks.load.users import SECOND
 from benchmarks.load.worker import READY, SHARE
@@ -33,7 +33,7 @@ class Worker(Protocol):
         """SIGINT."""
 
 
-async def work(workers: Sequence[Worker], told: Lines) -> tuple[int, list[Share]]:
+async def work(workers: Sequence[Worker], told: Told) -> tuple[int, list[Share]]:
     """The start, a stamp of time.monotonic_ns(), and each one's share. Raises WorkerFailed.
 
     SIGINT goes on to all of them, and each still gives what it has.
@@ -61,7 +61,7 @@ async def _ready(worker: Worker) -> None:
         raise WorkerFailed("a client process ended before the run")
 
 
-async def _share(worker: Worker, told: Lines) -> Share:
+async def _share(worker: Worker, told: Told) -> Share:
     while line := await worker.readline():
         if line == SHARE:
             return Share.model_validate_json(await worker.readline())

@@ -51,6 +51,7 @@ def _of_the_load(made: Parser) -> None:
     add("--ramp", type=float, help="in which the users come (20, at most a third of the duration)")
     add("--window", type=float, default=5.0, help="in which rates are told (5)")
     add("--warmup", type=int, default=0, metavar="N", help="requests before the run")
+    add("--reset-cache", metavar="PATH", help="POST it after the warm-up: /flush_cache of SGLang")
     add("--drain", type=float, default=30.0, help="for what is in flight at the end (30)")
     add("--timeout", type=float, default=600.0, help="of a request (600)")
     add("--max-tokens", type=int)
@@ -70,6 +71,9 @@ def _of_the_prompts(made: Parser) -> None:
     add("--prompts", default="builtin", help="builtin, dolly, sharegpt:FILE, synthetic:N, FILE")
     add("--min-prompt-tokens", type=int)
     add("--max-prompt-tokens", type=int)
+    add("--min-prompt-words", type=int)
+    add("--max-prompt-words", type=int)
+    add("--tokenizer", help="directory or hub id; the endpoint's own, by POST /tokenize")
     add("--prompt-count", type=int)
     add("--system-prompt", help="the text, or @FILE")
     add("--seed", type=int, default=0, help="of the order of prompts and of arrivals (0)")
@@ -118,4 +122,8 @@ def _text(given: str | None) -> str | None:
 def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
     """Raises WrongOption."""
     options = parser().parse_args(arguments)
+    for name in ("ray", "reset_cache"):
+        if options.engine != "load" and getattr(options, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise WrongOption(f"{flag} has no effect with --engine {options.engine}")
     return options, spec_of(options)

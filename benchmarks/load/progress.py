@@ -1,45 +1,24 @@
-"""What a person sees of a run while it goes: a line for each window."""
+"""What a person sees of a run while it goes."""
 
-import sys
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
-from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.load.request import Sent, failures
+from benchmarks.load.glance import Glance
 from benchmarks.load.spec import Spec
-from benchmarks.results.schema import Outcome
 
 
-class Glance(BaseModel):
-    """How far one client process is. `window` is the number of the one that has just ended."""
+class Windows:
+    """Shows a window when each process has told of it: the seconds since the start, and a sentence
+    of chunks, not tokens: those are known when an answer has ended."""
 
-    model_config = ConfigDict(frozen=True)
-
-    window: int
-    flying: int
-    chunks: int
-    well: int
-    bad: int
-
-    @classmethod
-    def at(cls, window: int, requests: Sequence[Sent]) -> Self:
-        return cls(
-            window=window,
-            flying=sum(sent.ended == 0 for sent in requests),
-            chunks=sum(len(sent.stamps) for sent in requests),
-            well=sum(sent.outcome is Outcome.OK for sent in requests),
-            bad=failures(requests),
-        )
-
-
-class Lines:
-    """On standard error, when each process has told of a window. Chunks, not tokens: those are
-    known when an answer has ended."""
-
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, show: Callable[[float, str], None]) -> None:
         self._spec = spec
+        self._show = show
         self._told: defaultdict[int, list[Glance]] = defaultdict(list)
         self._chunks = 0
 
@@ -47,18 +26,37 @@ class Lines:
         told = self._told[glance.window]
         told.append(glance)
         if len(told) == self._spec.procs:
-            self._show(glance.window, self._told.pop(glance.window))
+            del self._told[glance.window]
+            self._show((glance.window + 1) * self._spec.window, self._sentence(told))
 
-    def _show(self, window: int, told: Sequence[Glance]) -> None:
+    def _sentence(self, told: Sequence[Glance]) -> str:
         chunks = sum(one.chunks for one in told)
         rate = (chunks - self._chunks) / self._spec.window
         self._chunks = chunks
         bad = sum(one.bad for one in told)
         failed = f", {bad} failed" if bad else ""
-        print(
-            f"{(window + 1) * self._spec.window:6.1f} s of {self._spec.duration:g}: "
+        return (
             f"{sum(one.flying for one in told)} in flight, {rate:,.0f} chunks/s, "
-            f"{sum(one.well for one in told)} answered{failed}",
-            file=sys.stderr,
-            flush=True,
+            f"{sum(one.well for one in told)} answered{failed}"
         )
+
+
+@contextmanager
+def shown(spec: Spec, console: Console) -> Iterator[Windows]:
+    """A bar on a terminal, a line for each window elsewhere."""
+    if not console.is_terminal:
+        yield Windows(spec, partial(_line, spec, console))
+        return
+    columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=spec.duration)
+
+        def show(at: float, sentence: str) -> None:
+            bar.update(task, completed=min(at, spec.duration), description=sentence)
+
+        yield Windows(spec, show)
+
+
+def _line(spec: Spec, console: Console, at: float, sentence: str) -> None:
+    line = f"{at:6.1f} s of {spec.duration:g}: {sentence}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

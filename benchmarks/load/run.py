@@ -4,22 +4,18 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.load.arrivals import open_loop
 from benchmarks.load.connection import allow_connections, endpoint, session
+from benchmarks.load.glance import Glance, Told
 from benchmarks.load.health import Health, Monitor
-from benchmarks.load.progress import Glance
 from benchmarks.load.request import Sent
 from benchmarks.load.sequence import Sequence
 from benchmarks.load.spec import Spec
 from benchmarks.load.traffic import Traffic
 from benchmarks.load.users import SECOND, until, users
 from benchmarks.prompts import Order
-
-Told = Callable[[Glance], None]
-"""Called at the end of each window."""
 
 
 @dataclass

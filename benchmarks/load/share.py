@@ -6,9 +6,10 @@ import signal
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.load.after import count_tokens
+from benchmarks.load.glance import Told
 from benchmarks.load.health import Health
 from benchmarks.load.request import NANO, Sent
-from benchmarks.load.run import Told, run
+from benchmarks.load.run import run
 from benchmarks.load.spec import Spec
 from benchmarks.prompts import Order
 from benchmarks.results.schema import Request

@@ -6,7 +6,7 @@ import sys
 import uvloop
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.load.progress import Glance
+from benchmarks.load.glance import Glance
 from benchmarks.load.share import share
 from benchmarks.load.spec import Spec
 from benchmarks.prompts import PromptSet

@@ -2,7 +2,7 @@
 
 from benchmarks.prompts.errors import BadPrompts
 from benchmarks.prompts.load import load_prompts
-from benchmarks.prompts.tokens import Counter, served_tokenizer
+from benchmarks.prompts.tokens import Counter, local_tokenizer, served_tokenizer
 from benchmarks.prompts.types import Order, Prompt, PromptSet
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "Prompt",
     "PromptSet",
     "load_prompts",
+    "local_tokenizer",
     "served_tokenizer",
 ]

@@ -20,6 +20,8 @@ def load_prompts(
     *,
     min_tokens: int | None = None,
     max_tokens: int | None = None,
+    min_words: int | None = None,
+    max_words: int | None = None,
     count: int | None = None,
     seed: int = 0,
     tokenizer: Counter | None = None,
@@ -27,7 +29,7 @@ def load_prompts(
     """`source` is builtin, dolly, sharegpt:FILE, synthetic:TOKENS or a JSON Lines file.
 
     Those whose first turn has fewer tokens than `min_tokens`, or more than `max_tokens`, are left
-    out; `count` keeps so many, chosen by `seed`. Raises BadPrompts.
+    out, as by words; `count` keeps so many, chosen by `seed`. Raises BadPrompts.
     """
     if count is not None and count < 1:
         raise BadPrompts(f"a count of {count} prompts: it is at least 1")
@@ -36,7 +38,9 @@ def load_prompts(
         made = synthetic(_length(source), number, seed, _required(tokenizer, source))
         return PromptSet(source=source, prompts=made)
     found = _found(source)
-    fitting = _fitting(found.prompts, min_tokens, max_tokens, tokenizer, source)
+    fitting = _fitting(found.prompts, min_words, max_words, _words)
+    if min_tokens is not None or max_tokens is not None:
+        fitting = _fitting(fitting, min_tokens, max_tokens, _required(tokenizer, source))
     if not fitting:
         why = "of that length" if found.prompts else "that can be used"
         raise BadPrompts(f"{source} has no prompt {why}{found.first_trouble}")
@@ -65,21 +69,18 @@ def _name(source: str) -> str:
 
 
 def _fitting(
-    prompts: Iterable[Prompt],
-    least: int | None,
-    most: int | None,
-    tokenizer: Counter | None,
-    source: str,
+    prompts: Iterable[Prompt], least: int | None, most: int | None, length: Counter
 ) -> list[Prompt]:
-    unique = {prompt.id: prompt for prompt in prompts}.values()
+    """Each once, if its first turn is neither shorter nor longer."""
+    unique = list({prompt.id: prompt for prompt in prompts}.values())
     if least is None and most is None:
-        return list(unique)
-    count = _required(tokenizer, source)
-    return [
-        prompt
-        for prompt in unique
-        if (least or 0) <= count(prompt.turns[0]) <= (float("inf") if most is None else most)
-    ]
+        return unique
+    high = float("inf") if most is None else most
+    return [prompt for prompt in unique if (least or 0) <= length(prompt.turns[0]) <= high]
+
+
+def _words(text: str) -> int:
+    return len(text.split())
 
 
 def _length(source: str) -> int:

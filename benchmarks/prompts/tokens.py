@@ -6,6 +6,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmarks.prompts.errors import BadPrompts
 
@@ -14,6 +15,7 @@ Counter = Callable[[str], int]
 KEY = "LLM_API_KEY"
 TIMEOUT = 60.0
 """Seconds."""
+FILE = "tokenizer.json"
 
 
 def served_tokenizer(url: str) -> Counter:
@@ -31,8 +33,32 @@ def served_tokenizer(url: str) -> Counter:
                 return int(json.load(answer)["count"])
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             raise BadPrompts(
-                f"{address} does not count tokens ({error}); filter lengths and make synthetic "
-                "prompts for an endpoint that has it"
+                f"{address} does not count tokens ({error}); name its model's "
+                "tokenizer, or filter lengths in words"
             ) from None
 
     return count
+
+
+def local_tokenizer(source: str) -> Counter:
+    """Of a model's directory, or of one on the hub, for an endpoint that counts no tokens.
+
+    Raises BadPrompts.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from tokenizers import Tokenizer
+
+    file = Path(source).expanduser() / FILE
+    try:
+        path = file if file.parent.is_dir() else Path(hf_hub_download(source, FILE))
+        tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+        raise BadPrompts(f"tokenizer {source!r}: {_first_line(error)}") from None
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise BadPrompts(f"tokenizer {source!r}: {path.name} is no tokenizer: {error}") from None
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from benchmarks.results.files import RESULT, Unreadable, read
 from benchmarks.results.schema import Result
+from benchmarks.study.manifest import CELLS
 
 STUDY = "study.json"
 
@@ -51,6 +52,13 @@ class Study(BaseModel):
     seed: int | None = None
     starts: tuple[Start, ...] = ()
     cells: tuple[Entry, ...] = ()
+    folder: Path = Path()
+    """Where the file lies."""
+
+    @property
+    def unmeasured_results(self) -> list[Path]:
+        """Where cells that were measured in part, or before, may have left something."""
+        return [self.folder / CELLS / cell.id / RESULT for cell in self.unmeasured]
 
     @property
     def unmeasured(self) -> tuple[Entry, ...]:
@@ -71,15 +79,16 @@ def find(folder: Path) -> Found:
     """Every result under the folder, or the one result file. Raises NoResults."""
     if not folder.exists():
         raise NoResults(f"{folder}: there is no such folder; give one with {RESULT} files in it")
-    paths = [folder] if folder.is_file() else sorted(folder.rglob(RESULT))
     root = folder.parent if folder.is_file() else folder
+    studies, broken = _studies([] if folder.is_file() else sorted(folder.rglob(STUDY)), root)
+    unmeasured = {path for found in studies for path in found.unmeasured_results}
+    paths = [folder] if folder.is_file() else sorted({*folder.rglob(RESULT)} - unmeasured)
     runs, unreadable = [], []
     for path in paths:
         try:
             runs.append(Run(str(path.parent.relative_to(root)), read(path)))
         except Unreadable as error:
             unreadable.append(_shorter(str(error), root))
-    studies, broken = _studies([] if folder.is_file() else sorted(folder.rglob(STUDY)), root)
     if not runs:
         why = f"; {unreadable[0]}" if unreadable else ""
         raise NoResults(f"{folder}: no readable {RESULT} in it{why}")
@@ -90,8 +99,9 @@ def _studies(paths: Iterable[Path], root: Path) -> tuple[tuple[Study, ...], list
     studies, broken = [], []
     for path in paths:
         try:
-            studies.append(Study.model_validate(json.loads(path.read_text("utf-8"))))
-        except (OSError, ValueError) as error:
+            values = json.loads(path.read_text("utf-8"))
+            studies.append(Study.model_validate(values | {"folder": path.parent}))
+        except (OSError, TypeError, ValueError) as error:
             reason = _first(error) if isinstance(error, ValidationError) else str(error)
             broken.append(f"{path.relative_to(root)}: {reason}")
     return tuple(studies), broken

@@ -56,6 +56,7 @@ def arguments(plan: Plan, cell: Cell, endpoint: Endpoint, folder: Path) -> list[
     """Of the client's command line."""
     load, prompts, limits = cell.load, plan.study.prompts, plan.study.limits
     given: dict[str, object] = {
+        "engine": load.engine,
         "mode": load.mode,
         "users": cell.users,
         "rate": cell.rate,
@@ -74,6 +75,9 @@ def arguments(plan: Plan, cell: Cell, endpoint: Endpoint, folder: Path) -> list[
         "prompts": plan.prompts,
         "min-prompt-tokens": prompts.min_tokens,
         "max-prompt-tokens": prompts.max_tokens,
+        "min-prompt-words": prompts.min_words,
+        "max-prompt-words": prompts.max_words,
+        "tokenizer": prompts.tokenizer,
         "prompt-count": prompts.count,
         "seed": cell.seed,
         "ttft-limit": limits.ttft,

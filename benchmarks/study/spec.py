@@ -76,11 +76,17 @@ class Part(BaseModel):
 
 
 class Prompts(Part):
-    """`source` as benchmarks.prompts reads it; the limits are of a prompt's length in tokens."""
+    """`source` as benchmarks.prompts reads it; the limits are of a prompt's length.
+
+    `tokenizer` is a directory or hub id, for an endpoint that counts no tokens.
+    """
 
     source: str = "builtin"
     min_tokens: int | None = Field(None, ge=1)
     max_tokens: int | None = Field(None, ge=1)
+    min_words: int | None = Field(None, ge=1)
+    max_words: int | None = Field(None, ge=1)
+    tokenizer: str | None = Field(None, min_length=1)
     count: int | None = Field(None, ge=1)
 
 
@@ -93,8 +99,12 @@ class Limits(Part):
 
 
 class Load(Part):
-    """`users` of a closed loop, or `rate` in requests per second of an open one."""
+    """`users` of a closed loop, or `rate` in requests per second of an open one.
 
+    `engine` is the program that makes the load.
+    """
+
+    engine: Literal["load", "aiperf"] = "load"
     mode: Literal["closed", "poisson", "constant"] = "closed"
     users: Counts | None = None
     rate: Annotated[

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from benchmarks.prompts import BadPrompts, Order, Prompt, PromptSet, load_prompts
+from benchmarks.prompts import BadPrompts, Order, Prompt, PromptSet, load_prompts, local_tokenizer
 from benchmarks.prompts.builtin import FILE, text
 from common.model import DEMO_MODEL
 
@@ -132,6 +132,28 @@ def test_a_file_without_prompts_is_refused(
         file.write_text(content)
     with pytest.raises(BadPrompts, match=message):
         load_prompts(str(file))
+
+
+def test_lengths_in_words_need_no_tokenizer(tmp_path: Path) -> None:
+    source = write(tmp_path / "p.jsonl", *({"prompt": "w " * n} for n in range(1, 10)))
+    found = load_prompts(source, min_words=3, max_words=5)
+    assert [words(prompt.turns[0]) for prompt in found.prompts] == [3, 4, 5]
+    assert found.skipped == 6
+    with pytest.raises(BadPrompts, match="no prompt of that length"):
+        load_prompts(source, min_words=10)
+
+
+def test_a_tokenizer_may_be_named() -> None:
+    count = local_tokenizer(str(DEMO_MODEL))
+    assert count("Hello, who are you?") == tokens_of("Hello, who are you?")
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "No such file"), ("{}", "is no tokenizer")])
+def test_what_is_no_tokenizer_is_refused(tmp_path: Path, content: str | None, told: str) -> None:
+    if content is not None:
+        (tmp_path / "tokenizer.json").write_text(content, "utf-8")
+    with pytest.raises(BadPrompts, match=told):
+        local_tokenizer(str(tmp_path))
 
 
 def test_lengths_are_counted_as_the_service_does(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from benchmarks.report.qualities import TOLD, others_tell, qualities
 from benchmarks.report.repeating import commands
 from benchmarks.report.runs import Found, Run, find
 from benchmarks.report.tables import outcomes
+from benchmarks.results.files import write
 from benchmarks.results.schema import Distribution, Result
 from services.__main__ import backends
 from tests.benchmarks.report.made_up import MANIFEST, SPEED, result, study
@@ -189,6 +190,12 @@ def test_what_a_study_could_not_measure_and_how_to_repeat_it_are_told(page: Path
     assert "backends: [echo, lmdeploy, vllm, transformers]" in text
     assert MANIFEST["hash"] in text
     assert "a" * 64 in text
+
+
+def test_what_a_failed_cell_left_is_not_compared(tmp_path: Path) -> None:
+    folder = study(tmp_path, ("vllm", "echo"), (10,), 1)
+    write(folder / "cells" / MANIFEST["cells"][0]["id"], result("mlc", 10), [])
+    assert {run.result.subject.backend for run in find(folder).runs} == {"vllm", "echo"}
 
 
 def test_without_a_study_the_command_of_each_run_is_told() -> None:
