@@ -9,11 +9,13 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.results import files
 from benchmarks.results.schema import Outcome
 from tests.benchmarks.load.truth import lines, load, load_through, truth_server, undisturbed
+from tests.limits import AT_ONCE
 from tests.serving import REPOSITORY
 
 WITHIN = 0.005
@@ -252,3 +254,22 @@ def test_the_result_tells_when_the_run_began_and_holds_no_key(tmp_path: Path) ->
     assert "a-secret-key" not in text
     assert before < datetime.fromisoformat(run.result.started_at) < datetime.now(UTC)
     assert run.result.environment.cpus > 0
+
+
+def test_client_processes_do_not_outlive_their_parent(tmp_path: Path) -> None:
+    with truth_server(ttft=0.05, itl=0.01, tokens=10) as server:
+        words = ["--users=4", "--procs=2", "--duration=300", f"--out={tmp_path}"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.load", server.url, *words],
+            cwd=REPOSITORY,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert "in flight" in process.stderr.readline()
+        children = psutil.Process(process.pid).children()
+        assert sum("benchmarks.load.worker" in child.cmdline() for child in children) == 2
+        process.kill()
+        process.communicate()
+        _, alive = psutil.wait_procs(children, AT_ONCE)
+    assert alive == []
