@@ -15,6 +15,8 @@ from tests.conftest import require_backend
 from tests.serving import REPOSITORY, Service, interpreter, start_service
 
 STOP_DEADLINE = 30
+ONE_REPLICA = 8
+"""Requests at once: fewer than the load has, so that each node has some of them."""
 
 
 @dataclass
@@ -79,6 +81,7 @@ def on_two_nodes(two_nodes: TwoNodes) -> Iterator[Service]:
         "ray_address": two_nodes.address,
         "http_port": two_nodes.serve_port,
         "num_replicas": 2,
+        "deployment_config": {"max_ongoing_requests": ONE_REPLICA},
         "placement_group_config": {"bundles": [{"CPU": 1, "slot": 1}]},
         "ingress_deployment_config": {
             "ray_actor_options": {"num_cpus": 0.1, "resources": {"head": 0.1}}

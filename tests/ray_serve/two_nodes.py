@@ -4,12 +4,17 @@ Prints its address. Kills the second node at the line "kill" on standard input, 
 """
 
 import sys
+import time
 from typing import Any
 
 import psutil
 from ray.cluster_utils import Cluster
 
 OBJECT_STORE_BYTES = 128 * 2**20
+ENGINE = "EngineCore"
+LOOK, AT_WORK = 0.2, 0.25
+"""Seconds, and the share of a processor that an engine at work has at least."""
+DEADLINE = 30.0
 HEAD = {"slot": 1, "head": 1}
 """One replica asks for a slot of a node; the head keeps what takes the requests."""
 
@@ -32,16 +37,33 @@ def main() -> None:
     print(cluster.address, flush=True)
     for line in sys.stdin:
         if line.strip() == "kill":
-            kill(second)
+            wait_for_work(processes_of(second))
+            kill(processes_of(second))
             cluster.remove_node(second, allow_graceful=False)
             print("killed", flush=True)
     cluster.shutdown()
 
 
-def kill(node: Any) -> None:
-    """All its processes at once, as when a machine dies: Ray's own way spares the replica."""
+def processes_of(node: Any) -> list[psutil.Process]:
     roots = [psutil.Process(p.process.pid) for ps in node.all_processes.values() for p in ps]
-    for process in [c for root in roots for c in (root, *root.children(recursive=True))]:
+    return [c for root in roots for c in (root, *root.children(recursive=True))]
+
+
+def wait_for_work(processes: list[psutil.Process]) -> None:
+    """Until its engine generates: what is not asked cannot be cut. It exits when that never is."""
+    deadline = time.monotonic() + DEADLINE
+    engines = [each for each in processes if ENGINE in " ".join(each.cmdline())]
+    while time.monotonic() < deadline:
+        before = sum(each.cpu_times().user for each in engines)
+        time.sleep(LOOK)
+        if sum(each.cpu_times().user for each in engines) - before > LOOK * AT_WORK:
+            return
+    sys.exit(f"the engine of the second node did nothing for {DEADLINE:g} s")
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    """All at once, as when a machine dies: Ray's own way spares the replica."""
+    for process in processes:
         process.kill()
 
 
