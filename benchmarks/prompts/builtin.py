@@ -1,6 +1,6 @@
 """The prompts that lie in the repository: questions, tasks over a text, code and conversations.
 
-python -m benchmarks.prompts writes them anew from material.toml.
+python -m benchmarks.prompts writes them anew from the TOML files beside this one.
 """
 
 import itertools
@@ -13,19 +13,28 @@ from typing import Any
 NAME = "builtin"
 FILE = Path(__file__).with_name("builtin.jsonl")
 MATERIAL = Path(__file__).with_name("material.toml")
+LONG = Path(__file__).with_name("long.toml")
+CONVERSATIONS = Path(__file__).with_name("conversations.toml")
 
 
 def rows() -> Iterator[dict[str, Any]]:
     """Every task with every topic, every question about every text, and what stands alone."""
-    material = tomllib.loads(MATERIAL.read_text("utf-8"))
+    material = _read(MATERIAL)
     for task, topic in itertools.product(material["tasks"], material["topics"]):
         yield {"turns": [task.format(topic=topic)]}
     for text, about in itertools.product(material["texts"], material["about_texts"]):
         yield {"turns": [f"{text.strip()}\n\n{about}"]}
-    for turns in material["conversations"]:
+    for long in _read(LONG)["long"]:
+        for request in long["requests"]:
+            yield {"turns": [f"{long['text'].strip()}\n\n{request}"]}
+    for turns in _read(CONVERSATIONS)["conversations"]:
         yield {"turns": turns}
     for alone in material["alone"]:
         yield {"turns": [alone]}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text("utf-8"))
 
 
 def text() -> str:
