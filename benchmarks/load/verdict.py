@@ -47,7 +47,10 @@ def verdict(
             spec.users is not None and reached < USERS_LIMIT * spec.users
         ),
     }
+    unfinished = plateau.outcomes.get(Outcome.UNFINISHED, 0)
     warnings = {
+        f"{unfinished} requests of the plateau had no end after the drain: the latencies lack the "
+        "slowest (--drain)": unfinished > 0,
         f"the client's event loop lagged by {lag * 1000:.0f} ms (p99)": (
             LAG_WARNING < lag <= LAG_LIMIT
         ),

@@ -1,12 +1,16 @@
 """What a group of cells shows, in words; what it does not show is said too."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from benchmarks.report.cells import Cell, Group, level_name
 from benchmarks.report.metrics import RATE, TTFT, Metric, Spread, decay, differ
+from benchmarks.results.schema import Outcome
 
+FAILED = 0.01
+"""Of the requests: fewer are in the table of outcomes only."""
 DECAYED = 0.05
 """Of the rate: less is not told."""
 NO_DIFFERENCE = "between whom no difference is shown"
@@ -115,6 +119,7 @@ def _limits(group: Group) -> list[str]:
         told.append("Some cells were measured twice: two repeats show little of the real spread.")
     if not group.same_prompts:
         told.append("Not all backends were asked the same in the same order: do not rank by these.")
+    told += [sentence for cell in group.measured if (sentence := _failures(cell))]
     void = [(cell, run) for cell in group.cells for run in cell.void]
     if void:
         named = "; ".join(
@@ -126,6 +131,21 @@ def _limits(group: Group) -> list[str]:
         )
         told.append(f"{one} for nothing: {named}.")
     return told
+
+
+def _failures(cell: Cell) -> str | None:
+    """Latencies are of what ended well, so who fails a lot may look fast."""
+    outcomes = Counter[Outcome]()
+    for result in cell.valid:
+        outcomes.update(result.plateau.outcomes)
+    bad = {outcome: n for outcome, n in outcomes.items() if outcome is not Outcome.OK}
+    if sum(bad.values()) <= FAILED * sum(outcomes.values()):
+        return None
+    kinds = ", ".join(f"{n} {outcome.replace('_', ' ')}" for outcome, n in bad.items())
+    return (
+        f"{cell.backend} at {cell.load}: {sum(bad.values())} of {sum(outcomes.values())} requests "
+        f"did not end well ({kinds}), and its latencies are those of the others."
+    )
 
 
 def _levels(group: Group, levels: Sequence[float]) -> str:

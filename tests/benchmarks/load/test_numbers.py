@@ -203,3 +203,12 @@ def test_cost_is_that_of_the_plateau() -> None:
     assert made.per_million_output_tokens == pytest.approx(250)
     assert made.joules_per_output_token == pytest.approx(50)
     assert cost(flat, [], None).joules_per_output_token is None
+
+
+def test_answers_without_an_end_are_told() -> None:
+    made = judged([*back_to_back(), request(9.0, user=1, outcome=Outcome.UNFINISHED)])
+    assert made.warnings == (
+        "1 requests of the plateau had no end after the drain: the latencies lack the slowest "
+        "(--drain)",
+    )
+    assert judged(back_to_back()).warnings == ()

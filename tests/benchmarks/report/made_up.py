@@ -77,29 +77,9 @@ def result(
             settings=dict(settings or {}),
             repeat=repeat,
         ),
-        load=Load(
-            mode="closed",
-            users=users,
-            ramp=RAMP,
-            duration=DURATION,
-            window=WINDOW,
-            protocol="generate",
-            max_tokens=128,
-            system_prompt=system_prompt,
-            timeout=120,
-            ttft_limit=1.0,
-            tpot_limit=0.05,
-            **load,
-        ),
+        load=_load(users=users, system_prompt=system_prompt, **load),
         prompts=Prompts(source="builtin", count=300, hash="a" * 64, seed=0),
-        environment=Environment(
-            versions={backend: "1.2.3", "python": "3.11.9"},
-            commit="0123456789abcdef",
-            host="made-up-host",
-            cpus=8,
-            gpus=("Made-up GPU 80 GB",) if gpu else (),
-            driver="1.0" if gpu else None,
-        ),
+        environment=_environment(backend, gpu),
         verdict=Verdict(
             valid=not void,
             reasons=void,
@@ -115,6 +95,32 @@ def result(
         windows=windows,
         series=tuple(_series(windows, rate / top, gpu, chance)),
         cost=Cost(price_per_hour=2.0, per_million_output_tokens=2e6 / 3600 / rate),
+    )
+
+
+def _load(**values: Any) -> Load:
+    return Load(
+        mode="closed",
+        ramp=RAMP,
+        duration=DURATION,
+        window=WINDOW,
+        protocol="generate",
+        max_tokens=128,
+        timeout=120,
+        ttft_limit=1.0,
+        tpot_limit=0.05,
+        **values,
+    )
+
+
+def _environment(backend: str, gpu: bool) -> Environment:
+    return Environment(
+        versions={backend: "1.2.3", "python": "3.11.9"},
+        commit="0123456789abcdef",
+        host="made-up-host",
+        cpus=8,
+        gpus=("Made-up GPU 80 GB",) if gpu else (),
+        driver="1.0" if gpu else None,
     )
 
 

@@ -71,6 +71,16 @@ def test_one_order_at_several_loads_is_told_once() -> None:
     assert rates[0].endswith("(numbers at 50).")
 
 
+def test_who_fails_a_lot_is_told_beside_the_ranks() -> None:
+    (told,) = (
+        sentence
+        for sentence in conclusion(group(*repeats("transformers", 300), *repeats("vllm", 2400)))
+        if "did not end well" in sentence
+    )
+    assert told.startswith("transformers at 50 users: 12 of ")
+    assert "(9 in band error, 3 http error), and its latencies are those of the others." in told
+
+
 def test_one_repeat_alone_is_told_as_such() -> None:
     told = conclusion(group(*repeats("vllm", 2400, 1), *repeats("echo", 4000, 1)))
     assert any("were measured once" in sentence for sentence in told)
