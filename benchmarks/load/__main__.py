@@ -18,7 +18,7 @@ from rich.console import Console
 
 from benchmarks.engines.aiperf import run as aiperf
 from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.load.before import NotReady, reset_cache, warm_up, with_model
+from benchmarks.load.before import NotReady, metrics_of, reset_cache, warm_up, with_model
 from benchmarks.load.crew import WorkerFailed, work
 from benchmarks.load.options import WrongOption, parsed
 from benchmarks.load.procs import local_workers
@@ -41,6 +41,7 @@ from benchmarks.results.schema import Prompts, Request, Result, Subject
 from benchmarks.samples import Sampler
 
 VALID, WRONG, VOID, INTERRUPTED = 0, 1, 3, 130
+LOCAL = ("localhost", "127.0.0.1", "::1")
 EXPECTED = (BadPrompts, EngineFailed, NotReady, OSError, WorkerFailed, WrongOption)
 
 
@@ -48,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """An exit status."""
     try:
         options, spec = parsed(arguments)
-        made, requests = uvloop.run(measure(options, spec))
         if options.out is not None:
-            print(files.write(options.out, made, requests))
+            options.out.mkdir(parents=True, exist_ok=True)  # not after all the work
+        made, requests = uvloop.run(measure(options, spec))
     except EXPECTED as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
@@ -58,6 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted before the run", file=sys.stderr)
         return INTERRUPTED
     print(told(made))
+    try:
+        if options.out is not None:
+            print(files.write(options.out, made, requests))
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG
     return VALID if made.verdict.valid else VOID
 
 
@@ -66,15 +73,16 @@ async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, lis
     spec = await with_model(asked)
     prompts = await asyncio.to_thread(_prompts, options, spec)
     subject = _subject(options, spec)
+    metrics = options.metrics_url or await metrics_of(spec)
     if options.engine == "aiperf":
-        price, sampler = options.price_per_hour, _sampler(options)
+        price, sampler = options.price_per_hour, _sampler(options, spec, metrics)
         return await aiperf.run(spec, prompts, subject, sampler, price_per_hour=price)
     order = prompts.order(spec.seed)
     await warm_up(spec, order)
     if options.reset_cache is not None:
         await reset_cache(spec, options.reset_cache)
     async with AsyncExitStack() as stack:
-        sampler = await stack.enter_async_context(_sampler(options))
+        sampler = await stack.enter_async_context(_sampler(options, spec, metrics))
         start, parts = await _run(spec, prompts, options.ray)
     started = started_at(start * NANO, time.monotonic())
     requests = sorted((r for part in parts for r in part.requests), key=lambda r: r.ended)
@@ -128,10 +136,11 @@ def _prompts(options: argparse.Namespace, spec: Spec) -> PromptSet:
     )
 
 
-def _sampler(options: argparse.Namespace) -> Sampler:
-    return Sampler(
-        metrics_url=options.metrics_url, pids=[options.pid] if options.pid is not None else []
-    )
+def _sampler(options: argparse.Namespace, spec: Spec, metrics_url: str | None) -> Sampler:
+    """The GPUs of this machine are none of an endpoint's on another."""
+    pids = [] if options.pid is None else [options.pid]
+    here = bool(pids) or urlsplit(spec.url).hostname in LOCAL
+    return Sampler(metrics_url=metrics_url, pids=pids, gpus=here)
 
 
 def _subject(options: argparse.Namespace, spec: Spec) -> Subject:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from http import HTTPStatus
 
 import aiohttp
@@ -36,6 +37,16 @@ async def with_model(spec: Spec) -> Spec:
         except (KeyError, IndexError, TypeError, ValueError):
             raise NotReady(f"{url} lists no model; name one with --model") from None
     return spec.model_copy(update={"model": name})
+
+
+async def metrics_of(spec: Spec) -> str | None:
+    """The endpoint's own page of metrics, where there is one."""
+    url = f"{spec.url.rstrip('/')}/metrics"
+    async with session() as client:
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with asyncio.timeout(LOOK_TIMEOUT), client.get(url) as answer:
+                return url if answer.status == HTTPStatus.OK else None
+    return None
 
 
 async def warm_up(spec: Spec, order: Order) -> None:

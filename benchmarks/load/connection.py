@@ -7,10 +7,8 @@ import aiohttp
 
 from benchmarks.load.messages import PATHS
 from benchmarks.load.request import Endpoint
-from benchmarks.load.spec import Spec
+from benchmarks.load.spec import KEY, Spec
 
-KEY = "LLM_API_KEY"
-"""The environment variable with the key, which so stands in no list of processes and no result."""
 READ_BUFFER = 2**20
 """Bytes: at aiohttp's own 64 KiB large answers wait for the reader."""
 OPEN_FILES = 2**16

@@ -1,7 +1,6 @@
 """What a client process tells of itself while it runs."""
 
 from collections.abc import Callable, Sequence
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,14 +19,30 @@ class Glance(BaseModel):
     well: int
     bad: int
 
-    @classmethod
-    def at(cls, window: int, requests: Sequence[Sent]) -> Self:
-        return cls(
+
+class Watch:
+    """Counts `requests`, a list that grows, without a look at those that have ended before."""
+
+    def __init__(self, requests: Sequence[Sent]) -> None:
+        self._requests = requests
+        self._seen = self._chunks = self._well = self._bad = 0
+        self._open: list[Sent] = []
+
+    def glance(self, window: int) -> Glance:
+        fresh = self._requests[self._seen :]
+        self._seen += len(fresh)
+        looked = [*self._open, *fresh]
+        self._open = [sent for sent in looked if not sent.ended]
+        ended = [sent for sent in looked if sent.ended]
+        self._chunks += sum(len(sent.stamps) for sent in ended)
+        self._well += sum(sent.outcome is Outcome.OK for sent in ended)
+        self._bad += failures(ended)
+        return Glance(
             window=window,
-            flying=sum(sent.ended == 0 for sent in requests),
-            chunks=sum(len(sent.stamps) for sent in requests),
-            well=sum(sent.outcome is Outcome.OK for sent in requests),
-            bad=failures(requests),
+            flying=len(self._open),
+            chunks=self._chunks + sum(len(sent.stamps) for sent in self._open),
+            well=self._well,
+            bad=self._bad,
         )
 
 

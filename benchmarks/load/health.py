@@ -2,9 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from benchmarks.load.statistics import percentile
 
@@ -12,9 +13,18 @@ INTERVAL = 0.02
 """Seconds between looks."""
 
 
+class Look(NamedTuple):
+    """`at` by time.monotonic(), `cpu` by time.process_time(), `lag` of the event loop."""
+
+    at: float
+    cpu: float
+    lag: float
+
+
 @dataclass(frozen=True)
 class Health:
-    """Lag in seconds; `cpu` in cores: seconds of user and system time for each of the run's."""
+    """Lag in seconds; `cpu` in cores: seconds of user and system time for each of the plateau's;
+    `cpu_seconds` are those of the whole run."""
 
     loop_lag_p99: float
     cpu: float
@@ -22,11 +32,14 @@ class Health:
 
 
 class Monitor:
-    """Around a run."""
+    """Around a run, of which it judges the seconds `begin` to `end`, by time.monotonic(): the
+    plateau. Of a run that has none, all."""
+
+    def __init__(self, begin: float, end: float) -> None:
+        self._bounds = begin, end
 
     async def __aenter__(self) -> Self:
-        self._lags: list[float] = []
-        self._begun, self._cpu = time.monotonic(), time.process_time()
+        self._looks = [Look(time.monotonic(), time.process_time(), 0.0)]
         self._task = asyncio.create_task(self._look())
         return self
 
@@ -37,12 +50,31 @@ class Monitor:
         trace: TracebackType | None,
     ) -> None:
         self._task.cancel()
-        seconds = time.monotonic() - self._begun
-        cpu = time.process_time() - self._cpu
-        self.health = Health(percentile(self._lags, 99), cpu / seconds, cpu)
+        self._looks.append(Look(time.monotonic(), time.process_time(), 0.0))
+        self.health = health(self._looks, *self._bounds)
 
     async def _look(self) -> None:
         while True:
             before = time.monotonic()
             await asyncio.sleep(INTERVAL)
-            self._lags.append(max(0.0, time.monotonic() - before - INTERVAL))
+            now = time.monotonic()
+            self._looks.append(Look(now, time.process_time(), max(0.0, now - before - INTERVAL)))
+
+
+def health(looks: Sequence[Look], begin: float, end: float) -> Health:
+    """Of at least two looks."""
+    judged = [look for look in looks if begin <= look.at <= end]
+    judged = judged if len(judged) > 1 else list(looks)
+    seconds = judged[-1].at - judged[0].at
+    cpu = judged[-1].cpu - judged[0].cpu
+    lags = [lag for look in judged[1:] for lag in _missed(look.lag)]
+    return Health(
+        percentile(lags, 99), cpu / seconds if seconds else 0.0, looks[-1].cpu - looks[0].cpu
+    )
+
+
+def _missed(lag: float) -> Iterator[float]:
+    """What each look that a stall has swallowed would have found: one alone hides its length."""
+    yield lag
+    while (lag := lag - INTERVAL) > 0:
+        yield lag

@@ -1,15 +1,15 @@
 """The command line of a run."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from benchmarks.load.connection import KEY
 from benchmarks.load.messages import PATHS
-from benchmarks.load.spec import Spec
+from benchmarks.load.spec import KEY, Spec
 
 DESCRIPTION = f"""Put a load on an endpoint, and say what its users saw.
 
@@ -37,6 +37,13 @@ def parser() -> Parser:
     _of_the_prompts(made)
     _of_the_result(made)
     return made
+
+
+def positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+    return value
 
 
 def _of_the_load(made: Parser) -> None:
@@ -86,7 +93,7 @@ def _of_the_result(made: Parser) -> None:
     add("--subject", type=Path, metavar="FILE", help="JSON: what is measured")
     add("--metrics-url", help="sampled beside the run; URL/metrics where there is one")
     add("--pid", type=int, help="root of the service's processes on this machine")
-    add("--price-per-hour", type=float, help="of the machine, for the cost of tokens")
+    add("--price-per-hour", type=positive, help="of the machine, for the cost of tokens")
 
 
 def spec_of(options: argparse.Namespace) -> Spec:

@@ -17,10 +17,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.load.connection import KEY
 from benchmarks.load.crew import WorkerFailed
 from benchmarks.load.procs import ROOT
-from benchmarks.load.spec import Spec
+from benchmarks.load.spec import KEY, Spec
 from benchmarks.load.worker import Task
 from benchmarks.prompts import PromptSet
 
@@ -115,9 +114,15 @@ async def ray_workers(
     except ray.exceptions.RayError as error:
         raise WorkerFailed(f"--ray {address}: {_first_line(error)}") from None
     finally:
-        for worker in workers:
-            await worker.actor.stop.remote()
-        ray.shutdown()
+        try:
+            stops = (_stopped(worker) for worker in workers)
+            await asyncio.gather(*stops, return_exceptions=True)  # a dead machine has stopped
+        finally:
+            ray.shutdown()
+
+
+async def _stopped(worker: RayWorker) -> None:
+    await worker.actor.stop.remote()
 
 
 def _connected(address: str) -> Any:

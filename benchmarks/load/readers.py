@@ -8,6 +8,10 @@ import orjson
 
 DATA = b"data:"
 DONE = b"[DONE]"
+ERROR_EVENT = b"event: error"
+NOT_JSON = "an event that is not JSON"
+BROKEN = ("abort", "error")
+"""Reasons to finish with which engines tell that an answer is not whole."""
 
 
 @dataclass(slots=True)
@@ -74,14 +78,21 @@ class Events:
         pieces = 0
         for event in events:
             payload = _payload(event)
-            if payload is not None:
+            if event.startswith(ERROR_EVENT):
+                self.heard.error = _named_error(payload)
+            elif payload is not None:
                 pieces += self._event(payload)
         return pieces
 
     def close(self) -> None:
         """An answer is whole when its end has been told: by [DONE], or by a reason to finish."""
-        if self._rest.strip():
-            self.feed(b"\n\n")
+        if not self._rest.strip():
+            return
+        before = self.heard.error
+        self.feed(b"\n\n")
+        if before is None and self.heard.error == NOT_JSON:
+            # Half an event is a stream that was cut.
+            self.heard.error, self.heard.ended = None, False
 
     def _without_returns(self, data: bytes) -> bytes:
         """One at the very end may be half of a line's end."""
@@ -97,7 +108,7 @@ class Events:
         try:
             event = orjson.loads(payload)
         except orjson.JSONDecodeError:
-            self.heard.error = "an event that is not JSON"
+            self.heard.error = NOT_JSON
             return 0
         try:
             return self._object(event)
@@ -108,14 +119,18 @@ class Events:
     def _object(self, event: dict[str, Any]) -> int:
         if event.get("error"):
             self.heard.error = _said(event["error"])
+        elif event.get("object") == "error":
+            self.heard.error = _said(event)
         if usage := event.get("usage"):
             self.heard.usage = dict(usage)
         choices = event.get("choices")
         return self._choice(choices[0]) if choices else 0
 
     def _choice(self, choice: dict[str, Any]) -> int:
-        if choice.get("finish_reason"):
+        if reason := choice.get("finish_reason"):
             self.heard.ended = True
+            if reason in BROKEN:
+                self.heard.error = self.heard.error or f"finish_reason {reason}"
         delta = choice.get("delta")
         if delta is None:
             text = choice.get("text")
@@ -140,6 +155,14 @@ def _payload(event: bytes) -> bytes | None:
         line[len(DATA) :].removeprefix(b" ") for line in event.split(b"\n") if line[:5] == DATA
     ]
     return b"\n".join(lines).strip() if lines else None
+
+
+def _named_error(payload: bytes | None) -> str:
+    """Of an event whose name says that it is one."""
+    try:
+        return _said(orjson.loads(payload or b""))
+    except orjson.JSONDecodeError:
+        return (payload or b"").decode("utf-8", "replace") or "an event named error"
 
 
 def _said(error: Any) -> str:

@@ -51,8 +51,16 @@ def result(
         windows=along,
         series=tuple(series),
         cost=cost(flat, series, price_per_hour),
-        notes=tuple(notes),
+        notes=(*notes, *_rounds(prompts, requests)),
     )
+
+
+def _rounds(prompts: Prompts, requests: Sequence[Request]) -> list[str]:
+    """A prefix cache may know what was asked before."""
+    asked = len({request.index for request in requests})
+    if asked <= prompts.count:
+        return []
+    return [f"each of the {prompts.count} prompts was asked {asked / prompts.count:.1f} times"]
 
 
 def cost(plateau: Phase, series: Sequence[Series], price_per_hour: float | None) -> Cost:

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import time
 from dataclasses import dataclass
 
 from benchmarks.load.arrivals import open_loop
 from benchmarks.load.connection import allow_connections, endpoint, session
-from benchmarks.load.glance import Glance, Told
+from benchmarks.load.glance import Told, Watch
 from benchmarks.load.health import Health, Monitor
-from benchmarks.load.request import Sent
+from benchmarks.load.request import NANO, Sent
 from benchmarks.load.sequence import Sequence
 from benchmarks.load.spec import Spec
 from benchmarks.load.traffic import Traffic
@@ -44,7 +45,8 @@ async def run(
     async with session() as client:
         traffic = Traffic(spec, endpoint(client, spec), Sequence(order, shard, shards), begun)
         await until(begun)
-        async with Monitor() as monitor:
+        begin = begun * NANO
+        async with Monitor(begin + spec.ramp, begin + spec.duration) as monitor:
             interrupted = await _drive(traffic, shard, shards, told)
     return Measured(begun, time.monotonic_ns(), traffic.requests, monitor.health, interrupted)
 
@@ -79,8 +81,7 @@ async def _drive(traffic: Traffic, shard: int, shards: int, told: Told | None) -
 
 async def _tell(traffic: Traffic, told: Told) -> None:
     window = round(traffic.spec.window * SECOND)
-    number = 0
-    while True:
+    watch = Watch(traffic.requests)
+    for number in itertools.count():
         await until(traffic.start + (number + 1) * window)
-        told(Glance.at(number, traffic.requests))
-        number += 1
+        told(watch.glance(number))

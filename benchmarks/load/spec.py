@@ -1,11 +1,14 @@
 """What a run is asked to do."""
 
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from benchmarks.results.schema import Load
 
+KEY = "LLM_API_KEY"
+"""The environment variable with the key, which so stands in no list of processes and no result."""
 Mode = Literal["closed", "poisson", "constant"]
 Protocol = Literal["generate", "chat", "completions"]
 
@@ -18,9 +21,9 @@ class Spec(BaseModel):
     requests come at `rate`, and nobody waits for anybody.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    url: str = Field(pattern=r"^https?://")
+    url: str
     model: str | None = None
     protocol: Protocol = "chat"
     mode: Mode = "closed"
@@ -42,6 +45,21 @@ class Spec(BaseModel):
     ttft_limit: float | None = Field(None, gt=0)
     tpot_limit: float | None = Field(None, gt=0)
     end_to_end_limit: float | None = Field(None, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        """A result names it, so it may hold no secret."""
+        try:
+            parts = urlsplit(url)
+            whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError("has to be like http://localhost:3000")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError(f"has a user or a password in it: a key comes from {KEY}")
+        return url
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -16,8 +16,8 @@ def ttft(request: Request) -> float | None:
 
 def tpot(request: Request) -> float | None:
     """Time per output token after the first, as vLLM and genai-perf define it: (last - first token)
-    / (tokens - 1). None for fewer than two."""
-    if not request.output_tokens or request.output_tokens < 2:
+    / (tokens - 1). None for fewer than two, and for an answer that came at once."""
+    if not request.output_tokens or request.output_tokens < 2 or request.chunks < 2:
         return None
     if request.first_token is None or request.last_token is None:
         return None
@@ -28,7 +28,7 @@ def phase(spec: Spec, requests: Sequence[Request], start: float, end: float) -> 
     """Of requests that were sent in it, and of tokens that came in it, whenever asked for."""
     sent = [request for request in requests if start <= request.sent < end]
     well = [request for request in sent if request.outcome is Outcome.OK]
-    ended_well = sum(r.outcome is Outcome.OK and start <= r.ended < end for r in requests)
+    ended_well = [r for r in requests if r.outcome is Outcome.OK and start <= r.ended < end]
     seconds = end - start
     usual = per_weight(requests)
     came = (n for r in requests for at, n in arrivals_of(r, usual) if start <= at < end)
@@ -42,8 +42,8 @@ def phase(spec: Spec, requests: Sequence[Request], start: float, end: float) -> 
         end=end,
         tokens_per_second=rate,
         tokens_per_second_per_user=rate / busy if busy else None,
-        requests_per_second=ended_well / seconds,
-        goodput=_goodput(spec, well, seconds),
+        requests_per_second=len(ended_well) / seconds,
+        goodput=_goodput(spec, ended_well, seconds),
         outcomes=dict(Counter(request.outcome for request in sent)),
         ttft=distribution(_known(map(ttft, well))),
         tpot=distribution(_known(map(tpot, well))),

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from benchmarks.load.health import Health
 from benchmarks.load.spec import Spec
 from benchmarks.load.statistics import percentile
+from benchmarks.load.users import LONGEST
+from benchmarks.load.windows import FAILED
 from benchmarks.results.schema import Outcome, Phase, Request, Verdict, Window
 
 LAG_LIMIT, LAG_WARNING = 0.05, 0.01
@@ -44,7 +46,8 @@ def verdict(
         f"the client used {cpu:.0%} of a core{more}": cpu > CPU_LIMIT,
         f"requests were sent {send_lag * 1000:.0f} ms late (p99){more}": send_lag > SEND_LAG_LIMIT,
         f"only {reached:.1f} of {spec.users} users were in flight": (
-            spec.users is not None and reached < USERS_LIMIT * spec.users
+            spec.users is not None
+            and reached + _backing_off(requests, plateau) < USERS_LIMIT * spec.users
         ),
     }
     unfinished = plateau.outcomes.get(Outcome.UNFINISHED, 0)
@@ -69,6 +72,16 @@ def verdict(
         send_lag_p99=send_lag,
         users_reached=reached,
     )
+
+
+def _backing_off(requests: Sequence[Request], plateau: Phase) -> float:
+    """Users, on average, who wait after a failure: that is the server's doing."""
+    pauses = (
+        min(LONGEST, plateau.end - request.ended)
+        for request in requests
+        if request.outcome in FAILED and plateau.start <= request.ended < plateau.end
+    )
+    return sum(pauses) / (plateau.end - plateau.start)
 
 
 def _send_lags(spec: Spec, requests: Sequence[Request]) -> list[float]:

@@ -34,6 +34,8 @@ def load_prompts(
     if count is not None and count < 1:
         raise BadPrompts(f"a count of {count} prompts: it is at least 1")
     if source.startswith(SYNTHETIC):
+        if any(limit is not None for limit in (min_tokens, max_tokens, min_words, max_words)):
+            raise BadPrompts(f"{source} says their length: leave other limits out")
         number = count or SYNTHETIC_COUNT
         made = synthetic(_length(source), number, seed, _required(tokenizer, source))
         return PromptSet(source=source, prompts=made)

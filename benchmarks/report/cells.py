@@ -1,6 +1,7 @@
 """Runs put together: repeats into cells, cells of equal conditions side by side."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,10 @@ from benchmarks.report.metrics import Metric, Spread, over, uncertainty
 from benchmarks.report.runs import Run
 from benchmarks.results.schema import Load, Result, Subject
 
+FOUR_BITS = re.compile(r"awq|gptq|int4|w4a|q4f|q4_|nvfp4|mxfp4|4[-_]?bit")
+"""In the names of schemes. `w4a8` has 4-bit weights too."""
+UNKNOWN = ""
+"""Of prompts: the hash of an import."""
 PLACES = frozenset({"model", "quantization", "engine_dir", "engine_url", "served_model_name"})
 """Settings that say which model it is and where: no variants of a backend."""
 
@@ -95,7 +100,7 @@ class Group:
             for result in cell.valid:
                 key = (cell.level, result.subject.repeat)
                 hashes.setdefault(key, set()).add(result.prompts.hash)
-        return all(len(found) == 1 for found in hashes.values())
+        return all(len(found) == 1 and found != {UNKNOWN} for found in hashes.values())
 
 
 def level_name(level: float, unit: str) -> str:
@@ -127,10 +132,17 @@ def condition(result: Result) -> Condition:
     subject, load = result.subject, result.load
     return Condition(
         model=subject.model,
-        quantization=subject.quantization or "quantization not told",
+        quantization=_weights(subject.quantization),
         system_prompt=_system_prompt(load.system_prompt),
         shape=_shape(result),
     )
+
+
+def _weights(quantization: str | None) -> str:
+    """Engines have names of their own for 4 bits, which are what is compared."""
+    if quantization is None:
+        return "quantization not told"
+    return "4-bit weights" if FOUR_BITS.search(quantization.lower()) else quantization
 
 
 def variants(subjects: Sequence[Subject]) -> list[str]:
@@ -162,6 +174,12 @@ def _level(load: Load) -> float:
     return float(level or 0)
 
 
+def _limits(load: Load) -> str:
+    named = {"TTFT": load.ttft_limit, "TPOT": load.tpot_limit, "whole": load.end_to_end_limit}
+    told = [f"{name} {limit:g} s" for name, limit in named.items() if limit is not None]
+    return f"goodput within {' and '.join(told)}" if told else ""
+
+
 def _shape(result: Result) -> str:
     load = result.load
     parts = [
@@ -170,7 +188,8 @@ def _shape(result: Result) -> str:
         ],
         f"{load.duration:g} s, of which {load.ramp:g} s are the ramp",
         {"generate": "/generate", "chat": "chat", "completions": "completions"}[load.protocol],
-        f"prompts from {result.prompts.source}",
+        f"{result.prompts.count} prompts from {result.prompts.source}",
+        _limits(load),
         "no limit of tokens" if load.max_tokens is None else f"at most {load.max_tokens} tokens",
         "end tokens ignored" if load.ignore_eos else "",
         "" if load.temperature is None else f"temperature {load.temperature:g}",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from benchmarks.report.cells import Cell, Group
 from benchmarks.report.metrics import METRICS, Metric, differ
 from benchmarks.report.tables import Table, Value
+from benchmarks.results.schema import Result
 
 HEAD = ("backend", "load", "metric", "before", "after", "change, %", "shown")
 
@@ -35,6 +36,24 @@ def _changes(old: Cell, new: Cell) -> list[tuple[Value, ...]]:
     return [row for metric in METRICS if (row := _change(old, new, metric)) is not None]
 
 
+def _unequal(old: Cell, new: Cell) -> str:
+    """What else has changed, which may be why."""
+    prompts, machines = (
+        [{get(result) for result in cell.valid} for cell in (old, new)] for get in (_hash, _machine)
+    )
+    other = ["prompts"] if prompts[0] != prompts[1] else []
+    other += ["machine"] if machines[0] != machines[1] else []
+    return f" (other {' and '.join(other)})" if other else ""
+
+
+def _hash(result: Result) -> tuple[str, ...]:
+    return (result.prompts.hash,)
+
+
+def _machine(result: Result) -> tuple[str, ...]:
+    return (result.environment.host, *result.environment.gpus)
+
+
 def _change(old: Cell, new: Cell, metric: Metric) -> tuple[Value, ...] | None:
     one, other = old.uncertainty(metric), new.uncertainty(metric)
     if one is None or other is None:
@@ -44,5 +63,6 @@ def _change(old: Cell, new: Cell, metric: Metric) -> tuple[Value, ...] | None:
     if differ(one, other):
         better = (other.median > one.median) == (metric.better == "high")
         verdict = "better" if better else "worse"
+    verdict += _unequal(old, new)
     name = f"{metric.title}, {metric.unit}"
     return (new.backend, new.load, name, one, other, change, verdict)

@@ -11,6 +11,8 @@ from benchmarks.results.schema import Outcome
 
 FAILED = 0.01
 """Of the requests: fewer are in the table of outcomes only."""
+NOT_RANKED = 0.1
+"""Of the requests: who fails more has the machine for few."""
 DECAYED = 0.05
 """Of the rate: less is not told."""
 NO_DIFFERENCE = "between whom no difference is shown"
@@ -35,7 +37,7 @@ def ranked(cells: Sequence[Cell], metric: Metric) -> list[list[Measured]]:
     found = [
         Measured(cell.backend, spread)
         for cell in cells
-        if (spread := cell.uncertainty(metric)) is not None
+        if failed(cell) <= NOT_RANKED and (spread := cell.uncertainty(metric)) is not None
     ]
     sign = -1 if metric.better == "high" else 1
     places: list[list[Measured]] = []
@@ -96,7 +98,7 @@ def _decays(group: Group) -> list[str]:
     fell: dict[str, list[tuple[float, float]]] = {}
     for cell in group.measured:
         found = [value for value in map(decay, cell.valid) if value is not None]
-        if found and max(found) < -DECAYED:
+        if len(found) > 1 and max(found) < -DECAYED:
             fell.setdefault(cell.backend, []).append((cell.level, -max(found)))
     return [
         f"The rate of {backend} fell by {min(by for _, by in levels):.0%} or more from the first "
@@ -119,6 +121,8 @@ def _limits(group: Group) -> list[str]:
         told.append("Some cells were measured twice: two repeats show little of the real spread.")
     if not group.same_prompts:
         told.append("Not all backends were asked the same in the same order: do not rank by these.")
+    if any(len(machines(cell)) > 1 for cell in group.measured):
+        told.append("Some cells mix runs of several machines: their spread is no repeat's.")
     told += [sentence for cell in group.measured if (sentence := _failures(cell))]
     void = [(cell, run) for cell in group.cells for run in cell.void]
     if void:
@@ -135,17 +139,34 @@ def _limits(group: Group) -> list[str]:
 
 def _failures(cell: Cell) -> str | None:
     """Latencies are of what ended well, so who fails a lot may look fast."""
-    outcomes = Counter[Outcome]()
-    for result in cell.valid:
-        outcomes.update(result.plateau.outcomes)
-    bad = {outcome: n for outcome, n in outcomes.items() if outcome is not Outcome.OK}
-    if sum(bad.values()) <= FAILED * sum(outcomes.values()):
+    if failed(cell) <= FAILED:
         return None
+    outcomes = _outcomes(cell)
+    bad = {outcome: n for outcome, n in outcomes.items() if outcome is not Outcome.OK}
+    unranked = ", so it is not ranked" if failed(cell) > NOT_RANKED else ""
     kinds = ", ".join(f"{n} {outcome.replace('_', ' ')}" for outcome, n in bad.items())
     return (
         f"{cell.backend} at {cell.load}: {sum(bad.values())} of {sum(outcomes.values())} requests "
-        f"did not end well ({kinds}), and its latencies are those of the others."
+        f"did not end well ({kinds}), and its latencies are those of the others{unranked}."
     )
+
+
+def machines(cell: Cell) -> set[tuple[str, ...]]:
+    found = (result.environment for result in cell.valid)
+    return {(environment.host, *environment.gpus) for environment in found}
+
+
+def failed(cell: Cell) -> float:
+    """The share of the plateaus' requests that did not end well."""
+    outcomes = _outcomes(cell)
+    return 1 - outcomes[Outcome.OK] / outcomes.total() if outcomes else 0.0
+
+
+def _outcomes(cell: Cell) -> Counter[Outcome]:
+    found = Counter[Outcome]()
+    for result in cell.valid:
+        found.update(result.plateau.outcomes)
+    return found
 
 
 def _levels(group: Group, levels: Sequence[float]) -> str:

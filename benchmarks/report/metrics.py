@@ -1,5 +1,6 @@
 """What is compared, and how far it is spread over the repeats of a cell."""
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,15 +8,20 @@ from typing import Literal
 
 from benchmarks.results.schema import Distribution, Result, Window
 
+FEWEST = 2
+"""Values that a range is made of, before a difference from it is told."""
+
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of `count` values with the least and the greatest of them."""
+    """The median of `count` runs with the least and the greatest of `samples` values: of the runs,
+    or of one run's windows."""
 
     median: float
     low: float
     high: float
     count: int
+    samples: int
 
     @property
     def width(self) -> float:
@@ -79,7 +85,7 @@ METRICS = (RATE, TTFT, TPOT, END_TO_END, GOODPUT)
 
 
 def spread(values: Sequence[float]) -> Spread:
-    return Spread(statistics.median(values), min(values), max(values), len(values))
+    return Spread(statistics.median(values), min(values), max(values), len(values), len(values))
 
 
 def over(results: Sequence[Result], metric: Metric) -> Spread | None:
@@ -96,14 +102,21 @@ def uncertainty(results: Sequence[Result], metric: Metric) -> Spread | None:
     windows = plateau(results[0])
     values = [value for value in map(metric.window, windows) if value is not None]
     low, high = min([found.median, *values]), max([found.median, *values])
-    return Spread(found.median, low, high, 1)
+    return Spread(found.median, low, high, 1, len(values))
 
 
 def differ(one: Spread, other: Spread) -> bool:
     """Whether two spreads show a difference: the ranges do not meet, and the medians are further
-    apart than the wider range."""
+    apart than the wider range. What was measured once, without a range, shows none."""
+    if min(_ground(one), _ground(other)) < FEWEST:
+        return False
     apart = one.low > other.high or other.low > one.high
     return apart and abs(one.median - other.median) > max(one.width, other.width)
+
+
+def _ground(spread: Spread) -> int:
+    """Of one run it takes some windows to see a range."""
+    return spread.samples if spread.count > 1 else spread.samples - 1
 
 
 def plateau(result: Result) -> list[Window]:
@@ -111,7 +124,8 @@ def plateau(result: Result) -> list[Window]:
 
 
 def decay(result: Result) -> float | None:
-    """The last third of the plateau against its first third: -0.1 is a tenth slower.
+    """The last third of the plateau against its first third: -0.1 is a tenth slower, and 0 what
+    is within twice the standard error of the thirds' means.
 
     None for fewer than six windows, or a plateau that began with nothing.
     """
@@ -119,4 +133,7 @@ def decay(result: Result) -> float | None:
     third = len(rates) // 3
     if third < 2 or not (first := statistics.fmean(rates[:third])):
         return None
-    return statistics.fmean(rates[-third:]) / first - 1
+    last = statistics.fmean(rates[-third:])
+    variances = (statistics.variance(part) for part in (rates[:third], rates[-third:]))
+    error = math.sqrt(sum(variances) / third)
+    return last / first - 1 if abs(last - first) > 2 * error else 0.0

@@ -63,9 +63,10 @@ def report(found: Found, before: Found | None = None) -> Report:
     """Of `found`; compared with `before` where there is one."""
     made = groups(found.runs)
     names = {cell.backend for group in made for cell in group.cells}
+    engines = {run.result.subject.engine or "" for run in found.runs}
     looks = marks(names)
     named = [study.name for study in found.studies if study.name]
-    qualitative = qualities(names)
+    qualitative = qualities(names | engines)
     return Report(
         title=", ".join(named) or found.name,
         sections=[_section(group, looks) for group in made],

@@ -15,8 +15,9 @@ def commands(runs: Iterable[Run]) -> list[str]:
 
 def _command(result: Result) -> str:
     load, subject = result.load, result.subject
-    options: dict[str, str | float | None] = {
+    options: dict[str, str | float | int | None] = {
         "--protocol": load.protocol,
+        "--model": None if load.protocol == "generate" else subject.model,
         "--mode": load.mode,
         "--users": load.users,
         "--rate": load.rate,
@@ -39,7 +40,7 @@ def _command(result: Result) -> str:
         word
         for name, value in options.items()
         if value is not None
-        for word in (name, value if isinstance(value, str) else f"{value:g}")
+        for word in (name, f"{value:g}" if isinstance(value, float) else str(value))
     ]
     flags = ["--ignore-eos"] if load.ignore_eos else []
     return shlex.join(["python", "-m", "benchmarks.load", subject.url, *given, *flags])

@@ -30,7 +30,7 @@ def read(path: Path) -> Result:
     """Of a result.json or the folder that holds one. Raises Unreadable."""
     path = path / RESULT if path.is_dir() else path
     try:
-        return Result.model_validate_json(path.read_text())
+        return Result.model_validate_json(path.read_bytes())
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from None
     except ValidationError as error:

@@ -45,12 +45,13 @@ def main(job: Job) -> None:
 
 def _local(job: Job) -> Callable[[Recorder], None]:
     """What needs no network: GPUs and processes."""
-    gpus = GPUs()
+    gpus = GPUs() if job.gpus else None
     services = Trees(job.pids, "process", roles=True)
     client = Trees([job.client_pid], "client", roles=False, without=[os.getpid()])
 
     def look(recorder: Recorder) -> None:
-        recorder.add(time.monotonic(), gpus.read())
+        if gpus is not None:
+            recorder.add(time.monotonic(), gpus.read())
         recorder.add(time.monotonic(), services.read())
         recorder.add(time.monotonic(), client.read())
 

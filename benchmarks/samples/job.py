@@ -9,6 +9,7 @@ class Job(Record):
     metrics_url: str | None
     pids: tuple[int, ...]
     client_pid: int
+    gpus: bool = True
     interval: float
     api_key_variable: str | None = None
 

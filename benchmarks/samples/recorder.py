@@ -9,6 +9,10 @@ MOST_SERIES = 1000
 """An engine that labels by request would otherwise fill the memory."""
 
 
+WHOLE = ("gpu", "process", "client")
+"""Few series, of which means are taken."""
+
+
 class Key(NamedTuple):
     """What tells one series from another; `labels` as pairs."""
 
@@ -47,7 +51,7 @@ class Recorder:
         return tuple(self._warnings)
 
     def series(self) -> list[Series]:
-        """Times are by time.monotonic; of a value that never changed, the two ends are kept."""
+        """By time.monotonic; of a page's value that never changed, the two ends are kept."""
         with self._lock:
             return [
                 Series(
@@ -55,7 +59,7 @@ class Recorder:
                     name=key.name,
                     unit=key.unit,
                     labels=dict(key.labels),
-                    points=_thinned(points),
+                    points=tuple(points) if key.source in WHOLE else _thinned(points),
                 )
                 for key, points in self._points.items()
             ]

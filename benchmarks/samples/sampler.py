@@ -21,7 +21,8 @@ END_TIMEOUT = 30.0
 class Sampler:
     """Around a run: `async with Sampler(...) as sampler`, then `sampler.series(start)`.
 
-    `pids` are the roots of the service's processes on this machine; none where it runs elsewhere.
+    `pids` are the roots of the service's processes on this machine; none where it runs elsewhere,
+    and then this machine's `gpus` say nothing of it.
     What cannot be sampled is absent from the series, and `warnings` say why; a sampler that fails
     never fails the run.
     """
@@ -31,12 +32,14 @@ class Sampler:
         *,
         metrics_url: str | None = None,
         pids: Sequence[int] = (),
+        gpus: bool = True,
         interval: float = 1.0,
         api_key_variable: str | None = API_KEY,
     ) -> None:
         self._job = Job(
             metrics_url=metrics_url,
             pids=tuple(pids),
+            gpus=gpus,
             client_pid=os.getpid(),
             interval=interval,
             api_key_variable=api_key_variable,

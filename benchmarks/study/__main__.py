@@ -166,8 +166,18 @@ def _notes(study: Plan, manifest: Manifest, todo: Sequence[Cell]) -> list[str]:
     commits = {start.environment.commit for start in manifest.starts}
     if len(commits) > 1:
         notes.append("warning: this study goes on with another commit than it was begun with")
-    if study.study.share_service:
-        notes.append(SHARED_START)
+    return [*notes, *_warm(study)]
+
+
+def _warm(study: Plan) -> list[str]:
+    """Whose caches know the prompts of the cells before."""
+    names = [t.name for t in study.study.backends if t.url is not None and t.reset_cache is None]
+    notes = [SHARED_START] if study.study.share_service else []
+    if names:
+        notes.append(
+            f"{', '.join(names)}: nobody starts it anew, so its prefix cache may be warm from cell "
+            "to cell ('reset_cache' names the path that empties it)"
+        )
     return notes
 
 
@@ -192,8 +202,8 @@ def _show(study: Plan, made: Sequence[Cell], entries: Sequence[Entry]) -> None:
         f"{estimate.readable(estimate.seconds(blocks, entries))} in all, where a start that was "
         f"never seen counts {estimate.START_GUESS:.0f} s"
     )
-    if study.study.share_service:
-        print(SHARED_START)
+    for note in _warm(study):
+        print(note)
 
 
 def _summary(entries: Sequence[Entry], out: Path) -> str:

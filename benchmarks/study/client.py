@@ -17,6 +17,7 @@ from benchmarks.results.schema import Subject
 from benchmarks.samples.sampler import API_KEY
 from benchmarks.study.cells import Cell
 from benchmarks.study.reading import Plan
+from benchmarks.study.spec import Target
 from common.supervision import keeper
 
 ROOT = Path(__file__).parents[2]
@@ -77,8 +78,9 @@ def arguments(plan: Plan, cell: Cell, endpoint: Endpoint, folder: Path) -> list[
         "max-prompt-tokens": prompts.max_tokens,
         "min-prompt-words": prompts.min_words,
         "max-prompt-words": prompts.max_words,
-        "tokenizer": prompts.tokenizer,
+        "tokenizer": _tokenizer(plan),
         "prompt-count": prompts.count,
+        "reset-cache": cell.target.reset_cache,
         "seed": cell.seed,
         "ttft-limit": limits.ttft,
         "tpot-limit": limits.tpot,
@@ -97,9 +99,19 @@ def arguments(plan: Plan, cell: Cell, endpoint: Endpoint, folder: Path) -> list[
     return [endpoint.url, *words]
 
 
-def api_key() -> str | None:
-    """The client's own, else the first of those that our services take."""
-    services = os.environ.get("API_KEYS", "").split(",")[0].strip()
+def _tokenizer(plan: Plan) -> str | None:
+    """A directory is named from the study's, which is not the client's."""
+    name = plan.study.prompts.tokenizer
+    folder = plan.text.file.parent / (name or "")
+    return str(folder.resolve()) if name is not None and folder.is_dir() else name
+
+
+def api_key(target: Target) -> str | None:
+    """The first of those that our services take; of an endpoint the one that the study names, else
+    the client's own. Ours are for nobody else."""
+    if target.key_variable is not None:
+        return os.environ.get(target.key_variable)
+    services = os.environ.get("API_KEYS", "").split(",")[0].strip() if target.backend else None
     return os.environ.get(API_KEY) or services or None
 
 
@@ -109,6 +121,7 @@ async def run(
     seconds: float,
     told: Callable[[str], None],
     ended: Callable[[], Awaitable[None]] | None,
+    key: str | None,
 ) -> int:
     """VALID or VOID. Raises ClientFailed; a cancelled one keeps what was measured.
 
@@ -118,7 +131,7 @@ async def run(
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, keeper.__file__, str(GRACE), *command],
         cwd=ROOT,
-        env={**os.environ, **({API_KEY: key} if (key := api_key()) else {})},
+        env=_environment(key),
         stdin=PIPE,
         stdout=PIPE,
         stderr=STDOUT,
@@ -146,6 +159,11 @@ async def run(
         said = lines[-1] if lines else "it said nothing"
         raise ClientFailed(f"the client ended with {code}: {said.removeprefix('error: ')}", lines)
     return code
+
+
+def _environment(key: str | None) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != API_KEY}
+    return kept if key is None else {**kept, API_KEY: key}
 
 
 async def _read(

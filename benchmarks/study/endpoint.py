@@ -8,7 +8,6 @@ from typing import Any
 import aiohttp
 
 from benchmarks.results.schema import Subject
-from benchmarks.study import client
 from benchmarks.study.cells import Cell
 from benchmarks.study.service import ServiceFailed, settings
 from benchmarks.study.spec import Model
@@ -18,27 +17,27 @@ TIMEOUT = 30.0
 INTERVAL = 0.5
 
 
-async def wait_for(url: str, seconds: float) -> None:
+async def wait_for(url: str, seconds: float, key: str | None) -> None:
     """Until an endpoint that somebody else started answers. Raises ServiceFailed.
 
     /readyz decides where there is one; others are taken to be ready when they answer at all.
     """
     seconds = min(seconds, TIMEOUT)
     deadline = time.monotonic() + seconds
-    async with _session() as session:
+    async with _session(key) as session:
         while (reason := await _not_ready(session, url)) is not None:
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"{url} was not ready within {seconds:g} s: {reason}")
             await asyncio.sleep(INTERVAL)
 
 
-async def card(url: str, model: Model) -> dict[str, Any]:
+async def card(url: str, model: Model, key: str | None) -> dict[str, Any]:
     """What /v1/models tells of `model`; empty where it tells nothing.
 
     The demo model, which a study has when it names none, is whatever is there.
     """
     entries: list[dict[str, Any]] = []
-    async with _session() as session:
+    async with _session(key) as session:
         with suppress(aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError):
             async with session.get(f"{url}/v1/models") as response:
                 entries = [*map(dict, (await response.json(content_type=None))["data"])]
@@ -76,8 +75,6 @@ async def _not_ready(session: aiohttp.ClientSession, url: str) -> str | None:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _session() -> aiohttp.ClientSession:
-    headers = {}
-    if key := client.api_key():
-        headers["authorization"] = f"Bearer {key}"
+def _session(key: str | None) -> aiohttp.ClientSession:
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT), headers=headers)

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from benchmarks.study.spec import NONE, Study, did_you_mean
 from benchmarks.study.text import StudyError, Text, Where, read
+from build_scripts.bentos.secrets import refuse_secrets
+from build_scripts.builder.errors import BuildError
 from common.settings import Settings
 from services.__main__ import backends
 
@@ -41,6 +43,9 @@ def plan(file: Path) -> Plan:
     source, path = _prompt_source(file, study.prompts.source)
     digest = file_hash(path) if path is not None else None
     return Plan(text, study, names, source, digest)
+
+
+SOURCES, SYNTHETIC = ("builtin", "dolly"), "synthetic:"
 
 
 def file_hash(path: Path) -> str:
@@ -115,14 +120,21 @@ def _setting_problems(
             yield text.error(here, f"is no setting{did_you_mean(name, known)}")
         elif value is not None:
             try:
-                Settings(**{name: value})
+                refuse_secrets(Settings(**{name: value}))
             except ValidationError as error:
                 message = error.errors()[0]["msg"]
                 yield text.error(here, f"{message[0].lower()}{message[1:]}, not {value!r}")
+            except BuildError as error:
+                reason = str(error).partition(";")[0].replace("cannot be baked in", "stays out")
+                yield text.error(here, f"{reason}: a study file is passed around")
 
 
 def _file_problems(text: Text, study: Study) -> Iterator[StudyError]:
     prompts = _prompt_source(text.file, study.prompts.source)[1]
+    source = study.prompts.source
+    if prompts is None and source not in SOURCES and not source.startswith(SYNTHETIC):
+        message = f"{source!r} is no source{did_you_mean(source, (*SOURCES, 'synthetic:TOKENS'))}"
+        yield text.error(("prompts",), f"{message}, sharegpt:FILE, FILE.jsonl")
     if prompts is not None and not prompts.is_file():
         yield text.error(("prompts",), f"there is no file {str(prompts)!r}")
     places: list[tuple[Where, tuple[str, ...]]] = [((), study.system_prompt)]

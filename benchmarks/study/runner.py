@@ -94,7 +94,9 @@ class Runner:
         url = str(cell.target.url).rstrip("/")
         self._progress.phase(cell.id, f"waiting for {url}")
         try:
-            await endpoint.wait_for(url, self._plan.study.start_timeout)
+            await endpoint.wait_for(
+                url, self._plan.study.start_timeout, client.api_key(cell.target)
+            )
         except ServiceFailed as error:
             self._fail(block, error)
             return
@@ -117,7 +119,7 @@ class Runner:
     ) -> None:
         while block:
             cell = block[0]
-            told = await endpoint.card(url, cell.model)
+            told = await endpoint.card(url, cell.model, client.api_key(cell.target))
             if self._entries[cell.id].status is not Status.RUNNING:
                 self._begin(cell)
             if service is not None:
@@ -146,7 +148,8 @@ class Runner:
         begun = time.monotonic()
         seconds = cell.load.duration + cell.load.drain + cell.load.timeout
         try:
-            code = await client.run(command, folder, seconds, self._progress.client, ended)
+            key = client.api_key(cell.target)
+            code = await client.run(command, folder, seconds, self._progress.client, ended, key)
         except ClientFailed as error:
             self._seconds(cell, begun)
             if service is not None and not service.runs:

@@ -8,14 +8,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from build_scripts.bentos.secrets import is_secret
+
 DEMO = "demo"
 """The model that lies in this repository."""
 NONE = "none"
 AUTO = "auto"
 """The quantization that a service chooses when nobody asks for one."""
-
-SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
-"""Names of variables whose values are not for a file that is passed around."""
 
 
 def _url(value: str) -> str:
@@ -57,7 +56,9 @@ Counts = Annotated[
 class Part(BaseModel):
     """A mapping of the file: nothing but its fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -123,6 +124,34 @@ class Load(Part):
     procs: int = Field(1, ge=1, le=256)
     protocol: Literal["generate", "chat", "completions"] = "chat"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_ramp_of_an_open_loop(cls, value: Any) -> Any:
+        opened = isinstance(value, dict) and value.get("mode", "closed") != "closed"
+        return {"ramp": 0, **value} if opened else value
+
+    @model_validator(mode="after")
+    def _what_goes_together(self) -> Self:
+        """As a client would refuse it, cell by cell."""
+        opened, spoken = self.mode != "closed", self.protocol == "chat"
+        few = min(self.users or (self.procs,))
+        wrong = {
+            ("ramp", f"the mode {self.mode!r} has no users to spawn, so no ramp"): (
+                opened and self.ramp > 0
+            ),
+            ("procs", f"{self.procs} processes cannot share {few} users"): self.procs > few,
+            ("turns", "several turns need the protocol 'chat' and the mode 'closed'"): (
+                self.turns > 1 and (opened or not spoken)
+            ),
+            ("engine", "aiperf takes one turn, and the protocol 'chat' or 'completions'"): (
+                self.engine == "aiperf" and (self.turns > 1 or self.protocol == "generate")
+            ),
+        }
+        for (name, text), holds in wrong.items():
+            if holds:
+                raise PydanticCustomError("load", "{text}", {"text": text, "at": name})
+        return self
+
     @model_validator(mode="after")
     def _one_kind_of_loop(self) -> Self:
         wanted, other = ("users", "rate") if self.mode == "closed" else ("rate", "users")
@@ -159,7 +188,8 @@ Models = Annotated[tuple[Model, ...], BeforeValidator(_named), Field(min_length=
 class Target(Part):
     """A backend of ours or an endpoint, and what is different for it from the rest of the study.
 
-    `variables` are environment variables of its service.
+    `variables` are environment variables of its service; `key_variable` names the one with the key
+    of an endpoint, and `reset_cache` the path that makes it forget prompts.
     """
 
     backend: str | None = None
@@ -175,6 +205,8 @@ class Target(Part):
     repeats: int | None = Field(None, ge=1, le=1000)
     price_per_hour: float | None = Field(None, gt=0)
     metrics_url: URL | None = None
+    key_variable: str | None = Field(None, min_length=1)
+    reset_cache: str | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
     def _one_kind_of_target(self) -> Self:
@@ -182,7 +214,7 @@ class Target(Part):
             text = "needs either 'backend', one of ours, or 'url', an endpoint that runs"
             raise PydanticCustomError("target", "{text}", {"text": text})
         for name in self.variables:
-            if SECRET.search(name):
+            if is_secret(name):
                 text = f"the variable {name} may be a secret: set it when you start instead"
                 raise PydanticCustomError("target", "{text}", {"text": text, "at": "variables"})
         if self.url is not None:
@@ -190,6 +222,10 @@ class Target(Part):
                 if getattr(self, name):
                     text = "nothing is started for a 'url', so it has no effect"
                     raise PydanticCustomError("target", "{text}", {"text": text, "at": name})
+        for name in ("key_variable", "reset_cache"):
+            if self.url is None and getattr(self, name) is not None:
+                text = "is of a 'url': what is started for a study is fresh, and has its own keys"
+                raise PydanticCustomError("target", "{text}", {"text": text, "at": name})
         return self
 
     @property

@@ -23,7 +23,6 @@ def refuse(spec: Spec, prompts: PromptSet) -> None:
             spec.protocol == "generate"
         ),
         "aiperf takes conversations of one turn here: leave --turns out": spec.turns > 1,
-        "aiperf has processes of its own: leave --procs out": spec.procs > 1,
         "aiperf sends no empty system prompt: leave it out": spec.system_prompt is not None
         and not spec.system_prompt.strip(),
         f"aiperf takes {spec.model} for several models: a name cannot have a comma": (

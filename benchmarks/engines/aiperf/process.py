@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks.engines.aiperf.errors import EngineFailed
 from benchmarks.engines.aiperf.program import environment
-from benchmarks.load.connection import KEY
+from benchmarks.load.spec import KEY
 from common.supervision import keeper
 
 GRACE = 10.0

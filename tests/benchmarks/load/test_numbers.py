@@ -1,9 +1,12 @@
 """Windows, phases and verdicts from requests whose numbers are known."""
 
 import pytest
+from pydantic import ValidationError
 
 from benchmarks.load.arrivals import arrivals
-from benchmarks.load.health import Health
+from benchmarks.load.glance import Watch
+from benchmarks.load.health import Health, Look, health
+from benchmarks.load.request import Sent
 from benchmarks.load.result import cost
 from benchmarks.load.spec import Spec
 from benchmarks.load.statistics import distribution, percentile
@@ -212,3 +215,65 @@ def test_answers_without_an_end_are_told() -> None:
         "(--drain)",
     )
     assert judged(back_to_back()).warnings == ()
+
+
+def test_a_stall_weighs_as_long_as_it_was() -> None:
+    """Half a second in ten: of one late look in five hundred the 99th percentile tells nothing."""
+    looks = [Look(0.02 * n, 0.0, 0.0) for n in range(475)]
+    stalled = [*looks, Look(10.0, 0.0, 0.5)]
+    assert health(stalled, 0.0, 10.0).loop_lag_p99 > 0.3
+
+
+def test_only_the_plateau_is_judged() -> None:
+    looks = [Look(float(n), 0.1 * n if n < 20 else 2.0 + (n - 20), 0.0) for n in range(31)]
+    made = health(looks, 20.0, 30.0)
+    assert (made.cpu, made.cpu_seconds) == (1.0, 12.0)
+    assert health(looks, 100.0, 200.0).cpu == pytest.approx(0.4)
+
+
+def test_users_who_wait_after_the_servers_failures_were_there() -> None:
+    refused = [
+        request(2.0 * n + 1, user=1, seconds=0.01, outcome=Outcome.HTTP_ERROR, tokens=None)
+        for n in range(5)
+    ]
+    made = judged([*back_to_back()[:5], *refused])
+    assert made.users_reached < 1.2
+    assert made.valid
+
+
+def test_an_answer_that_came_at_once_has_no_time_between_tokens() -> None:
+    assert tpot(request(2.0, tokens=20, chunks=1, gaps=())) is None
+
+
+def test_goodput_is_never_more_than_what_ended() -> None:
+    late = request(9.0, seconds=2.0)
+    made = phase(spec(end_to_end_limit=9.0), [late], 2.0, 10.0)
+    assert (made.goodput, made.requests_per_second) == (0, 0)
+
+
+def test_a_client_counts_what_it_sees_without_looking_twice() -> None:
+    requests = [Sent(n, 0, 0, "p", 1) for n in range(3)]
+    watch = Watch(requests)
+    requests[0].stamps, requests[0].ended, requests[0].outcome = [1, 2], 3, Outcome.OK
+    requests[1].stamps = [1]
+    first = watch.glance(0)
+    assert (first.flying, first.chunks, first.well, first.bad) == (2, 3, 1, 0)
+    requests[1].stamps, requests[1].ended, requests[1].outcome = [1, 2], 3, Outcome.CUT
+    requests.append(Sent(3, 0, 0, "p", 1))
+    second = watch.glance(1)
+    assert (second.flying, second.chunks, second.well, second.bad) == (2, 4, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"url": "http://me:word@host"}, "has a user or a password"),
+        ({"url": "http://[::1"}, "has to be like http://localhost:3000"),
+        ({"url": "http://host:port"}, "has to be like"),
+        ({"timeout": float("inf")}, "finite"),
+        ({"mode": "constant", "users": None, "ramp": 0, "rate": float("inf")}, "finite"),
+    ],
+)
+def test_what_no_run_can_be_is_refused(values: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        spec(**values)

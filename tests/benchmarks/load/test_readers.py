@@ -123,3 +123,25 @@ def test_bytes_that_are_no_text_are_an_error() -> None:
     reader = Raw()
     read(reader, b"\xff\xff")
     assert reader.heard.error is not None
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (event({"object": "error", "message": "no room", "code": 500}), "no room"),
+        (b'event: error\ndata: {"message": "no room"}\n\n', "no room"),
+        (b"event: error\ndata: out of memory\n\n", "out of memory"),
+        (chat(finish="abort"), "finish_reason abort"),
+        (chat(finish="error"), "finish_reason error"),
+    ],
+)
+def test_an_error_in_any_shape_is_no_answer(part: bytes, told: str) -> None:
+    reader = Events()
+    read(reader, chat("a"), part, b"data: [DONE]\n\n")
+    assert reader.heard.error == told
+
+
+def test_half_an_event_is_a_stream_that_was_cut() -> None:
+    reader = Events()
+    read(reader, chat("a"), b'data: {"choices": [{"del')
+    assert (reader.heard.ended, reader.heard.error) == (False, None)

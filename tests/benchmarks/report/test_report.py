@@ -25,7 +25,7 @@ from benchmarks.report.repeating import commands
 from benchmarks.report.runs import Found, Run, find
 from benchmarks.report.tables import outcomes
 from benchmarks.results.files import write
-from benchmarks.results.schema import Distribution, Result
+from benchmarks.results.schema import Distribution, Outcome, Result
 from services.__main__ import backends
 from tests.benchmarks.report.made_up import MANIFEST, SPEED, result, study
 from tests.serving import REPOSITORY
@@ -275,3 +275,59 @@ def test_a_folder_without_results_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path}: no readable result.json in it\n"
+
+
+def test_engines_with_names_of_their_own_for_4_bits_are_compared() -> None:
+    names = {"lmdeploy": "awq", "mlc": "q4f16_1", "tensorrt_llm": "int4_awq", "vllm": "w4a16"}
+    made = groups(
+        Run(backend, result(backend, quantization=name)) for backend, name in names.items()
+    )
+    assert [one.condition.quantization for one in made] == ["4-bit weights"]
+    assert len(made[0].cells) == 4
+
+
+def test_who_fails_most_of_the_time_is_not_ranked() -> None:
+    def failing(each: Result) -> Result:
+        outcomes = {Outcome.OK: 5, Outcome.HTTP_ERROR: 95}
+        plateau = each.plateau.model_copy(update={"outcomes": outcomes})
+        return each.model_copy(update={"plateau": plateau})
+
+    fast = [failing(each) for each in repeats("echo", 9000)]
+    made = group(*fast, *repeats("vllm", 2400), *repeats("mlc", 1200))
+    assert [[each.backend for each in place] for place in ranked(made.cells, RATE)] == [
+        ["vllm"],
+        ["mlc"],
+    ]
+    assert any("echo at 50 users: 285 of 300" in told for told in conclusion(made))
+    assert any(told.endswith("so it is not ranked.") for told in conclusion(made))
+
+
+def test_one_run_before_and_one_after_show_no_difference_without_a_range() -> None:
+    one = result("vllm", 50)
+    slower = one.model_copy(update={"plateau": one.plateau.model_copy(update={"goodput": 0.1})})
+    rows = compare([group(one)], [group(slower)]).rows
+    shown = {row[2]: row[-1] for row in rows}
+    assert shown["Goodput, requests/s within the limits"] == "no difference shown"
+
+
+def test_another_machine_and_other_prompts_are_told_beside_a_change() -> None:
+    before = group(*repeats("vllm", 2400))
+    elsewhere = [
+        each.model_copy(
+            update={
+                "environment": each.environment.model_copy(update={"host": "other"}),
+                "prompts": each.prompts.model_copy(update={"hash": "c" * 64}),
+            }
+        )
+        for each in repeats("vllm", 4000)
+    ]
+    rows = compare([before], [group(*elsewhere)]).rows
+    assert rows[0][-1] == "better (other prompts and machine)"
+
+
+def test_a_long_seed_is_told_whole() -> None:
+    made = result("vllm", 5)
+    seeded = made.model_copy(update={"prompts": made.prompts.model_copy(update={"seed": 20240601})})
+    (told,) = commands((Run("a", seeded),))
+    options, spec = parsed(shlex.split(told)[3:])
+    assert (spec.seed, options.model) == (20240601, None)

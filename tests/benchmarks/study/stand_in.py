@@ -26,10 +26,19 @@ from benchmarks.results.schema import (
 
 NUMBERS = (
     "users", "rate", "duration", "ramp", "window", "warmup", "drain", "timeout", "max-tokens",
-    "temperature", "turns", "procs", "min-prompt-tokens", "max-prompt-tokens", "prompt-count",
+    "temperature", "turns", "procs", "min-prompt-tokens", "max-prompt-tokens", "prompt-count", "min-prompt-words", "max-prompt-words",
     "seed", "ttft-limit", "tpot-limit", "end-to-end-limit", "price-per-hour", "pid",
 )  # fmt: skip
-WORDS = ("mode", "protocol", "model", "prompts", "metrics-url", "system-prompt")
+WORDS = (
+    "engine",
+    "mode",
+    "protocol",
+    "model",
+    "prompts",
+    "metrics-url",
+    "system-prompt",
+    "reset-cache",
+)
 
 
 def result(

@@ -79,6 +79,34 @@ MISTAKES = {
         HEAD + "backends:\n  - url: http://me:x@there",
         "line 4: backends[0].url: has to be like http://host:8000",
     ),
+    "a secret inside a setting": (
+        HEAD + "backends: [{backend: vllm}]\nsettings: {engine_args: {api_key: x}}",
+        "line 4: settings.engine_args: setting 'engine_args' (api_key) is a secret and stays out:",
+    ),
+    "a key of what is started": (
+        HEAD + "backends: [{backend: echo, key_variable: K}]",
+        "line 3: backends[0].key_variable: is of a 'url'",
+    ),
+    "a ramp of an open loop": (
+        "name: x\nload: {mode: poisson, rate: 1, ramp: 2}\nbackends: [{backend: echo}]",
+        "line 2: load.ramp: the mode 'poisson' has no users to spawn",
+    ),
+    "more processes than users": (
+        "name: x\nload: {users: [1, 9], procs: 4, ramp: 1}\nbackends: [{backend: echo}]",
+        "line 2: load.procs: 4 processes cannot share 1 users",
+    ),
+    "turns of a raw stream": (
+        "name: x\nload: {users: 1, turns: 2, protocol: generate}\nbackends: [{backend: echo}]",
+        "line 2: load.turns: several turns need the protocol 'chat'",
+    ),
+    "an endless duration": (
+        "name: x\nload: {users: 1, duration: .inf}\nbackends: [{backend: echo}]",
+        "line 2: load.duration: input should be a finite number",
+    ),
+    "a misspelt source of prompts": (
+        HEAD + "backends: [{backend: echo}]\nprompts: bultin",
+        "line 4: prompts: 'bultin' is no source (did you mean 'builtin'?)",
+    ),
     "no system prompt": (
         HEAD + "backends: [{backend: echo}]\nsystem_prompt: [none, there.txt]",
         "line 4: system_prompt: there is no file",
@@ -220,3 +248,10 @@ def test_another_text_in_the_same_file_is_another_cell(tmp_path: Path) -> None:
     prompts.write_text('{"prompt": "b"}\n')
     assert not first & second
     assert not second & hashes(tmp_path, **fields)
+
+
+def test_an_open_loop_needs_no_ramp(tmp_path: Path) -> None:
+    (cell,) = cells(
+        plan(written(tmp_path, study(load={"mode": "poisson", "rate": 5, "duration": 5})))
+    )
+    assert cell.load.ramp == 0
