@@ -26,7 +26,8 @@ from benchmarks.results.schema import (
 
 NUMBERS = (
     "users", "rate", "duration", "ramp", "window", "warmup", "drain", "timeout", "max-tokens",
-    "temperature", "turns", "procs", "min-prompt-tokens", "max-prompt-tokens", "prompt-count", "min-prompt-words", "max-prompt-words",
+    "temperature", "turns", "procs", "min-prompt-tokens", "max-prompt-tokens", "prompt-count",
+    "min-prompt-words", "max-prompt-words",
     "seed", "ttft-limit", "tpot-limit", "end-to-end-limit", "price-per-hour", "pid",
 )  # fmt: skip
 WORDS = (
