@@ -32,7 +32,7 @@ def environment() -> Environment:
     return Environment(
         versions={"python": platform.python_version(), **_versions()},
         commit=commit(),
-        host=f"{_cpu_model()}, {_memory():.0f} GiB, {platform.platform()}",
+        host=f"{cpu_model()}, {_memory():.0f} GiB, {platform.platform()}",
         cpus=_cpus(),
         gpus=gpus.names,
         driver=gpus.driver,
@@ -41,8 +41,8 @@ def environment() -> Environment:
 
 def commit() -> str | None:
     """Of this repository, with "-dirty" when files differ from it; None outside of git."""
-    found = _git("rev-parse", "HEAD")
-    if found and _git("status", "--porcelain", "--untracked-files=no"):
+    found = git("rev-parse", "HEAD")
+    if found and git("status", "--porcelain", "--untracked-files=no"):
         return f"{found}-dirty"
     return found
 
@@ -57,7 +57,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _git(*arguments: str) -> str | None:
+def git(*arguments: str) -> str | None:
+    """What git says of this repository; None where it cannot."""
     try:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
     except OSError:
@@ -76,7 +77,7 @@ def _cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():

