@@ -151,17 +151,22 @@ def _spec(told: Detailed, path: Path, url: str | None, window: float, end: float
         )
     began = _began(told)
     closed = told.request_rate == "inf"
-    return Spec(
-        url=url or NOWHERE,
-        model=told.model_id,
-        protocol=PROTOCOLS[told.endpoint_type],
-        mode="closed" if closed else "poisson",
-        users=(told.max_concurrency or told.num_prompts) if closed else None,
-        rate=None if closed else float(told.request_rate),
-        duration=plateau_end([at - began for at in told.start_times], end),
-        window=window,
-        timeout=TIMEOUT,
-    )
+    try:
+        return Spec(
+            url=url or NOWHERE,
+            model=told.model_id,
+            protocol=PROTOCOLS[told.endpoint_type],
+            mode="closed" if closed else "poisson",
+            users=(told.max_concurrency or told.num_prompts) if closed else None,
+            rate=None if closed else float(told.request_rate),
+            duration=plateau_end([at - began for at in told.start_times], end),
+            window=window,
+            timeout=TIMEOUT,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise NotImportable(f"{path}: {where}: {first['msg']}") from None
 
 
 def _started(told: Detailed, path: Path) -> str:

@@ -58,12 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted before the run", file=sys.stderr)
         return INTERRUPTED
-    print(told(made))
+    failure = None
     try:
         if options.out is not None:
-            print(files.write(options.out, made, requests))
+            files.write(options.out, made, requests)
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+        failure = error
+    print(told(made))
+    if failure is not None:
+        print(f"error: {failure}", file=sys.stderr)
         return WRONG
     return VALID if made.verdict.valid else VOID
 

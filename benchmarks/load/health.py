@@ -67,7 +67,16 @@ def health(looks: Sequence[Look], begin: float, end: float) -> Health:
     judged = judged if len(judged) > 1 else list(looks)
     seconds = judged[-1].at - judged[0].at
     cpu = judged[-1].cpu - judged[0].cpu
-    lags = [lag for look in judged[1:] for lag in _missed(look.lag)]
+    first, last = judged[0].at, judged[-1].at
+    if begin <= looks[-1].at and looks[0].at <= end:
+        first, last = begin, end
+    # A stall may have begun before the plateau, or end after it.
+    lags = [
+        lag
+        for look in looks[1:]
+        if look.at >= first and look.at - look.lag <= last
+        for lag in _missed(min(look.lag, look.at - first, last - (look.at - look.lag)))
+    ]
     return Health(
         percentile(lags, 99), cpu / seconds if seconds else 0.0, looks[-1].cpu - looks[0].cpu
     )

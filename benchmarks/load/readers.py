@@ -8,7 +8,6 @@ import orjson
 
 DATA = b"data:"
 DONE = b"[DONE]"
-ERROR_EVENT = b"event: error"
 NOT_JSON = "an event that is not JSON"
 BROKEN = ("abort", "error")
 """Reasons to finish with which engines tell that an answer is not whole."""
@@ -78,7 +77,7 @@ class Events:
         pieces = 0
         for event in events:
             payload = _payload(event)
-            if event.startswith(ERROR_EVENT):
+            if b"event:" in event and _name(event) == b"error":
                 self.heard.error = _named_error(payload)
             elif payload is not None:
                 pieces += self._event(payload)
@@ -157,10 +156,17 @@ def _payload(event: bytes) -> bytes | None:
     return b"\n".join(lines).strip() if lines else None
 
 
+def _name(event: bytes) -> bytes:
+    """What its field `event` says."""
+    lines = (line for line in event.split(b"\n") if line.startswith(b"event:"))
+    return next(lines, b"").removeprefix(b"event:").strip()
+
+
 def _named_error(payload: bytes | None) -> str:
     """Of an event whose name says that it is one."""
     try:
-        return _said(orjson.loads(payload or b""))
+        told = orjson.loads(payload or b"")
+        return _said(told.get("error", told) if isinstance(told, dict) else told)
     except orjson.JSONDecodeError:
         return (payload or b"").decode("utf-8", "replace") or "an event named error"
 

@@ -21,7 +21,9 @@ class Spec(BaseModel):
     requests come at `rate`, and nobody waits for anybody.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
     url: str
     model: str | None = None

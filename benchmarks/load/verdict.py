@@ -76,12 +76,14 @@ def verdict(
 
 def _backing_off(requests: Sequence[Request], plateau: Phase) -> float:
     """Users, on average, who wait after a failure: that is the server's doing."""
-    pauses = (
-        min(LONGEST, plateau.end - request.ended)
-        for request in requests
-        if request.outcome in FAILED and plateau.start <= request.ended < plateau.end
-    )
-    return sum(pauses) / (plateau.end - plateau.start)
+    following: dict[int, float] = {}
+    waited = 0.0
+    for request in sorted(requests, key=lambda each: each.sent, reverse=True):
+        if request.outcome in FAILED and plateau.start <= request.ended < plateau.end:
+            until = min(following.get(request.user, plateau.end), plateau.end)
+            waited += max(0.0, min(LONGEST, until - request.ended))
+        following[request.user] = request.sent
+    return waited / (plateau.end - plateau.start)
 
 
 def _send_lags(spec: Spec, requests: Sequence[Request]) -> list[float]:

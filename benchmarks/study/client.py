@@ -111,8 +111,8 @@ def api_key(target: Target) -> str | None:
     the client's own. Ours are for nobody else."""
     if target.key_variable is not None:
         return os.environ.get(target.key_variable)
-    services = os.environ.get("API_KEYS", "").split(",")[0].strip() if target.backend else None
-    return os.environ.get(API_KEY) or services or None
+    services = os.environ.get("API_KEYS", "").split(",")[0].strip() if target.backend else ""
+    return services or os.environ.get(API_KEY) or None
 
 
 async def run(

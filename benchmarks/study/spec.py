@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from build_scripts.bentos.secrets import is_secret
+from build_scripts.bentos.secrets import HUB_TOKEN, NO_SECRETS
 
 DEMO = "demo"
 """The model that lies in this repository."""
+SECRET = re.compile(r"key|token(?!izer)|secret|password|passwd|credential", re.IGNORECASE)
 NONE = "none"
 AUTO = "auto"
 """The quantization that a service chooses when nobody asks for one."""
@@ -185,6 +186,13 @@ def _named(value: Any) -> Any:
 Models = Annotated[tuple[Model, ...], BeforeValidator(_named), Field(min_length=1)]
 
 
+def may_be_secret(name: str, value: str) -> bool:
+    """Of an environment variable: rather one too many, for a study file is passed around."""
+    named = SECRET.search(name) is not None and NO_SECRETS.search(name.lower()) is None
+    address = "://" in value and "@" in value
+    return named or address or HUB_TOKEN.search(value) is not None
+
+
 class Target(Part):
     """A backend of ours or an endpoint, and what is different for it from the rest of the study.
 
@@ -213,8 +221,8 @@ class Target(Part):
         if (self.backend is None) == (self.url is None):
             text = "needs either 'backend', one of ours, or 'url', an endpoint that runs"
             raise PydanticCustomError("target", "{text}", {"text": text})
-        for name in self.variables:
-            if is_secret(name):
+        for name, value in self.variables.items():
+            if may_be_secret(name, value):
                 text = f"the variable {name} may be a secret: set it when you start instead"
                 raise PydanticCustomError("target", "{text}", {"text": text, "at": "variables"})
         if self.url is not None:

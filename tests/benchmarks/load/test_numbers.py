@@ -224,6 +224,14 @@ def test_a_stall_weighs_as_long_as_it_was() -> None:
     assert health(stalled, 0.0, 10.0).loop_lag_p99 > 0.3
 
 
+@pytest.mark.parametrize(("begun", "ended"), [(0.5, 6.0), (10.0, 14.0), (5.0, 9.0)])
+def test_a_stall_at_an_edge_of_the_plateau_counts(begun: float, ended: float) -> None:
+    before = [Look(0.02 * n, 0.0, 0.0) for n in range(round(begun / 0.02) + 1)]
+    after = [Look(ended + 0.02 * n, 0.0, 0.0) for n in range(1, round((14 - ended) / 0.02) + 1)]
+    stalled = Look(ended, 0.0, ended - begun)
+    assert health([*before, stalled, *after], 1.0, 13.0).loop_lag_p99 > 1
+
+
 def test_only_the_plateau_is_judged() -> None:
     looks = [Look(float(n), 0.1 * n if n < 20 else 2.0 + (n - 20), 0.0) for n in range(31)]
     made = health(looks, 20.0, 30.0)
@@ -239,6 +247,13 @@ def test_users_who_wait_after_the_servers_failures_were_there() -> None:
     made = judged([*back_to_back()[:5], *refused])
     assert made.users_reached < 1.2
     assert made.valid
+
+
+def test_who_idles_of_its_own_accord_is_not_excused_by_a_failure() -> None:
+    idle = [request(3.0 * n, user=0, seconds=0.5) for n in range(4)]
+    failed = request(3.5, user=0, seconds=0.1, outcome=Outcome.HTTP_ERROR, tokens=None)
+    again = request(3.7, user=0, seconds=0.1)
+    assert not judged([*idle, failed, again], users=1).valid
 
 
 def test_an_answer_that_came_at_once_has_no_time_between_tokens() -> None:

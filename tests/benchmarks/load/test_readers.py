@@ -131,6 +131,8 @@ def test_bytes_that_are_no_text_are_an_error() -> None:
         (event({"object": "error", "message": "no room", "code": 500}), "no room"),
         (b'event: error\ndata: {"message": "no room"}\n\n', "no room"),
         (b"event: error\ndata: out of memory\n\n", "out of memory"),
+        (b'event:error\ndata: {"error": {"message": "no room"}}\n\n', "no room"),
+        (b'id: 1\nevent: error\ndata: {"message": "no room"}\n\n', "no room"),
         (chat(finish="abort"), "finish_reason abort"),
         (chat(finish="error"), "finish_reason error"),
     ],

@@ -37,3 +37,4 @@ def test_a_key_is_for_whom_it_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     assert api_key(Target.model_validate({**there, "key_variable": "THEIRS"})) == "their-key"
     monkeypatch.setenv("LLM_API_KEY", "mine")
     assert api_key(Target.model_validate(there)) == "mine"
+    assert api_key(Target.model_validate({"backend": "echo"})) == "ours"

@@ -75,6 +75,10 @@ MISTAKES = {
         HEAD + "backends:\n  - backend: echo\n    variables: {HF_TOKEN: x}",
         "line 5: backends[0].variables: the variable HF_TOKEN may be a secret: set it when",
     ),
+    "a key under a name of its own": (
+        HEAD + "backends:\n  - backend: echo\n    variables: {OPENAI_KEY: x}",
+        "line 5: backends[0].variables: the variable OPENAI_KEY may be a secret",
+    ),
     "a password in a url": (
         HEAD + "backends:\n  - url: http://me:x@there",
         "line 4: backends[0].url: has to be like http://host:8000",
