@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.machine_metrics.gpus import GPUs
 from benchmarks.results.schema import Environment
-from benchmarks.samples.gpus import GPUs
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (

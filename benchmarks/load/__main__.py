@@ -16,8 +16,6 @@ import uvloop
 from pydantic import ValidationError
 from rich.console import Console
 
-from benchmarks.engines.aiperf import run as aiperf
-from benchmarks.engines.aiperf.errors import EngineFailed
 from benchmarks.load.before import NotReady, metrics_of, reset_cache, warm_up, with_model
 from benchmarks.load.crew import WorkerFailed, work
 from benchmarks.load.options import WrongOption, parsed
@@ -29,6 +27,9 @@ from benchmarks.load.result import result, started_at
 from benchmarks.load.share import Share, share
 from benchmarks.load.spec import Spec
 from benchmarks.load.told import told
+from benchmarks.load_generators.aiperf import run as aiperf
+from benchmarks.load_generators.aiperf.errors import EngineFailed
+from benchmarks.machine_metrics import Sampler
 from benchmarks.prompts import (
     BadPrompts,
     PromptSet,
@@ -38,7 +39,6 @@ from benchmarks.prompts import (
 )
 from benchmarks.results import files
 from benchmarks.results.schema import Prompts, Request, Result, Subject
-from benchmarks.samples import Sampler
 
 VALID, WRONG, VOID, INTERRUPTED = 0, 1, 3, 130
 LOCAL = ("localhost", "127.0.0.1", "::1")

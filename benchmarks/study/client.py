@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.machine_metrics.sampler import API_KEY
 from benchmarks.results.schema import Subject
-from benchmarks.samples.sampler import API_KEY
 from benchmarks.study.cells import Cell
 from benchmarks.study.reading import Plan
 from benchmarks.study.spec import Target

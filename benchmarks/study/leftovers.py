@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import psutil
 
-from benchmarks.samples.gpus import GPUs
+from benchmarks.machine_metrics.gpus import GPUs
 
 MARK = "LLM_STUDY_MARK"
 """In the environment of a service and of what it starts, in whatever group or session."""

@@ -33,12 +33,12 @@ class TruthServer:
 
 @contextlib.contextmanager
 def truth_server(**behaviour: object) -> Iterator[TruthServer]:
-    """`behaviour` has the fields of benchmarks.truth.behaviour."""
+    """`behaviour` has the fields of benchmarks.known_server.behaviour."""
     words = [f"--{name.replace('_', '-')}={value}" for name, value in behaviour.items()]
     words = [word.removesuffix("=True") for word in words]
     words = [f"--no-{word[2:-6]}" if word.endswith("=False") else word for word in words]
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.truth", *words],
+        [sys.executable, "-m", "benchmarks.known_server", *words],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         text=True,

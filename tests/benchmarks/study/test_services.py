@@ -12,7 +12,7 @@ import pytest
 from benchmarks.results.files import read
 from benchmarks.study import leftovers
 from benchmarks.study.leftovers import MARK
-from tests.benchmarks.samples.support import nvml_double
+from tests.benchmarks.machine_metrics.support import nvml_double
 from tests.benchmarks.study.support import Run, an_endpoint, interrupt, study, written
 from tests.serving import eventually
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.engines.aiperf.program import ROOT
 from benchmarks.load.spec import Spec
+from benchmarks.load_generators.aiperf.errors import EngineFailed
+from benchmarks.load_generators.aiperf.program import ROOT
 from benchmarks.prompts import Order, PromptSet
 
 TOKENIZER = ROOT / "common" / "demo_model"

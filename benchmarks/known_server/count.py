@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.truth.behaviour import Fate
+from benchmarks.known_server.behaviour import Fate
 
 
 @dataclass

@@ -6,10 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.engines.aiperf import process
-from benchmarks.engines.aiperf.command import PROMPTS, arguments, prompt_of, refuse, write_files
-from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.engines.aiperf.program import VERSION, check, find
 from benchmarks.environment import environment
 from benchmarks.imports import aiperf
 from benchmarks.imports.aiperf_records import RECORDS, Record, read_records, requests, start_of
@@ -17,9 +13,19 @@ from benchmarks.imports.run import Foreign, NotImportable, result
 from benchmarks.load.before import warm_up
 from benchmarks.load.result import cost
 from benchmarks.load.spec import Spec
+from benchmarks.load_generators.aiperf import process
+from benchmarks.load_generators.aiperf.command import (
+    PROMPTS,
+    arguments,
+    prompt_of,
+    refuse,
+    write_files,
+)
+from benchmarks.load_generators.aiperf.errors import EngineFailed
+from benchmarks.load_generators.aiperf.program import VERSION, check, find
+from benchmarks.machine_metrics import Sampler
 from benchmarks.prompts import Order, PromptSet
 from benchmarks.results.schema import Phase, Prompts, Request, Result, Series, Subject
-from benchmarks.samples import Sampler
 
 NANO = 1e-9
 

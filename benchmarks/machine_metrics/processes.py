@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import psutil
 
+from benchmarks.machine_metrics.recorder import Key, Reading
 from benchmarks.results.schema import Source
-from benchmarks.samples.recorder import Key, Reading
 
 BENTOML_WORKER = "_bentoml_impl.worker"
 GUARDIAN = "common.guardian"

@@ -1,5 +1,5 @@
 """What happens beside the load: GPUs, processes and /metrics, on the time axis of the run."""
 
-from benchmarks.samples.sampler import Sampler
+from benchmarks.machine_metrics.sampler import Sampler
 
 __all__ = ["Sampler"]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.engines.aiperf.program import find
 from benchmarks.imports.__main__ import main as imported
+from benchmarks.load_generators.aiperf.errors import EngineFailed
+from benchmarks.load_generators.aiperf.program import find
 from benchmarks.results import files
 from benchmarks.results.schema import Distribution, Outcome, Phase, Result
 from common.model import DEMO_MODEL

@@ -13,11 +13,11 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from benchmarks.machine_metrics import Sampler
+from benchmarks.machine_metrics.processes import roles
+from benchmarks.machine_metrics.scrape import readings, unit
 from benchmarks.results.schema import Series
-from benchmarks.samples import Sampler
-from benchmarks.samples.processes import roles
-from benchmarks.samples.scrape import readings, unit
-from tests.benchmarks.samples.support import NVML
+from tests.benchmarks.machine_metrics.support import NVML
 from tests.serving import eventually
 
 BURN = "while True: pass"
@@ -132,7 +132,7 @@ async def test_what_cannot_be_had_is_absent_and_said_once() -> None:
 async def test_a_sampler_that_dies_does_not_end_the_run() -> None:
     async with Sampler(interval=0.05) as sampler:
         children = psutil.Process().children()
-        (process,) = (each for each in children if "benchmarks.samples" in each.cmdline())
+        (process,) = (each for each in children if "benchmarks.machine_metrics" in each.cmdline())
         process.kill()
     assert sampler.series(0) == ()
     assert sampler.warnings == ("no samples: the sampler ended with -9",)
@@ -141,7 +141,7 @@ async def test_a_sampler_that_dies_does_not_end_the_run() -> None:
 def test_a_sampler_ends_with_its_client() -> None:
     code = """
 import asyncio, os, psutil
-from benchmarks.samples import Sampler
+from benchmarks.machine_metrics import Sampler
 async def main():
     async with Sampler(interval=0.05):
         print(psutil.Process().children()[0].pid, flush=True)

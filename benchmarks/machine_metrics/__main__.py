@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from urllib.error import HTTPError
 
-from benchmarks.samples.gpus import GPUs
-from benchmarks.samples.job import Job, Sampled
-from benchmarks.samples.processes import Trees
-from benchmarks.samples.recorder import Recorder
-from benchmarks.samples.scrape import TIMEOUT, scrape
+from benchmarks.machine_metrics.gpus import GPUs
+from benchmarks.machine_metrics.job import Job, Sampled
+from benchmarks.machine_metrics.processes import Trees
+from benchmarks.machine_metrics.recorder import Recorder
+from benchmarks.machine_metrics.scrape import TIMEOUT, scrape
 
 READY = "ready"
 

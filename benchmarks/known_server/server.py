@@ -5,9 +5,9 @@ import time
 
 from aiohttp import web
 
-from benchmarks.truth import frames
-from benchmarks.truth.behaviour import Behaviour, Fate
-from benchmarks.truth.count import Count
+from benchmarks.known_server import frames
+from benchmarks.known_server.behaviour import Behaviour, Fate
+from benchmarks.known_server.count import Count
 
 
 class Truth:

@@ -1,4 +1,4 @@
-"""python -m benchmarks.engines.aiperf URL …: benchmarks.load, with aiperf as its client."""
+"""python -m benchmarks.load_generators.aiperf URL …: benchmarks.load, with aiperf as its client."""
 
 import sys
 

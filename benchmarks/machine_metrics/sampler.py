@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from benchmarks.machine_metrics.job import Job, Sampled
 from benchmarks.results.schema import Series
-from benchmarks.samples.job import Job, Sampled
 
 ROOT = Path(__file__).parents[2]
 API_KEY = "LLM_API_KEY"
@@ -52,7 +52,7 @@ class Sampler:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "benchmarks.samples",
+            "benchmarks.machine_metrics",
             self._job.model_dump_json(),
             cwd=ROOT,
             stdin=asyncio.subprocess.PIPE,

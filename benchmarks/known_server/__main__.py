@@ -1,4 +1,4 @@
-"""python -m benchmarks.truth --port 8000 --ttft 0.2 …: serve answers whose numbers are known."""
+"""python -m benchmarks.known_server --port 8000 --ttft 0.2 …: answers whose numbers are known."""
 
 import argparse
 import asyncio
@@ -7,8 +7,8 @@ from dataclasses import fields
 import uvloop
 from aiohttp import web
 
-from benchmarks.truth.behaviour import Behaviour, Fate
-from benchmarks.truth.server import Truth
+from benchmarks.known_server.behaviour import Behaviour, Fate
+from benchmarks.known_server.server import Truth
 from common.command_line import Parser
 
 
@@ -27,7 +27,7 @@ async def serve(behaviour: Behaviour, port: int) -> None:
 
 
 def main() -> None:
-    parser = Parser(prog="python -m benchmarks.truth", description=__doc__)
+    parser = Parser(prog="python -m benchmarks.known_server", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 is any that is free")
     for each in fields(Behaviour):
         name = f"--{each.name.replace('_', '-')}"

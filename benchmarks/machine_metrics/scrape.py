@@ -8,8 +8,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from benchmarks.machine_metrics.recorder import Key, Reading
 from benchmarks.results.schema import Source
-from benchmarks.samples.recorder import Key, Reading
 
 TIMEOUT = 5.0
 SERVICE = "gen_ai_server_"

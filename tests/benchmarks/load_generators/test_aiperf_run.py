@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.engines.aiperf import program
-from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.engines.aiperf.program import INSTALL, check, find
-from benchmarks.engines.aiperf.run import run
 from benchmarks.load.__main__ import main
 from benchmarks.load.spec import Spec
+from benchmarks.load_generators.aiperf import program
+from benchmarks.load_generators.aiperf.errors import EngineFailed
+from benchmarks.load_generators.aiperf.program import INSTALL, check, find
+from benchmarks.load_generators.aiperf.run import run
+from benchmarks.machine_metrics import Sampler
 from benchmarks.prompts import load_prompts
 from benchmarks.results import files
 from benchmarks.results.schema import Outcome, Request, Result, Subject
-from benchmarks.samples import Sampler
-from tests.benchmarks.engines.support import Double, double
 from tests.benchmarks.load.truth import TruthServer, truth_server
+from tests.benchmarks.load_generators.support import Double, double
 from tests.serving import REPOSITORY
 
 DURATION, USERS = 6, 4
@@ -161,7 +161,7 @@ async def test_an_interrupted_run_keeps_what_was_measured(url: str, tmp_path: Pa
     made = double(tmp_path, does="wait")
     out = tmp_path / "out"
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "benchmarks.engines.aiperf", *words(url, out)],
+        *[sys.executable, "-m", "benchmarks.load_generators.aiperf", *words(url, out)],
         cwd=REPOSITORY,
         env={**os.environ, "AIPERF": str(made.program), "TMPDIR": str(tmp_path)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from benchmarks.samples.recorder import Key, Reading
+from benchmarks.machine_metrics.recorder import Key, Reading
 
 MILLI = 1e-3
 

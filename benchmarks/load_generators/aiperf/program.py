@@ -6,7 +6,7 @@ import shutil
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
-from benchmarks.engines.aiperf.errors import EngineFailed
+from benchmarks.load_generators.aiperf.errors import EngineFailed
 
 ROOT = Path(__file__).parents[3]
 VERSION = "0.13.0"

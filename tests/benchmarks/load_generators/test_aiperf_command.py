@@ -3,18 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.engines.aiperf.command import (
+from benchmarks.load.spec import Spec
+from benchmarks.load_generators.aiperf.command import (
     PROMPTS,
     arguments,
     prompt_of,
     refuse,
     write_files,
 )
-from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.engines.aiperf.process import command, reason
-from benchmarks.load.spec import Spec
+from benchmarks.load_generators.aiperf.errors import EngineFailed
+from benchmarks.load_generators.aiperf.process import command, reason
 from benchmarks.prompts import Prompt, PromptSet
-from tests.benchmarks.engines.support import OPTIONS
+from tests.benchmarks.load_generators.support import OPTIONS
 
 CLOSED = {"url": "http://host:1", "model": "demo", "users": 50, "ramp": 20, "duration": 300}
 OPEN = {"url": "http://host:1", "model": "demo", "mode": "poisson", "rate": 8, "duration": 60}

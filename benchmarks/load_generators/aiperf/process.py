@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.engines.aiperf.errors import EngineFailed
-from benchmarks.engines.aiperf.program import environment
 from benchmarks.load.spec import KEY
+from benchmarks.load_generators.aiperf.errors import EngineFailed
+from benchmarks.load_generators.aiperf.program import environment
 from common.supervision import keeper
 
 GRACE = 10.0

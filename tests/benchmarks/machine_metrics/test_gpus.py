@@ -7,9 +7,9 @@ from types import ModuleType
 import pytest
 
 from benchmarks.environment import environment
-from benchmarks.samples.gpus import GPUs
+from benchmarks.machine_metrics.gpus import GPUs
 from benchmarks.study import leftovers
-from tests.benchmarks.samples.support import nvml_double
+from tests.benchmarks.machine_metrics.support import nvml_double
 
 GIB = 2**30
 
