@@ -15,7 +15,7 @@ import psutil
 from benchmarks.load.spec import KEY
 from benchmarks.load_generators.aiperf.errors import EngineFailed
 from benchmarks.load_generators.aiperf.program import environment
-from common.supervision import keeper
+from common.processes import child_guard
 
 GRACE = 10.0
 """Seconds from when it is told to stop until it is killed, with all that it started."""
@@ -47,7 +47,7 @@ async def run(command: Sequence[str], seconds: float) -> Ended:
     """`seconds` is that of its load and its drain. Ctrl-C goes to aiperf, which then writes what it
     has; a second one ends it. Raises EngineFailed."""
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, keeper.__file__, str(GRACE), *command],
+        *[sys.executable, child_guard.__file__, str(GRACE), *command],
         stdin=PIPE,
         stdout=PIPE,
         stderr=STDOUT,

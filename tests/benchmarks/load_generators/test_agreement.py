@@ -15,10 +15,10 @@ from benchmarks.load_generators.aiperf.errors import EngineFailed
 from benchmarks.load_generators.aiperf.program import find
 from benchmarks.results import files
 from benchmarks.results.schema import Distribution, Outcome, Phase, Result
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.benchmarks.load.truth import load, truth_server
 from tests.conftest import require_backend
-from tests.serving import interpreter
+from tests.service_process import interpreter
 
 TOKENS, USERS = 32, 8
 WITHIN = 0.02
