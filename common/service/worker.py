@@ -24,7 +24,7 @@ from common.processes.signals import STOP_SIGNALS, terminate_with_parent
 from common.processes.worker_guard import watch_this_process
 from common.service import start_failure
 from common.serving import tracing
-from common.serving.generations import Running
+from common.serving.generations import Generations
 from common.serving.lifecycle import Lifecycle
 from common.serving.systemd import tell_systemd
 from common.settings import Settings
@@ -50,7 +50,7 @@ class Server:
         self._engine_class = engine
         self._settings = settings
         self._engine: Engine | None = None
-        self._running = Running()
+        self._generations = Generations()
         self._lifecycle = Lifecycle(settings.probe_interval, process_age())
         self._loading: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -102,7 +102,7 @@ class Server:
             at_start.apply, self._engine_class, settings, open_model(settings, path)
         )
         self._engine = engine = self._engine_class(settings, model)
-        runtime = build_runtime(settings, model, engine, self._lifecycle, self._running)
+        runtime = build_runtime(settings, model, engine, self._lifecycle, self._generations)
         self.app.loading = runtime
         await self._lifecycle.start(engine)
         self.app.runtime = runtime
@@ -129,17 +129,17 @@ class Server:
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain(number))
         elif self._interrupts > 1:
-            self._running.end_all(Draining("the service was stopped"))
+            self._generations.end_all(Draining("the service was stopped"))
 
     async def _drain(self, number: int) -> None:
         """Finish what is under way, refuse what is new, then hand over to uvicorn."""
         self._lifecycle.draining = True
         try:
             async with asyncio.timeout(self._settings.drain_timeout):
-                await self._running.idle()
+                await self._generations.idle()
         except TimeoutError:
             logger.warning("ending what still runs after %g s", self._settings.drain_timeout)
-            self._running.end_all(Draining("the service shut down before this answer was done"))
+            self._generations.end_all(Draining("the service shut down before this answer was done"))
         loop = asyncio.get_running_loop()
         for taken in STOP_SIGNALS:
             loop.remove_signal_handler(taken)
