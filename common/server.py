@@ -19,6 +19,7 @@ from common.engine import Engine
 from common.errors import Draining, StartError
 from common.guardian import watch_this_process
 from common.http.app import App
+from common.http.protocol import limit_heads
 from common.lifecycle import Lifecycle
 from common.model import local_directory, open_model
 from common.notify import tell_systemd
@@ -40,6 +41,12 @@ LAST_GRACE = 3
 def process_age() -> float:
     """Seconds since this process was made: its imports are part of a cold start."""
     return max(0.0, time.time() - psutil.Process().create_time())
+
+
+def http_server(handler: SignalHandler) -> uvicorn.Server | None:
+    """The server that installed this signal handler; None where something else did."""
+    owner = getattr(handler, "__self__", None)
+    return owner if isinstance(owner, uvicorn.Server) else None
 
 
 class Server:
@@ -64,6 +71,9 @@ class Server:
         terminate_with_parent()
         watch_this_process()
         self._take_signals()
+        server = http_server(self._previous[signal.SIGTERM])
+        if server is not None:
+            limit_heads(server, self._settings.max_header_bytes)
         self._telling = asyncio.create_task(tell_systemd(self._lifecycle))
         self._loading = asyncio.create_task(self._load())
 
@@ -146,9 +156,9 @@ class Server:
         self._hand_over(number, self._previous[number])
 
     def _hand_over(self, number: int, handler: SignalHandler) -> None:
-        owner = getattr(handler, "__self__", None)
-        if isinstance(owner, uvicorn.Server):
-            owner.config.timeout_graceful_shutdown = LAST_GRACE
+        server = http_server(handler)
+        if server is not None:
+            server.config.timeout_graceful_shutdown = LAST_GRACE
         if callable(handler):
             handler(number, None)
         else:
