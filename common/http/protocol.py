@@ -9,6 +9,8 @@ from common.errors import HeadersTooLarge, RequestError, URITooLong
 from common.http.exchange import REFUSAL
 
 MAX_HEADERS = 128
+LINGER = 1.0
+"""Seconds for the client to end its side; with TLS, closing would read on for half a minute."""
 URL_SHARE = 4
 """The URL may take a quarter of the bytes."""
 
@@ -79,6 +81,11 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self._refuse(self._refusal)
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._refusal is not None and self.transport.is_closing():
+            self._end()
+
     def _headers_too_large(self) -> HeadersTooLarge:
         return HeadersTooLarge(
             "the request's headers are too large; allowed are at most "
@@ -97,11 +104,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self.scope[REFUSAL] = error  # type: ignore[literal-required]
             super().on_headers_complete()
         elif self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+            self._end()
         else:
             self.cycle.scope[REFUSAL] = error  # type: ignore[literal-required]
             self.cycle.keep_alive = False
             self.cycle.message_event.set()
+
+    def _end(self) -> None:
+        self.transport.close()
+        self.loop.call_later(LINGER, self.transport.abort)
 
 
 def limit_heads(server: uvicorn.Server, max_header_bytes: int) -> None:

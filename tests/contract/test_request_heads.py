@@ -15,6 +15,7 @@ from tests.serving import Service
 LIMIT = 4096
 URL_LIMIT = LIMIT // 4
 KEY = {"authorization": "Bearer k"}
+JSON = {"content-type": "application/json"}
 FIRST = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n"
 CHUNKED = (
     b"POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
