@@ -17,6 +17,7 @@ import uvicorn
 from common.engine import Engine
 from common.errors import Draining, StartError
 from common.http.app import App
+from common.http.protocol import limit_heads
 from common.http.runtime import build_runtime
 from common.models.model import local_directory, open_model
 from common.plan import at_start
@@ -43,6 +44,12 @@ def process_age() -> float:
     return max(0.0, time.time() - psutil.Process().create_time())
 
 
+def http_server(handler: SignalHandler) -> uvicorn.Server | None:
+    """The server that installed this signal handler; None where something else did."""
+    owner = getattr(handler, "__self__", None)
+    return owner if isinstance(owner, uvicorn.Server) else None
+
+
 class Server:
     """Ties an engine class to the HTTP application for the life of one process."""
 
@@ -65,6 +72,11 @@ class Server:
         terminate_with_parent()
         watch_this_process()
         self._take_signals()
+        server = http_server(self._previous[signal.SIGTERM])
+        if server is None:
+            logger.warning("max_header_bytes has no effect: the HTTP server is not uvicorn's")
+        else:
+            limit_heads(server, self._settings.max_header_bytes)
         self._telling = asyncio.create_task(tell_systemd(self._lifecycle))
         self._loading = asyncio.create_task(self._load())
 
@@ -147,9 +159,9 @@ class Server:
         self._hand_over(number, self._previous[number])
 
     def _hand_over(self, number: int, handler: SignalHandler) -> None:
-        owner = getattr(handler, "__self__", None)
-        if isinstance(owner, uvicorn.Server):
-            owner.config.timeout_graceful_shutdown = LAST_GRACE
+        server = http_server(handler)
+        if server is not None:
+            server.config.timeout_graceful_shutdown = LAST_GRACE
         if callable(handler):
             handler(number, None)
         else:
