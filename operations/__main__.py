@@ -122,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name: options.pop(name) for name in ("name", "gpus", "start_seconds", "open_to_all")
         }
         deployment = checked(backend, arguments_of(options.pop("arg")), **given)
-        print({"compose": compose, "systemd": systemd}[kind](deployment, **options), end="")
+        make = compose if kind == "compose" else systemd
+        print(make(deployment, **options), end="")
     except StartError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

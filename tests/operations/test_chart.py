@@ -217,7 +217,7 @@ def test_the_service_reads_the_settings_that_were_given(objects: dict[str, Any])
         for name, variable in environment_of(objects).items()
         if name.lower() in Settings.model_fields and "value" in variable
     }
-    read = Settings(**{name.lower(): text for name, text in texts.items()})  # type: ignore[arg-type]
+    read = Settings(**{name.lower(): text for name, text in texts.items()})
     assert read.model_dump(exclude_unset=True) == MANY["settings"]
     assert "$$5" in environment_of(objects)["SYSTEM_PROMPT"]["value"], "not a variable of the pod"
     assert environment_of(objects)["OTEL_SERVICE_NAME"]["value"] == "llm"

@@ -36,7 +36,12 @@ def run(
     *command: str | Path, folder: Path = REPOSITORY, given: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        list(map(str, command)), cwd=folder, input=given, capture_output=True, text=True
+        list(map(str, command)),
+        cwd=folder,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
 
 
