@@ -17,7 +17,7 @@ from build_scripts.bentos import times
 from build_scripts.bentos.table import CACHE, bentos
 from common.command_line import Parser
 from common.errors import StartError
-from operations.deployment import Deployment, checked, environment_folder, stored_models
+from operations.deployment import Deployment, create_deployment, environment_folder, stored_models
 
 PORT = 3000
 ESCAPES = str.maketrans(
@@ -31,7 +31,7 @@ def compose(deployment: Deployment, image: str | None, shm: int | None, cache: b
     if image == "":
         raise StartError("--image '' names no image")
     packaging = bentos(deployment.engine.name)[0].packaging
-    return rendered(
+    return render(
         "compose.yaml",
         deployment,
         image=image or f"{deployment.name}:latest",
@@ -49,7 +49,7 @@ def systemd(deployment: Deployment, directory: str, python_environment: str | No
         raise StartError(
             f"a unit has a store of its own, without {', '.join(tags.values())}: give a directory"
         )
-    return rendered(
+    return render(
         "systemd.service",
         deployment,
         directory=directory,
@@ -58,7 +58,8 @@ def systemd(deployment: Deployment, directory: str, python_environment: str | No
     )
 
 
-def rendered(template: str, deployment: Deployment, **values: object) -> str:
+def render(template: str, deployment: Deployment, **values: object) -> str:
+    """Returns the text of a file in templates/."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -105,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     return commands
 
 
-def arguments_of(pairs: Sequence[str]) -> dict[str, str]:
+def parse_arguments(pairs: Sequence[str]) -> dict[str, str]:
     """Returns the values by name. Raises StartError for a pair without `=`."""
     for pair in pairs:
         if "=" not in pair:
@@ -121,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = {
             name: options.pop(name) for name in ("name", "gpus", "start_seconds", "open_to_all")
         }
-        deployment = checked(backend, arguments_of(options.pop("arg")), **given)
+        deployment = create_deployment(backend, parse_arguments(options.pop("arg")), **given)
         make = compose if kind == "compose" else systemd
         print(make(deployment, **options), end="")
     except StartError as error:

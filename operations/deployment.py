@@ -23,10 +23,10 @@ NAME = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Deployment:
-    """A backend with its settings, checked. `target` is what `bentoml serve` is given.
+    """A backend with settings that were checked. `target` is what `bentoml serve` is given.
 
-    `environment` holds the settings as variables; with `open_to_all`, no API keys are
-    asked for. Times are in seconds.
+    `environment` holds the settings as variables. A service that is `open_to_all` asks for no API
+    key. Times are in seconds.
     """
 
     engine: type[Engine]
@@ -47,7 +47,7 @@ class Deployment:
         return times.stop(self.settings)
 
 
-def checked(
+def create_deployment(
     backend: str,
     arguments: Mapping[str, str],
     name: str | None = None,

@@ -25,25 +25,24 @@ SCHEMA = CHART / "values.schema.json"
 OUTSIDE = ("api_keys",)
 """Settings that come from the Secret."""
 WIDTH = 80
-URLS = ("engine_url", "otlp_endpoint")
+"""Columns that an object of the schema file may fill before it is spread over lines."""
 WITHOUT_SECRETS = {"$ref": "#/definitions/withoutSecrets"}
-PLAIN_URL = "^https?://[^/?#@]+(/[^?#]*)?$"
-"""Without a user, a password or a query, which may hold a key."""
+WORDS = NAMES.pattern.removeprefix("(?:^|[_-])").removesuffix("(?:[_-]|$)")
+NAME = f"(?i){NAMES.pattern}"
+FLAG = f"(?i)^--(?:[^=]*[_-])?{WORDS}(?:[_-]|=|$)"
+"""`--api-key`, also before `=`."""
+QUERY = f"(?i)://[^#]*[?&](?:[^=&#]*[_-])?{WORDS}(?:[_-]|=)"
+"""`http://host/?api_key=`."""
 USER = "://[^/?#]*@"
-PATTERN = f"(?i){NAMES.pattern}"
-FLAG = PATTERN.replace("|$)", "|=|$)")
-"""The name of a secret before `=`: `--api-key=...`."""
+"""`http://user:password@host`."""
 
 
 def values_files() -> dict[Path, str]:
     """Returns the text of every file in values/, by its path."""
-    return {
-        CHART / "values" / Path(bento.file("values.yaml")).name.replace("values", bento.backend): (
-            values_text(bento)
-        )
-        for backend in backends()
-        for bento in bentos(backend)
-    }
+    made = [bento for backend in backends() for bento in bentos(backend)]
+    stems = [".".join(filter(None, (bento.backend, bento.variant))) for bento in made]
+    paths = [CHART / "values" / f"{stem}.yaml" for stem in stems]
+    return dict(zip(paths, map(values_text, made), strict=True))
 
 
 def values_text(bento: Bento) -> str:
@@ -99,10 +98,12 @@ def json_text(value: Any, indent: str = "") -> str:
 def settings_schema() -> dict[str, Any]:
     """Returns a schema for each setting that values may hold, by its name."""
     properties = Settings.model_json_schema()["properties"]
-    return {name: _setting(name, properties[name]) for name in properties if name not in OUTSIDE}
+    # Pydantic's schema does not have what a validator checks.
+    properties["otlp_endpoint"]["pattern"] = "^https?://[^/]"
+    return {name: _setting(properties[name]) for name in properties if name not in OUTSIDE}
 
 
-def _setting(name: str, described: dict[str, Any]) -> dict[str, Any]:
+def _setting(described: dict[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in described.items() if key not in ("anyOf", "title")}
     # A setting without a default is left out, not null.
     own |= next((kind for kind in described.get("anyOf", ()) if kind["type"] != "null"), {})
@@ -110,23 +111,22 @@ def _setting(name: str, described: dict[str, Any]) -> dict[str, Any]:
         del own["default"]
     if own["type"] == "array":
         own["type"] = ["array", "string"]
-    if name in URLS:
-        own["pattern"] = PLAIN_URL
     return own
 
 
 def secret_schemas() -> dict[str, Any]:
     """Returns the schemas of names and, at any depth, of values that secrets.py would refuse."""
     not_tokens = {"not": {"pattern": NO_SECRETS.pattern}}
-    flag = {"allOf": [{"pattern": "^--"}, {"pattern": FLAG}, not_tokens]}
+    flag = {"allOf": [{"pattern": FLAG}, not_tokens]}
+    patterns = [{"pattern": pattern} for pattern in (HUB_TOKEN.pattern, USER, QUERY)]
     return {
-        "nameOfSecret": {"allOf": [{"pattern": PATTERN}, not_tokens]},
+        "nameOfSecret": {"allOf": [{"pattern": NAME}, not_tokens]},
         "withoutSecrets": {
             "propertyNames": {"not": {"$ref": "#/definitions/nameOfSecret"}},
             "additionalProperties": WITHOUT_SECRETS,
             "items": WITHOUT_SECRETS,
             "if": {"type": "string"},
-            "then": {"not": {"anyOf": [{"pattern": HUB_TOKEN.pattern}, {"pattern": USER}, flag]}},
+            "then": {"not": {"anyOf": [*patterns, flag]}},
         },
     }
 

@@ -239,6 +239,7 @@ def test_the_alerts_are_those_of_the_file_for_every_release(objects: dict[str, A
         ("echo", {"settings": {"modell": "x"}}, "additional properties 'modell' not allowed"),
         ("echo", {"settings": {"max_queue": -1}}, "at '/settings/max_queue': minimum"),
         ("echo", {"settings": {"model": 7}}, "at '/settings/model': got number, want string"),
+        ("echo", {"settings": {"otlp_endpoint": "host:4318"}}, "at '/settings/otlp_endpoint'"),
         ("echo", {"settings": {"api_keys": "a"}}, "additional properties 'api_keys' not allowed"),
         ("echo", {"settings": {"seed": 3}}, "at '/settings/seed': value must be 0"),
         ("vllm", {"settings": {"engine_dir": "/x"}}, "at '/settings/engine_dir'"),
@@ -277,7 +278,7 @@ def test_a_release_is_named_as_a_service_may_be(name: str) -> None:
         {"settings": {"engine_args": {"flags": ["--api-key=x"]}}},
         {"settings": {"system_prompt": "hf_abcdefghijklmnopqrst"}},
         {"settings": {"otlp_endpoint": "http://me:secret@collector:4318"}},
-        {"settings": {"otlp_endpoint": "http://collector:4318/?api_key=x"}},
+        {"settings": {"otlp_endpoint": "http://collector:4318/?a=b&api_key=x"}},
         {"env": [{"name": "OTHER_TOKEN", "value": "x"}]},
         {"env": [{"name": "URL", "value": "http://me:secret@host"}]},
     ],
@@ -288,7 +289,8 @@ def test_a_secret_among_the_values_is_refused(values: dict[str, Any]) -> None:
 
 
 def test_names_of_tokens_of_text_are_no_secrets() -> None:
-    arguments = {"max_num_batched_token": 3, "stop_token_ids": [1], "flags": ["--max-tokens=3"]}
+    flags = ["--max-token-count=3", "http://host/my-token-service?stop_words=a"]
+    arguments = {"max_num_batched_token": 3, "stop_token_ids": [1], "flags": flags}
     settings = {"engine_args": arguments, "first_token_timeout": 9}
     assert "ENGINE_ARGS" in environment_of(chart("vllm", settings=settings))
 
