@@ -34,7 +34,7 @@ FLOORS = [
     "service",
 ]
 """The modules and packages of common/ from the ground up."""
-PACKAGES = ["common", "services", "build_scripts", "benchmarks"]
+PACKAGES = ["common", "services", "build_scripts", "benchmarks", "operations"]
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
 OTHER_NAMES = {"max_completion_tokens", "messages", "model", "prompt", "stream_options", "user"}

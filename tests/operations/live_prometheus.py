@@ -12,7 +12,7 @@ import yaml
 from tests.operations.tools import prometheus
 from tests.service_process import REPOSITORY, Service, eventually, free_port
 
-RULES = REPOSITORY / "deploy" / "prometheus" / "alerts.yaml"
+RULES = REPOSITORY / "operations" / "prometheus" / "alerts.yaml"
 
 
 class Prometheus:

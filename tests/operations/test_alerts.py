@@ -9,7 +9,7 @@ import yaml
 from tests.operations.tools import prometheus, run
 from tests.service_process import REPOSITORY
 
-FOLDER = REPOSITORY / "deploy" / "prometheus"
+FOLDER = REPOSITORY / "operations" / "prometheus"
 RULES = yaml.safe_load((FOLDER / "alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]
 CHANGES = [
     ("LLMGone", "up == 0", "up == 1"),

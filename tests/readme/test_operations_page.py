@@ -13,7 +13,7 @@ import yaml
 
 from tests.operations.collector import Collector, attributes, running_collector
 from tests.operations.live_prometheus import RULES
-from tests.operations.tools import prometheus
+from tests.operations.tools import CHART, chart, faults, prometheus
 from tests.service_process import REPOSITORY, Service, eventually, start_service
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
@@ -38,7 +38,7 @@ def service(collector: Collector) -> Iterator[Service]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the page's commands run: they write files."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("build_scripts", "common", "deploy", "scripts", "services"):
+    for name in ("bentos", "build_scripts", "common", "operations", "scripts", "services"):
         shutil.copytree(
             REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -47,7 +47,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(code: str, folder: Path, service: Service) -> str:
-    """With `prometheus` where scripts/prometheus has put it, and Python where the packages are."""
+    """Returns what the code prints, with Prometheus and the packages of Python on its path."""
     tools = [Path(sys.executable).parent, Path(prometheus("promtool")).parent]
     path = os.pathsep.join([*map(str, tools), os.environ["PATH"]])
     done = subprocess.run(
@@ -56,7 +56,7 @@ def run(code: str, folder: Path, service: Service) -> str:
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -68,18 +68,34 @@ def block(part: str) -> str:
     return str(found)
 
 
-def test_the_manifests_are_made_and_all_of_them_are_listed(
+def test_helm_takes_the_values_of_the_page() -> None:
+    (values,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    objects = chart("vllm", "llm-vllm", **yaml.safe_load(values))
+    (container,) = objects["deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/llm-vllm:1"
+    assert objects.keys() >= {"cache", "autoscaler", "service-monitor"}
+    (installed,) = re.findall(r"^helm install (.*)$", "\n".join(CONSOLE), re.MULTILINE)
+    name, folder, *files = installed.replace("-f ", "").split()
+    assert name == "llm-vllm"
+    assert (REPOSITORY / folder / "Chart.yaml").exists()
+    assert [(REPOSITORY / file).exists() for file in files] == [True, False]
+
+
+def test_every_template_of_the_chart_is_listed() -> None:
+    listed = re.findall(r"^\| `([a-z-]+\.yaml)`", PAGE, re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (CHART / "templates").glob("*.yaml"))
+
+
+def test_the_files_for_one_machine_are_those_of_the_console_blocks(
     checkout: Path, service: Service
 ) -> None:
-    run(block("build_scripts.manifests"), checkout, service)
-    made = {
-        str(file.relative_to(checkout)) for file in (checkout / "out").rglob("*") if file.is_file()
-    }
-    assert set(re.findall(r"^\| `(out/[^`]+)`", PAGE, re.MULTILINE)) == made
-    named = set(re.findall(r"\bout/[\w./-]*[\w]", " ".join(CONSOLE)))
-    assert named
-    assert all((checkout / name).exists() for name in named)
-    unit = (checkout / "out" / "llm-vllm.service").read_text("utf-8")
+    before = {*checkout.iterdir()}
+    run(block("operations compose"), checkout, service)
+    made = {*checkout.iterdir()} - before
+    assert {file.name for file in made} == {"compose.yaml", "llm-vllm.service"}
+    assert all(f" {file.name} " in " ".join(CONSOLE) for file in made)
+    assert faults(checkout / "compose.yaml") == []
+    unit = (checkout / "llm-vllm.service").read_text("utf-8")
     assert "EnvironmentFile=/etc/llm-services/llm-vllm.env" in unit
 
 
@@ -102,12 +118,14 @@ def test_the_caller_of_the_traced_request_finds_it(
     checkout: Path, service: Service, collector: Collector
 ) -> None:
     run(block("traceparent"), checkout, service)
-    eventually(lambda: bool(collector.spans), 30, "a span")
+    eventually(lambda: bool(collector.spans), 120, "a span")
     (span,) = collector.spans
     assert span.trace_id.hex() == TRACE
     assert attributes(span.attributes)["gen_ai.usage.output_tokens"] == 5
 
 
 def test_no_block_is_left_out() -> None:
-    run_here = [block(part) for part in ("manifests", "/readyz", "_ready", "promtool", "trace")]
+    run_here = [
+        block(part) for part in ("operations compose", "/readyz", "_ready", "promtool", "trace")
+    ]
     assert sorted(BLOCKS) == sorted(run_here)

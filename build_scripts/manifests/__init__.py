@@ -1,1 +1,0 @@
-"""Files that run a backend on Kubernetes, with Docker Compose or under systemd."""

@@ -1,0 +1,300 @@
+"""The Helm chart: what a real Helm makes of it is valid, and in step with what the service does."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from build_scripts.bentos import times
+from build_scripts.bentos.table import CACHE
+from common.settings import Settings
+from operations.values import SCHEMA, schema_text, values_files
+from tests.operations.live_prometheus import RULES
+from tests.operations.tools import CHART, Refused, chart, faults
+
+FILES = sorted(path.stem for path in (CHART / "values").glob("*.yaml"))
+SECTIONS = ("", "image", "settings", "resources", "cache", "autoscaling", "service", "monitoring")
+"""Of the values, "" being all; the other objects hold labels, annotations and an affinity."""
+PROMPT = 'Say "10 %" or $5\\ <é>\n'
+SHARED = {"accessMode": "ReadWriteMany"}
+MANY: dict[str, Any] = {
+    "image": {"repository": "registry.example/llm", "tag": "1", "pullSecrets": [{"name": "pull"}]},
+    "settings": {
+        "model": "org/name",
+        "drain_timeout": 12.5,
+        "system_prompt": PROMPT,
+        "max_body_bytes": 16777216,
+        "docs": False,
+        "cors_origins": ["https://a.example", "https://b.example"],
+        "engine_args": {"max_num_batched_tokens": 16777216},
+    },
+    "env": [{"name": "OTEL_SERVICE_NAME", "value": "llm"}],
+    "secret": "keys",
+    "gpus": 2,
+    "resources": {"limits": {"memory": "32Gi"}},
+    "shm": "3Gi",
+    "cache": {**SHARED, "size": "50Gi", "storageClass": "nfs"},
+    "replicas": 2,
+    "autoscaling": {"enabled": True, "maxReplicas": 5, "waiting": 7},
+    "startSeconds": 95,
+    "service": {"annotations": {"example.com/a": "b"}},
+    "monitoring": {"serviceMonitor": True, "alerts": True, "labels": {"release": "prometheus"}},
+    "podAnnotations": {"example.com/c": "d"},
+    "nodeSelector": {"gpu": "h200"},
+    "tolerations": [{"key": "spot", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+}
+ENGINE_DIR = {"settings": {"engine_dir": "/engine"}}
+
+
+@pytest.fixture(scope="module")
+def objects() -> dict[str, Any]:
+    return chart("vllm", **MANY)
+
+
+def pod_of(objects: dict[str, Any]) -> Any:
+    return objects["deployment"]["spec"]["template"]["spec"]
+
+
+def environment_of(objects: dict[str, Any]) -> dict[str, Any]:
+    variables = pod_of(objects)["containers"][0]["env"]
+    assert len({variable["name"] for variable in variables}) == len(variables)
+    return {variable["name"]: variable for variable in variables}
+
+
+def written(folder: Path, objects: dict[str, Any]) -> list[Path]:
+    """Returns a file for each object."""
+    folder.mkdir()
+    for name, value in objects.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(value), "utf-8")
+    return list(folder.iterdir())
+
+
+def test_the_files_made_from_settings_and_bentos_are_up_to_date() -> None:
+    made = values_files()
+    assert sorted(path.stem for path in made) == FILES
+    for path, text in {**made, SCHEMA: schema_text()}.items():
+        assert path.read_text("utf-8") == text, "python -m operations.values --write"
+
+
+def test_the_objects_of_every_backend_are_valid(objects: dict[str, Any], tmp_path: Path) -> None:
+    files = written(tmp_path / "many", objects)
+    assert len(files) == 7
+    for name in FILES:
+        engine = ENGINE_DIR if name in ("mlc", "triton") else {}
+        files += written(tmp_path / name, chart(name, **engine))
+    open_values = {"replicas": 3, "cache": {"enabled": False}, "open": True}
+    files += written(tmp_path / "open", chart("echo", **open_values))
+    assert faults(*files) == []
+
+
+MISSPELT = {
+    "deployment": ("spec template spec containers 0", "readinessProbe"),
+    "service": ("spec ports 0", "targetPort"),
+    "disruption-budget": ("spec", "maxUnavailable"),
+    "cache": ("spec", "accessModes"),
+    "service-monitor": ("spec endpoints 0", "interval"),
+    "alerts": ("spec groups 0", "rules"),
+}
+"""A field of each object, after the way to its parent."""
+
+
+def test_the_schemas_find_a_misspelt_field(objects: dict[str, Any], tmp_path: Path) -> None:
+    wrong = copy.deepcopy({name: objects[name] for name in MISSPELT})
+    for name, (path, field) in MISSPELT.items():
+        parent = wrong[name]
+        for step in path.split():
+            parent = parent[int(step) if step.isdigit() else step]
+        parent[f"{field}s"] = parent.pop(field)
+    found = "\n".join(faults(*written(tmp_path / "misspelt", wrong)))
+    for name, (_, field) in MISSPELT.items():
+        assert re.search(rf"/{name}.yaml: .*{field}s", found), found
+
+
+def test_probes_and_times_are_those_of_the_service(objects: dict[str, Any]) -> None:
+    pod = pod_of(objects)
+    (container,) = pod["containers"]
+    start, live, ready = (
+        container[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness")
+    )
+    assert live["httpGet"] == {"path": "/livez", "port": "http"}
+    assert start["httpGet"] == ready["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert start["timeoutSeconds"] == ready["timeoutSeconds"] == times.PROBE
+    assert start["periodSeconds"] * start["failureThreshold"] == 100
+    wait = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain = Settings(drain_timeout=12.5)
+    assert pod["terminationGracePeriodSeconds"] == wait + times.stop(drain) == wait + 13 + 30
+
+
+def test_times_that_nobody_sets_are_the_defaults_of_the_settings() -> None:
+    pod = pod_of(chart("vllm"))
+    (container,) = pod["containers"]
+    wait = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] == wait + times.stop(Settings())
+    start = container["startupProbe"]
+    assert start["periodSeconds"] * start["failureThreshold"] == times.start(Settings())
+    never = pod_of(chart("vllm", settings={"drain_timeout": 0}))
+    assert never["terminationGracePeriodSeconds"] == wait + times.STOP_MARGIN
+    served = pod_of(chart("ray_serve", settings={"start_timeout": 60}))["containers"][0]
+    assert served["startupProbe"]["failureThreshold"] == 6
+
+
+def test_a_pod_has_no_more_rights_than_it_needs(objects: dict[str, Any]) -> None:
+    pod = pod_of(objects)
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is pod["enableServiceLinks"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts == {"scratch": "/tmp", "shm": "/dev/shm", "cache": CACHE}
+    assert mounts.keys() == volumes.keys()
+    assert volumes["shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "3Gi"}
+
+
+def test_secrets_come_by_name_and_keys_are_not_forgotten(objects: dict[str, Any]) -> None:
+    token, keys = (environment_of(objects)[name]["valueFrom"] for name in ("HF_TOKEN", "API_KEYS"))
+    assert token["secretKeyRef"] == {"name": "keys", "key": "HF_TOKEN", "optional": True}
+    assert keys["secretKeyRef"] == {"name": "keys", "key": "API_KEYS", "optional": False}
+    own = environment_of(chart("echo", "my-echo"))["API_KEYS"]["valueFrom"]["secretKeyRef"]
+    assert own["name"] == "my-echo"
+    assert "API_KEYS" not in environment_of(chart("echo", open=True))
+
+
+def test_gpus_cache_and_scaling_are_as_asked_for(objects: dict[str, Any]) -> None:
+    (container,) = pod_of(objects)["containers"]
+    assert container["image"] == "registry.example/llm:1"
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "2", "memory": "32Gi"}
+    assert container["resources"]["requests"] == {"cpu": 4, "memory": "16Gi"}
+    assert [taint["key"] for taint in pod_of(objects)["tolerations"]] == ["nvidia.com/gpu", "spot"]
+    assert "replicas" not in objects["deployment"]["spec"], "the autoscaler's"
+    scaler = objects["autoscaler"]["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 5)
+    (metric,) = scaler["metrics"]
+    assert metric["pods"]["metric"]["name"] == "gen_ai_server_requests_waiting"
+    assert metric["pods"]["target"]["averageValue"] == "7"
+    claim = objects["cache"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == "50Gi"
+    mounted = [volume for volume in pod_of(objects)["volumes"] if volume["name"] == "cache"]
+    assert mounted[0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+def test_a_cpu_backend_asks_for_no_gpu_and_no_volume() -> None:
+    objects = chart("echo")
+    assert objects.keys() == {"deployment", "service", "disruption-budget"}
+    assert objects["deployment"]["spec"]["replicas"] == 1
+    pod = pod_of(objects)
+    assert "limits" not in pod["containers"][0]["resources"]
+    assert "tolerations" not in pod
+
+
+def test_selectors_meet_the_pods_and_the_service(objects: dict[str, Any]) -> None:
+    labels = objects["deployment"]["spec"]["template"]["metadata"]["labels"]
+    selectors = [
+        objects["deployment"]["spec"]["selector"]["matchLabels"],
+        objects["service"]["spec"]["selector"],
+        objects["disruption-budget"]["spec"]["selector"]["matchLabels"],
+    ]
+    assert all(selector and selector.items() <= labels.items() for selector in selectors)
+    monitor = objects["service-monitor"]["spec"]
+    service = objects["service"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+
+
+def test_the_service_reads_the_settings_that_were_given(objects: dict[str, Any]) -> None:
+    texts = {
+        name: variable["value"].replace("$$", "$")
+        for name, variable in environment_of(objects).items()
+        if name.lower() in Settings.model_fields and "value" in variable
+    }
+    read = Settings(**{name.lower(): text for name, text in texts.items()})
+    assert read.model_dump(exclude_unset=True) == MANY["settings"]
+    assert "$$5" in environment_of(objects)["SYSTEM_PROMPT"]["value"], "not a variable of the pod"
+    assert environment_of(objects)["OTEL_SERVICE_NAME"]["value"] == "llm"
+
+
+def test_the_alerts_are_those_of_the_file_for_every_release(objects: dict[str, Any]) -> None:
+    assert objects["alerts"]["spec"] == yaml.safe_load(RULES.read_text("utf-8"))
+    other = chart("echo", "other", monitoring=MANY["monitoring"])
+    assert other["alerts"] == objects["alerts"], "of two objects, each would alert"
+    for name in ("alerts", "service-monitor"):
+        assert objects[name]["metadata"]["labels"]["release"] == "prometheus"
+
+
+@pytest.mark.parametrize(
+    ("backend", "values", "message"),
+    [
+        ("vllm", {"backend": "vlm"}, "at '/backend': value must be one of 'echo', "),
+        ("vllm", {"image": {"repository": ""}}, "at '/image/repository': minLength"),
+        ("echo", {"settings": {"modell": "x"}}, "additional properties 'modell' not allowed"),
+        ("echo", {"settings": {"max_queue": -1}}, "at '/settings/max_queue': minimum"),
+        ("echo", {"settings": {"model": 7}}, "at '/settings/model': got number, want string"),
+        ("echo", {"settings": {"otlp_endpoint": "host:4318"}}, "at '/settings/otlp_endpoint'"),
+        ("echo", {"settings": {"api_keys": "a"}}, "additional properties 'api_keys' not allowed"),
+        ("echo", {"settings": {"seed": 3}}, "at '/settings/seed': value must be 0"),
+        ("vllm", {"settings": {"engine_dir": "/x"}}, "at '/settings/engine_dir'"),
+        ("mlc", {}, "at '/settings': missing property 'engine_dir'"),
+        ("vllm", {"settings": {"tensor_parallel_size": 4}}, "gpus 1 is less than"),
+        ("echo", {"replicas": 9, "autoscaling": {"enabled": True}}, "replicas 9 is more than"),
+        ("vllm", {"replicas": 2}, "set cache.accessMode to ReadWriteMany"),
+        ("vllm", {"autoscaling": {"enabled": True}}, "set cache.accessMode to ReadWriteMany"),
+        ("vllm", {"secret": "Keys"}, "at '/secret'"),
+        ("vllm", {"shm": "8gb"}, "at '/shm'"),
+        ("vllm", {"gpus": -1}, "at '/gpus': minimum"),
+        (
+            "vllm",
+            {"settings": {"metrics_public": False}, "monitoring": {"serviceMonitor": True}},
+            "scrapes /metrics without a key",
+        ),
+    ],
+)
+def test_values_that_would_not_run_are_refused(
+    backend: str, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Refused, match=re.escape(message)):
+        chart(backend, **values)
+
+
+@pytest.mark.parametrize("name", ["1b", "a.b"])
+def test_a_release_is_named_as_a_service_may_be(name: str) -> None:
+    with pytest.raises(Refused, match=f'the release\'s name "{name}" cannot name a Service'):
+        chart("vllm", name)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"settings": {"engine_args": {"env": {"HF_TOKEN": "x"}}}},
+        {"settings": {"engine_args": {"flags": ["--api-key=x"]}}},
+        {"settings": {"system_prompt": "hf_abcdefghijklmnopqrst"}},
+        {"settings": {"otlp_endpoint": "http://me:secret@collector:4318"}},
+        {"settings": {"otlp_endpoint": "http://collector:4318/?a=b&api_key=x"}},
+        {"env": [{"name": "OTHER_TOKEN", "value": "x"}]},
+        {"env": [{"name": "URL", "value": "http://me:secret@host"}]},
+    ],
+)
+def test_a_secret_among_the_values_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="values don't meet the specifications of the schema"):
+        chart("vllm", **values)
+
+
+def test_names_of_tokens_of_text_are_no_secrets() -> None:
+    flags = ["--max-token-count=3", "http://host/my-token-service?stop_words=a"]
+    arguments = {"max_num_batched_token": 3, "stop_token_ids": [1], "flags": flags}
+    settings = {"engine_args": arguments, "first_token_timeout": 9}
+    assert "ENGINE_ARGS" in environment_of(chart("vllm", settings=settings))
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_no_section_of_the_values_takes_a_misspelt_name(section: str) -> None:
+    with pytest.raises(Refused, match=r"additional properties 'misspelt' not allowed"):
+        chart("vllm", **{section: {"misspelt": 1}} if section else {"misspelt": 1})
