@@ -16,7 +16,7 @@ from typing import Any
 
 from common.command_line import Parser
 from common.errors import StartError
-from common.model import local_directory
+from common.models.model import local_directory
 from common.plan.at_start import artifacts_of
 from common.plan.decide import Plan, Question, decide
 from common.plan.devices import CPU, Device, cpu_device, detected_device, known_gpus, named_device

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
 
 from common.errors import StartError
-from common.model import Model
+from common.models.model import Model
 from common.sampling import Sampling
 from common.settings import Settings
 

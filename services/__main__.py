@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common.command_line import Parser
 from common.engine import Engine
-from common.model import DEMO_MODEL, open_model
+from common.models.model import DEMO_MODEL, open_model
 from common.settings import Settings
 
 NEVER = "not yet"
@@ -31,7 +31,7 @@ def backends() -> list[str]:
 def load(backend: str) -> tuple[str, type[Engine]]:
     """What `bentoml serve` is given, and the engine class behind it; imports no engine."""
     with warnings.catch_warnings(action="ignore"):
-        from common.service import LLMService
+        from common.service.bento_service import LLMService
 
         module = importlib.import_module(f"services.{backend}")
     (found,) = (

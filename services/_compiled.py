@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.artifacts import MANIFEST, Artifact, find, store_directory
-from common.artifacts.manifest import read_manifest, whole
 from common.errors import StartError
 from common.files import read_json
-from common.gpu import visible_gpus
+from common.models.artifacts import MANIFEST, Artifact, find, store_directory
+from common.models.artifacts.manifest import read_manifest, whole
+from common.models.gpu import visible_gpus
+from common.models.store_tags import is_tag, stored_directory
 from common.plan.tables import table
 from common.settings import Settings
-from common.stored import is_tag, stored_directory
 
 AUTO = "auto"
 SHOWN = 5

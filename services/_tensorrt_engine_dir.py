@@ -10,7 +10,7 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.model import Model, text_config
+from common.models.model import Model, text_config
 from common.settings import Settings
 from services._compiled import (
     Kind,

@@ -23,9 +23,9 @@ from common.engine import (
     TokenLogprob,
 )
 from common.errors import EngineDead, InternalError, StartError
-from common.lifecycle import PROBE_ID
 from common.sampling import Sampling
-from common.service import llm_service
+from common.service.bento_service import llm_service
+from common.serving.lifecycle import PROBE_ID
 
 VERSION = "1"
 CERTAIN = 0.0

@@ -10,14 +10,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import Any
 
-from common.children import Children
 from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
-from common.model import text_config
+from common.models.model import text_config
+from common.processes.descendants import Children
+from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
-from common.service import llm_service
+from common.service.bento_service import llm_service
 from common.settings import Settings
-from common.signals import stop_signals_blocked
 from services._lmdeploy.config import backend_of, check_settings, engine_config, one_line
 from services._lmdeploy.request import chunk, generation_config
 from services._lmdeploy.streams import Streams

@@ -11,7 +11,7 @@ from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Ph
 from common.errors import StartError
 from common.files import read_json
 from common.sampling import Sampling
-from common.service import llm_service
+from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._mlc.build import Build, check_build, check_model, open_build
 from services._mlc.engine import OWN_ARGS, AsyncEngine

@@ -15,11 +15,11 @@ from tokenizers import Tokenizer
 
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
+from common.processes.remote_server import RemoteServer, without_userinfo
+from common.processes.server import ChildServer
 from common.sampling import Sampling
-from common.service import llm_service
+from common.service.bento_service import llm_service
 from common.settings import Settings
-from common.supervision import ChildServer, RemoteServer
-from common.supervision.remote import without_userinfo
 from services._ray_serve.client import Client, Refused
 from services._ray_serve.errors import event_error, message, refusal
 from services._ray_serve.launch import Launch

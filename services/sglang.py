@@ -9,14 +9,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
-from common.children import Children
 from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import EngineDead, ServiceError, StartError
-from common.model import Model
+from common.models.model import Model
+from common.processes.descendants import Children
+from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
-from common.service import llm_service
+from common.service.bento_service import llm_service
 from common.settings import Settings
-from common.signals import stop_signals_blocked
 from services._sglang.arguments import deterministic, engine_arguments
 from services._sglang.processes import (
     Watch,

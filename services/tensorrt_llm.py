@@ -15,15 +15,15 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from common.children import Children
 from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.engine_args import check_engine_args
 from common.errors import EngineDead, InvalidValue, ServiceError, StartError
-from common.model import Model, text_config
+from common.models.model import Model, text_config
+from common.processes.descendants import Children
+from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
-from common.service import llm_service
+from common.service.bento_service import llm_service
 from common.settings import Settings
-from common.signals import stop_signals_blocked
 from services._tensorrt_engine_dir import (
     EngineConfig,
     check_gpu,

@@ -8,16 +8,16 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
-from common.capabilities import check_logprobs, logprobs_gaps
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
-from common.lifecycle import PROBE_ID
-from common.service import llm_service
+from common.processes.remote_server import RemoteServer, is_http_address, without_userinfo
+from common.processes.scratch import Scratch
+from common.processes.server import ChildServer, Command
+from common.service.bento_service import llm_service
+from common.serving.capabilities import check_logprobs, logprobs_gaps
+from common.serving.lifecycle import PROBE_ID
 from common.settings import Settings
-from common.supervision import ChildServer, Command, RemoteServer
-from common.supervision.remote import is_http_address, without_userinfo
-from common.supervision.scratch import Scratch
-from common.tokenizer import Tokenizer
+from common.text.tokenizer import Tokenizer
 from services._tgi.answer import Answer
 from services._tgi.client import BrokenStream, Client
 from services._tgi.launch import (

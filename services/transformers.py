@@ -16,9 +16,9 @@ from common.engine import (
     Tested,
 )
 from common.errors import EngineDead, InternalError, InvalidValue, StartError
-from common.model import Model
+from common.models.model import Model
 from common.sampling import Sampling
-from common.service import llm_service
+from common.service.bento_service import llm_service
 from common.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,15 +11,16 @@ from contextlib import aclosing
 from functools import cached_property
 from pathlib import Path
 
-from common.capabilities import check_logprobs, logprobs_gaps
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
-from common.model import Model, text_config
-from common.service import llm_service
+from common.models.model import Model, text_config
+from common.processes.ports import LOOPBACK, free_ports
+from common.processes.remote_server import RemoteServer
+from common.processes.scratch import Scratch
+from common.processes.server import ChildServer, Command
+from common.service.bento_service import llm_service
+from common.serving.capabilities import check_logprobs, logprobs_gaps
 from common.settings import Settings
-from common.supervision import ChildServer, Command, RemoteServer
-from common.supervision.ports import LOOPBACK, free_ports
-from common.supervision.scratch import Scratch
 from services._tensorrt_engine_dir import EngineConfig, check_model, open_engine
 from services._triton.client import LOCAL, REMOTE, StreamBroken, TritonClient
 from services._triton.repository import MODEL, write_repository

@@ -14,13 +14,13 @@ from typing import Any
 import psutil
 from prometheus_client import REGISTRY
 
-from common.children import Children, kill
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.engine_args import check_engine_args
 from common.errors import ServiceError, StartError
+from common.processes.descendants import Children, kill
+from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
-from common.service import llm_service
-from common.signals import stop_signals_blocked
+from common.service.bento_service import llm_service
 from services._vllm.request import chunk, one_line, sampling_params, service_error
 
 DEFAULT_ENVIRONMENT = {

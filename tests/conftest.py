@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.serving import (
+from tests.service_process import (
     REPOSITORY,
     Service,
     installed_bento,

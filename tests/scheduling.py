@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 BY_BACKEND = ("tests/contract/", "tests/answers/")
 """Where most tests are asked of every backend, each started once."""

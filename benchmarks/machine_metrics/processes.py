@@ -10,7 +10,7 @@ from benchmarks.machine_metrics.recorder import Key, Reading
 from benchmarks.results.schema import Source
 
 BENTOML_WORKER = "_bentoml_impl.worker"
-GUARDIAN = "common.guardian"
+GUARDIAN = "common.processes.worker_guard"
 
 
 class Member(NamedTuple):

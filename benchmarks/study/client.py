@@ -18,7 +18,7 @@ from benchmarks.results.schema import Subject
 from benchmarks.study.cells import Cell
 from benchmarks.study.reading import Plan
 from benchmarks.study.spec import Target
-from common.supervision import keeper
+from common.processes import child_guard
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "benchmarks.load")
@@ -129,7 +129,7 @@ async def run(
     the client is stopped and ClientFailed raised.
     """
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, keeper.__file__, str(GRACE), *command],
+        *[sys.executable, child_guard.__file__, str(GRACE), *command],
         cwd=ROOT,
         env=_environment(key),
         stdin=PIPE,

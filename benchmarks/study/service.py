@@ -20,9 +20,9 @@ from benchmarks.study.cells import Cell
 from benchmarks.study.interpreters import NoInterpreter, interpreter, versions
 from benchmarks.study.leftovers import MARK
 from benchmarks.study.spec import AUTO
+from common.processes import child_guard
+from common.processes.ports import LOOPBACK, free_ports
 from common.settings import Settings
-from common.supervision import keeper
-from common.supervision.ports import LOOPBACK, free_ports
 from services.__main__ import load
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ class Service:
         self._gpu_before = await asyncio.to_thread(leftovers.gpu_memory)
         target, _ = await asyncio.to_thread(load, backend)
         begun = time.monotonic()
-        kept = [sys.executable, keeper.__file__, str(GRACE)]
+        kept = [sys.executable, child_guard.__file__, str(GRACE)]
         command = [str(python), "-m", "bentoml", "serve", target]
         with self.log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from build_scripts.bentos.secrets import refuse_secrets
 from build_scripts.builder.errors import BuildError
 from common.engine import Engine
-from common.model import local_directory, open_model
+from common.models.model import local_directory, open_model
+from common.models.store_tags import is_tag, stored_directory, with_stored
 from common.settings import Settings, load_settings
-from common.stored import is_tag, stored_directory, with_stored
 
 NOT_IN_A_LABEL = re.compile(r"[^A-Za-z0-9._-]+")
 LABEL_LENGTH = 63

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from build_scripts.bentos.table import Bento
-from common.service import NO_LIMIT
+from common.service.bento_service import NO_LIMIT
 from common.settings import Settings
 
 A100 = "gpu.a100.1x80"

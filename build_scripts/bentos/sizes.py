@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from common.artifacts import store_directory
+from common.models.artifacts import store_directory
 from services.__main__ import table
 
 HEAD = ["bento", "files", "code", "model inside", "model beside", "total"]

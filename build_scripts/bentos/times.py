@@ -5,7 +5,7 @@ import math
 from common.settings import Settings
 
 PROBE = 30
-"""A probe of readiness may generate a token first (common.lifecycle.PROBE_TIMEOUT)."""
+"""A probe of readiness may generate a token first (common.serving.lifecycle.PROBE_TIMEOUT)."""
 STOP_MARGIN = 30
 """For the engine and its processes to end, after the drain."""
 

@@ -14,9 +14,9 @@ from build_scripts.builder.recipe import Recipe
 from build_scripts.builder.run import run_steps
 from build_scripts.builder.source import Source
 from build_scripts.builder.workshop import check_space, log_file, workshop
-from common.artifacts import Artifact, Manifest, by_tag, store_directory
 from common.errors import StartError
-from common.gpu import visible_gpus
+from common.models.artifacts import Artifact, Manifest, by_tag, store_directory
+from common.models.gpu import visible_gpus
 
 MARGIN = 1.05
 """Disk to be free per byte that a recipe asks for."""

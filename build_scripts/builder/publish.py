@@ -8,7 +8,7 @@ from pathlib import Path
 from bentoml._internal.models.model import Model, ModelContext
 
 from build_scripts.builder.address import Address
-from common.artifacts import FileEntry, Manifest
+from common.models.artifacts import FileEntry, Manifest
 
 MODEL_YAML = "model.yaml"
 LATEST = "latest"

@@ -10,9 +10,9 @@ from typing import IO
 
 from build_scripts.builder.errors import BuildError
 from build_scripts.builder.recipe import Step
-from common.supervision import keeper
+from common.processes import child_guard
 
-KEEPER = str(Path(keeper.__file__))
+KEEPER = str(Path(child_guard.__file__))
 GRACE = 5.0
 """Seconds that a tool gets to end by itself when we are interrupted."""
 SHOWN_LINES = 5

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from build_scripts.builder.errors import BuildError
-from common.artifacts.fingerprint import WEIGHTS, fingerprint
 from common.errors import StartError
 from common.files import read_json
-from common.model import DEMO_MODEL, download, local_directory, text_config
+from common.models.artifacts.fingerprint import WEIGHTS, fingerprint
+from common.models.model import DEMO_MODEL, download, local_directory, text_config
 from common.settings import Settings
 
 

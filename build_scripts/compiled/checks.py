@@ -5,7 +5,7 @@ from typing import Any
 
 from build_scripts.builder import BuildError, Source
 from common.errors import StartError
-from common.gpu import visible_gpus
+from common.models.gpu import visible_gpus
 
 
 def capability() -> tuple[float, str] | None:

@@ -14,7 +14,7 @@ from typing import Any
 from build_scripts.builder import BuildError
 from build_scripts.quantize.portable import stage
 from build_scripts.quantize.samples import Sample, Texts, read_samples
-from common.tokenizer import Tokenizer
+from common.text.tokenizer import Tokenizer
 
 DATASET = "train.jsonl"
 """A name that Hugging Face's datasets take for the split `train`."""

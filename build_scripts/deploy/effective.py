@@ -10,7 +10,7 @@ from build_scripts.deploy.instances import Instance
 from build_scripts.deploy.rules import SECRET_VARIABLES, Variable, variables
 from build_scripts.deploy.target import Target
 from common.errors import StartError
-from common.service import NO_LIMIT
+from common.service.bento_service import NO_LIMIT
 from common.settings import Settings, load_settings, misspelt
 
 TRAFFIC = ("config_overrides", "traffic")

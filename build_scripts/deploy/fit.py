@@ -5,10 +5,11 @@ from pathlib import Path
 from build_scripts.bentos.compiled import missing_build
 from build_scripts.deploy.errors import DeployError
 from build_scripts.deploy.instances import Instance
-from common.artifacts import by_tag
 from common.engine import Engine
 from common.errors import StartError
-from common.model import local_directory
+from common.models.artifacts import by_tag
+from common.models.model import local_directory
+from common.models.store_tags import is_tag, with_stored
 from common.plan.at_start import is_planned
 from common.plan.decide import Question, choose, decide
 from common.plan.errors import NotUnderstood
@@ -17,7 +18,6 @@ from common.plan.hub import facts_of_hub
 from common.plan.tables import DEMO, table
 from common.plan.wish import wish_of
 from common.settings import Settings
-from common.stored import is_tag, with_stored
 
 INSTEAD = {
     "model": "give a hub id, or the tag of a model in the BentoML store",

@@ -11,8 +11,8 @@ from build_scripts.bentos.secrets import refuse_secrets
 from build_scripts.builder.errors import BuildError
 from common.engine import Engine
 from common.errors import StartError
+from common.models.store_tags import is_tag, stored_directory
 from common.settings import Settings, load_settings
-from common.stored import is_tag, stored_directory
 from scripts import extra_is_met
 from services.__main__ import backends, load
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from build_scripts.builder import BuildError
 from build_scripts.quantize.samples import Texts, read_samples
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 
 OWN_QUESTIONS = "questions.jsonl"
 """In a model's directory: what it has to answer, as in the demo model's."""

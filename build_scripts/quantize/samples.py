@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from build_scripts.builder import BuildError
-from common.chat_template import ChatTemplate, load_chat_template
 from common.errors import InvalidValue, StartError
 from common.files import read_text
-from common.tokenizer import Tokenizer
+from common.text.chat_template import ChatTemplate, load_chat_template
+from common.text.tokenizer import Tokenizer
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 FIELDS = "text, prompt or messages"

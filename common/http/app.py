@@ -19,9 +19,9 @@ from common.errors import (
 from common.http import operations
 from common.http.exchange import ASGIApp, Exchange, Message, Receive, Scope, Send
 from common.http.routes import GENERATIONS, NAMED, OPERATIONS, Route, find
+from common.http.runtime import Runtime
 from common.http.tracing import generation_span
-from common.lifecycle import Lifecycle
-from common.runtime import Runtime
+from common.serving.lifecycle import Lifecycle
 from common.settings import Settings
 
 logger = logging.getLogger("bentoml.llm.http")

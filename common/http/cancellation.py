@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from common.errors import Cancelled, InternalError, ServiceError
 from common.http.exchange import Exchange, Receive
-from common.running import Running
+from common.serving.generations import Running
 
 logger = logging.getLogger("bentoml.llm.http")
 

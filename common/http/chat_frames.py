@@ -4,12 +4,12 @@ import time
 import uuid
 from typing import Any
 
-from common.answer import Delta, by_choice
 from common.http.events import TextEvents, event, usage
 from common.http.logprobs import chat_logprobs
-from common.pipeline import Job
-from common.tokenizer import Tokenizer
-from common.tool_calls import ToolCallParser, ToolCallText
+from common.serving.answer import Delta, by_choice
+from common.serving.pipeline import Job
+from common.text.tokenizer import Tokenizer
+from common.text.tool_calls import ToolCallParser, ToolCallText
 
 
 class ChatFrames:

@@ -5,11 +5,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from common.answer import Delta, by_choice
 from common.http.events import TextEvents, event, usage
 from common.http.logprobs import TextOffsets, completion_logprobs
-from common.pipeline import Job
-from common.tokenizer import Tokenizer
+from common.serving.answer import Delta, by_choice
+from common.serving.pipeline import Job
+from common.text.tokenizer import Tokenizer
 
 
 class CompletionFrames:

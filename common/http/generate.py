@@ -4,9 +4,9 @@ from common.http.body import read_body
 from common.http.cancellation import while_connected
 from common.http.events import EVENT_STREAM, NO_CACHE
 from common.http.exchange import Exchange
+from common.http.runtime import Runtime
 from common.http.schemas import GenerateBody
-from common.pipeline import Job
-from common.runtime import Runtime
+from common.serving.pipeline import Job
 
 
 async def generate(exchange: Exchange, runtime: Runtime) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from common.detokenizer import Detokenizer
 from common.engine import TokenLogprob
-from common.tokenizer import Tokenizer
+from common.text.detokenizer import Detokenizer
+from common.text.tokenizer import Tokenizer
 
 LOWEST = -9999.0
 """What OpenAI's API shows for a probability of zero: JSON has no minus infinity."""

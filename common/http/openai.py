@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 import orjson
 
-from common.answer import Delta
 from common.errors import InvalidValue, ServiceError, UnsupportedParameter
 from common.http.body import read_body
 from common.http.cancellation import while_connected
@@ -14,10 +13,11 @@ from common.http.completion_frames import CompletionFrames
 from common.http.events import DONE, fail_events, start_events
 from common.http.exchange import Exchange
 from common.http.messages import NamedTool, for_template, tools_for_template
+from common.http.runtime import Runtime
 from common.http.schemas import ChatBody, CompletionBody, OpenAIFields
-from common.pipeline import Job
-from common.runtime import Runtime
-from common.tool_calls import FORCED_START
+from common.serving.answer import Delta
+from common.serving.pipeline import Job
+from common.text.tool_calls import FORCED_START
 
 
 class Frames(Protocol):

@@ -9,9 +9,9 @@ from common.errors import Cancelled, EngineDead, InvalidValue, NotFound
 from common.http.body import read_body
 from common.http.exchange import Exchange
 from common.http.messages import for_template, tools_for_template
+from common.http.runtime import Runtime
 from common.http.schemas import DetokenizeBody, TokenizeBody
-from common.lifecycle import Lifecycle
-from common.runtime import Runtime
+from common.serving.lifecycle import Lifecycle
 
 
 async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.capabilities import NEUTRAL, Capabilities
 from common.errors import ContextLengthExceeded, InvalidValue
 from common.http.schemas import ResponseFormat, SamplingFields
 from common.sampling import Sampling
+from common.serving.capabilities import NEUTRAL, Capabilities
 
 DEFAULT_MAX_TOKENS = 1024
 GREEDY_BELOW = 1e-5

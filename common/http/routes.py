@@ -6,7 +6,7 @@ from typing import NamedTuple
 from common.errors import MethodNotAllowed, NotFound
 from common.http import generate, openai, operations
 from common.http.exchange import Exchange
-from common.runtime import Runtime
+from common.http.runtime import Runtime
 
 Generation = Callable[[Exchange, Runtime], Awaitable[str]]
 Operation = Callable[[Exchange, Runtime], Awaitable[None]]

@@ -9,7 +9,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from common.errors import InternalError, ServiceError
 from common.http.exchange import Exchange
-from common.runtime import Runtime
+from common.http.runtime import Runtime
 
 tracer = trace.get_tracer("llm.http")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.engine import Engine
-from common.model import Model, download, open_model
+from common.models.model import Model, download, open_model
 from common.plan.choice import Artifacts, Found
 from common.plan.decide import Plan, Question, choose, decide
 from common.plan.devices import Device, cpu_device, detected_device
@@ -108,7 +108,7 @@ def artifacts_of(settings: Settings) -> Artifacts:
     """The checkpoints in the store that were made from the settings' model."""
 
     def found(scheme: str) -> Sequence[Found]:
-        from common.artifacts import find
+        from common.models.artifacts import find
 
         return [
             Found(artifact.tag, str(artifact.path), facts_of_directory(artifact.path, artifact.tag))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from common.files import read_json
-from common.model import text_config
+from common.models.model import text_config
 
 MODELOPT = "hf_quant_config.json"
 """Where NVIDIA's ModelOpt writes what others write into config.json."""

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from common.gpu import GPU, found_gpus
+from common.models.gpu import GPU, found_gpus
 from common.plan.errors import Refused
 
 FILE = Path(__file__).with_name("gpus.toml")

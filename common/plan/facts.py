@@ -8,7 +8,7 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.model import text_config
+from common.models.model import text_config
 from common.plan.architectures import tensors_of, tied
 from common.plan.checkpoint import Stored, quantization_config, stored
 from common.plan.formats import predict

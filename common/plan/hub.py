@@ -4,7 +4,7 @@ from pathlib import Path
 
 from common.errors import StartError
 from common.files import read_json
-from common.model import hub_errors
+from common.models.model import hub_errors
 from common.plan.checkpoint import MODELOPT, quantization_config, stored
 from common.plan.facts import ModelFacts
 from common.plan.headers import DTYPES

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from common.engine_args import check_engine_args
 from common.errors import StartError
-from common.model import Model
+from common.models.model import Model
 from common.settings import Settings
 
 Backend = Literal["turbomind", "pytorch"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.model import Model, local_directory, open_model, text_config
+from common.models.model import Model, local_directory, open_model, text_config
 from common.settings import Settings
 from services._compiled import (
     Kind,

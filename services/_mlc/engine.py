@@ -18,8 +18,8 @@ from typing import Any
 from common.engine import Chunk
 from common.engine_args import check_engine_args
 from common.errors import EngineDead, InvalidValue, StartError
+from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
-from common.signals import stop_signals_blocked
 from services._mlc.request import generation_config, last_chunk, one_line
 from services._mlc.threads import EngineThreads, in_daemon_thread
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StartError
-from common.supervision.ports import LOOPBACK, free_ports
+from common.processes.ports import LOOPBACK, free_ports
 from services._ray_serve.config import llm_config, logical_cpus
 from services._ray_serve.settings import PLAN
 

@@ -6,8 +6,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from common.supervision.keepalive import keepalive_socket
-from common.supervision.sse import sse_data
+from common.processes.keepalive import keepalive_socket
+from common.sse import sse_data
 
 CONNECT_TIMEOUT = 10.0
 ASK_TIMEOUT = 5.0

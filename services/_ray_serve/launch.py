@@ -8,10 +8,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from common.model import Model
+from common.models.model import Model
+from common.processes.scratch import Scratch
+from common.processes.server import Command
 from common.settings import Settings
-from common.supervision import Command
-from common.supervision.scratch import Scratch
 from services._ray_serve.settings import PLAN, launch_plan
 
 ENVIRONMENT = {

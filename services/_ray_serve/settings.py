@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.engine import IN_PROCESS
 from common.errors import StartError
-from common.model import Model, local_directory
+from common.models.model import Model, local_directory
+from common.processes.remote_server import is_http_address, without_userinfo
 from common.settings import Settings
-from common.supervision.remote import is_http_address, without_userinfo
 
 UNSUPPORTED_SETTINGS = {"engine_dir": IN_PROCESS["engine_dir"]}
 OF_A_LAUNCH = (

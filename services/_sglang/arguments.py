@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from common.engine_args import check_engine_args
-from common.model import Model
+from common.models.model import Model
 from common.settings import Settings
 
 RESERVED: Mapping[str, str] = {

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from common.children import Children
+from common.processes.descendants import Children
 
 
 def load_engine(arguments: dict[str, Any], children: Children) -> Any:

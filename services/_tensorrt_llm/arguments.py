@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.errors import StartError
-from common.model import Model, text_config
+from common.models.model import Model, text_config
 from common.plan.errors import NotUnderstood
 from common.plan.kv import kv_cache
 from common.settings import Settings

@@ -11,8 +11,8 @@ from typing import Any
 
 import psutil
 
-from common.children import is_alive
 from common.errors import EngineDead
+from common.processes.descendants import is_alive
 
 INTERVAL = 0.25
 """Seconds between two looks."""

@@ -13,8 +13,8 @@ import aiohttp
 import orjson
 
 from common.errors import InternalError, StartError
-from common.supervision.remote import without_userinfo
-from common.supervision.sse import sse_data
+from common.processes.remote_server import without_userinfo
+from common.sse import sse_data
 from services._tgi.request import service_error
 
 JSON = {"content-type": "application/json"}

@@ -8,10 +8,10 @@ from typing import Any
 
 from common.engine_args import check_engine_args
 from common.errors import StartError
-from common.model import Model, local_directory
+from common.models.model import Model, local_directory
+from common.processes.ports import LOOPBACK, free_ports
+from common.processes.server import Command
 from common.settings import Settings
-from common.supervision import Command
-from common.supervision.ports import LOOPBACK, free_ports
 from services._tgi.request import MAX_TOP_TOKENS
 
 LAUNCHER = "text-generation-launcher"

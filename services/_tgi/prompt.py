@@ -8,7 +8,7 @@ from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from common.errors import InvalidValue
-from common.tokenizer import LONG_TEXT, Tokenizer
+from common.text.tokenizer import LONG_TEXT, Tokenizer
 
 IMAGE = re.compile(r"!\[\]\([^)]*\)")
 """What TGI fetches from the network when the model takes images (router/src/validation.rs)."""

@@ -17,7 +17,7 @@ from transformers.generation.continuous_batching.model_runner import infer_max_s
 from transformers.utils.logging import disable_progress_bar
 
 from common.errors import StartError
-from common.model import Model
+from common.models.model import Model
 from common.settings import Settings
 from services._transformers.sampler import Sampler
 

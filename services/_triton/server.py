@@ -10,9 +10,9 @@ from pathlib import Path
 
 from common.engine_args import check_engine_args
 from common.errors import StartError
+from common.processes.ports import LOOPBACK
+from common.processes.server import Command
 from common.settings import Settings
-from common.supervision import Command
-from common.supervision.ports import LOOPBACK
 from services._tensorrt_engine_dir import (
     EngineConfig,
     check_gpu,

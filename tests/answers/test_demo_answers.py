@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.serving import REPOSITORY, Service, start_service
+from tests.service_process import REPOSITORY, Service, start_service
 
 ENGINES = ("transformers", "vllm")
 USERS = 50

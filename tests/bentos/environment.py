@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 NOT_ON_PYPI = "torch"
 """Its CPU build: on PyPI the same version is for CUDA."""

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from tests.serving import REPOSITORY, Installed
+from tests.service_process import REPOSITORY, Installed
 
 FEWEST = 20
 """Tests: fewer have not been selected as they should be."""

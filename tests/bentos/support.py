@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tests.limits import BUILD_DEADLINE
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 NOWHERE = "http://127.0.0.1:9"
 """The port of "discard": nothing listens there."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from build_scripts.bentos.table import ROOT, Bento, bento
 from tests.bentos.conftest import Built
 from tests.bentos.support import Store, info
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 FROM_BENTOML = {
     "README.md", "bento.yaml", "apis/openapi.yaml", "apis/schema.json", "env/docker/Dockerfile",

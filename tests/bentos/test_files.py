@@ -14,7 +14,7 @@ from build_scripts.bentos.table import ROOT, TABLE, Bento, bento, is_variant
 from services.__main__ import backends
 from services._triton.server import IMAGE
 from tests.bentos.conftest import BENTOS
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 DATA = {".md", ".sh", ".toml", ".txt", ".yaml"}
 KUBERNETES_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")

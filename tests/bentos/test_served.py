@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.bentos.environment import environment_of
 from tests.bentos.suite import run_suite
 from tests.bentos.support import Store, tag
-from tests.serving import REPOSITORY, Installed, start_service
+from tests.service_process import REPOSITORY, Installed, start_service
 
 CONTRACT = REPOSITORY / "tests" / "contract"
 OF_ECHO = "test_echo_"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.bentos.support import Store, info
 
 TOKEN = "hf_" + "a1B2c3D4e5F6g7H8"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 
-from common.artifacts import Artifact
-from common.artifacts.manifest import read_manifest
+from common.models.artifacts import Artifact
+from common.models.artifacts.manifest import read_manifest
 from tests.limits import BUILD_DEADLINE
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 
 @dataclass

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from common.artifacts.fingerprint import fingerprint
-from common.model import DEMO_MODEL
+from common.models.artifacts.fingerprint import fingerprint
+from common.models.model import DEMO_MODEL
 from tests.builder.support import Home
 
 

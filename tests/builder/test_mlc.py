@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from build_scripts.mlc import tables
-from common.artifacts.fingerprint import fingerprint
-from common.model import DEMO_MODEL
+from common.models.artifacts.fingerprint import fingerprint
+from common.models.model import DEMO_MODEL
 from tests.builder.support import Home, gone, tool_of
-from tests.serving import REPOSITORY, eventually
+from tests.service_process import REPOSITORY, eventually
 
 TOOLS = REPOSITORY / "tests/doubles/build_tools"
 CONTRACT = json.loads((REPOSITORY / "tests/doubles/contracts/mlc_llm_tools.json").read_text())

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from common.artifacts import Artifact
-from common.model import DEMO_MODEL
+from common.models.artifacts import Artifact
+from common.models.model import DEMO_MODEL
 from tests.builder.support import Home
 from tests.conftest import require_backend
 from tests.contract.support import chat, model_card, text_of, user
-from tests.serving import REPOSITORY, Service, start_service
+from tests.service_process import REPOSITORY, Service, start_service
 
 TOOLS = REPOSITORY / "tests" / "doubles" / "build_tools"
 SECONDS = 60.0

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from common.artifacts import FileEntry, Manifest, artifacts, find, store
-from common.artifacts.fingerprint import fingerprint
 from common.errors import StartError
-from common.model import DEMO_MODEL
+from common.models.artifacts import FileEntry, Manifest, artifacts, find, store
+from common.models.artifacts.fingerprint import fingerprint
+from common.models.model import DEMO_MODEL
 from common.settings import Settings
 
 MANIFEST = Manifest(

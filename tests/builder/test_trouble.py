@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.builder.support import Home, gone, tool_of
-from tests.serving import eventually
+from tests.service_process import eventually
 
 SECONDS = 20.0
 

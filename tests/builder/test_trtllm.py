@@ -15,9 +15,9 @@ from build_scripts.builder.source import open_source
 from build_scripts.trtllm.__main__ import add_options
 from build_scripts.trtllm.recipe import MODULE, TensorRTEngine
 from build_scripts.trtllm.tables import FAMILIES, SCHEMES
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.builder.support import Home, gone, tool_of
-from tests.serving import REPOSITORY, eventually
+from tests.service_process import REPOSITORY, eventually
 
 DOUBLE = REPOSITORY / "tests" / "doubles" / "build_tools" / "trtllm"
 CONTRACT = json.loads((REPOSITORY / "tests/doubles/contracts/trtllm_tools.json").read_text())

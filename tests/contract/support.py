@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.serving import Service, eventually
+from tests.service_process import Service, eventually
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"

@@ -6,7 +6,7 @@ import time
 import httpx
 
 from tests.contract.support import GENERATE, body_for
-from tests.serving import Service
+from tests.service_process import Service
 
 STREAMS = 8
 USERS = 50

@@ -25,7 +25,7 @@ from tests.contract.support import (
     post,
     raw_request,
 )
-from tests.serving import Service, eventually
+from tests.service_process import Service, eventually
 
 PATHS = [GENERATE, CHAT, COMPLETIONS]
 ENDLESS = {"max_tokens": 3000, "ignore_eos": True}

@@ -21,7 +21,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
-from tests.serving import Service, loads_weights
+from tests.service_process import Service, loads_weights
 
 LONG = "Count from 1 to 40."
 SCHEMA = {

@@ -8,7 +8,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.contract.support import CHAT, Body, answer, chat, stream, text_of, tokenize, user
-from tests.serving import Service, loads_weights
+from tests.service_process import Service, loads_weights
 
 LONG = "Count from 1 to 40."
 MESSAGES: Any = user(LONG)

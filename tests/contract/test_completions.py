@@ -15,7 +15,7 @@ from tests.contract.support import (
     text_of,
     tokenize,
 )
-from tests.serving import Service
+from tests.service_process import Service
 
 FIRST, SECOND = "The capital of Poland is", "One, two, three,"
 

@@ -20,7 +20,7 @@ from tests.contract.support import (
     expect_idle,
     expect_outcomes,
 )
-from tests.serving import Service, eventually
+from tests.service_process import Service, eventually
 
 
 @pytest.fixture

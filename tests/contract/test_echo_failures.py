@@ -22,7 +22,7 @@ from tests.contract.support import (
     post,
     raw_post,
 )
-from tests.serving import Service, eventually
+from tests.service_process import Service, eventually
 
 MIDSTREAM = {"failure": "midstream", "fail_after": 3}
 AT_ONCE = {"failure": "request", "fail_after": 0}

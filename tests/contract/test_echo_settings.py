@@ -15,7 +15,7 @@ from tests.contract.support import (
     post,
     user,
 )
-from tests.serving import Service, eventually
+from tests.service_process import Service, eventually
 
 KEYS = ("first-key", "second-key")
 SYSTEM_PROMPT = "Answer in French."

@@ -20,7 +20,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
-from tests.serving import Service
+from tests.service_process import Service
 
 GENERATIONS = [GENERATE, CHAT, COMPLETIONS]
 JSON_ROUTES = [*GENERATIONS, "/tokenize", "/detokenize"]

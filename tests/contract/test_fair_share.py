@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import EchoFactory
 from tests.contract.support import CHAT, COMPLETIONS, GENERATE, Samples, body_for
-from tests.serving import Service
+from tests.service_process import Service
 
 PLACES = 2
 

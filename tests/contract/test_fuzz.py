@@ -16,7 +16,7 @@ from common.http.schemas import (
     TokenizeBody,
 )
 from tests.contract.support import CHAT, COMPLETIONS, GENERATE, Body, expect_idle, user
-from tests.serving import Service
+from tests.service_process import Service
 
 ROUTES: dict[str, tuple[type[BaseModel], Body]] = {
     GENERATE: (GenerateBody, {"prompt": "Hello", "max_tokens": 2}),

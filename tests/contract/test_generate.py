@@ -18,7 +18,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
-from tests.serving import Service, eventually
+from tests.service_process import Service, eventually
 
 QUESTION = "How do you say cat in Japanese?"
 EMOJI = "Zoë says 猫 and 🎉👩‍👩‍👧 to हिन्दी"

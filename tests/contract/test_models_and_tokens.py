@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contract.support import Body, assert_error, model_card, tokenize, user
-from tests.serving import Service
+from tests.service_process import Service
 
 FEATURES = {
     "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty",

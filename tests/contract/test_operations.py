@@ -18,7 +18,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
-from tests.serving import Service, adds_metrics, eventually
+from tests.service_process import Service, adds_metrics, eventually
 
 PATHS = [GENERATE, CHAT, COMPLETIONS]
 HISTOGRAMS = {

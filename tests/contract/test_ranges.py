@@ -13,7 +13,7 @@ from tests.contract.support import (
     model_card,
     post,
 )
-from tests.serving import Service
+from tests.service_process import Service
 
 INT64 = 2**63
 RANGES: list[tuple[str, list[Any], list[Any]]] = [

@@ -15,7 +15,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
-from tests.serving import Service, loads_weights
+from tests.service_process import Service, loads_weights
 
 WEATHER: Body = {
     "type": "function",

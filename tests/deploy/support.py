@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 # bentoml's own imports warn, and here every warning is an error.
 with warnings.catch_warnings(action="ignore"):

@@ -8,7 +8,7 @@ import yaml
 from common.settings import Settings
 from tests.conftest import BACKENDS
 from tests.deploy.checked import check, refusal
-from tests.serving import REPOSITORY, loads_weights, service_name
+from tests.service_process import REPOSITORY, loads_weights, service_name
 
 WITH_WEIGHTS = [backend for backend in BACKENDS if loads_weights(backend)]
 COMPILED = {"mlc", "triton"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.artifacts import FileEntry, Manifest
+from common.models.artifacts import FileEntry, Manifest
 from tests.deploy.checked import check, refusal
 from tests.deploy.support import Person
 from tests.plan.configs import AWQ, LLAMA_3_8B, LLAMA_3_70B

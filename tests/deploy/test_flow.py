@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.bentos.support import Store
 from tests.deploy.conftest import CloudFactory
 from tests.deploy.support import BentoCloud, Person
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 
 def only_bento(cloud: BentoCloud) -> str:

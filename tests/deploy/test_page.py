@@ -9,7 +9,7 @@ from tests.deploy.conftest import CloudFactory
 from tests.deploy.support import Person
 from tests.plan.configs import LLAMA_3_8B
 from tests.plan.hub import Hub, serving
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "bentocloud.md").read_text("utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)

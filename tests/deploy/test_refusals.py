@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.deploy.checked import check, refusal
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 ECHO = (REPOSITORY / "bentos" / "echo" / "deployment.yaml").read_text("utf-8")
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from services._lmdeploy.config import Backend
 
 PROMPT = [0, 5, 6, 7]

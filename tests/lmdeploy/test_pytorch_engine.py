@@ -15,7 +15,7 @@ from tests.contract.test_cancellation import (
 )
 from tests.contract.test_capabilities import *  # noqa: F403
 from tests.contract.test_ranges import *  # noqa: F403
-from tests.serving import Service, start_service
+from tests.service_process import Service, start_service
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from tests.contract.support import CHAT, COMPLETIONS, assert_error, post, text_of, tokenize
 from tests.limits import AT_ONCE
 from tests.processes.test_stop import SECONDS_TO_VANISH, assert_gone, family, stream
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 
 PYTORCH = {"backend": "pytorch"}
 DIE_AFTER = 200

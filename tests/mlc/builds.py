@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import MODEL
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 DEMO = REPOSITORY / "tests" / "doubles" / "mlc" / "demo_build"
 

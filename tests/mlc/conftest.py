@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
-from common.model import open_model
+from common.models.model import open_model
 from common.settings import Settings
 from tests.conftest import MODEL
 from tests.mlc.builds import DEMO
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 # bentoml's decorators warn, and here every warning is an error.
 with warnings.catch_warnings(action="ignore"):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from common.chat_template import load_chat_template
 from common.engine import Chunk, GenerateRequest
 from common.errors import InternalError, InvalidValue
 from common.sampling import Sampling
-from common.tokenizer import Tokenizer
+from common.text.chat_template import load_chat_template
+from common.text.tokenizer import Tokenizer
 from services._mlc.request import last_chunk
 from services.mlc import MLCEngine
 from tests.conftest import MODEL

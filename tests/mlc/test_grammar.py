@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidValue
-from common.model import open_model
+from common.models.model import open_model
 from common.settings import Settings
 from services.mlc import MLCEngine
 from tests.conftest import MODEL
@@ -16,7 +16,7 @@ from tests.mlc.builds import DEMO, model_with_grammar_end, write_build
 from tests.mlc.conftest import StartEngine
 from tests.mlc.test_engine import TOKENIZER, UNSURE, ids, request
 from tests.mlc.test_engine import answer as chunks_of
-from tests.serving import start_service
+from tests.service_process import start_service
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

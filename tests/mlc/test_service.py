@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.support import CHAT, assert_error, body_for, post
 from tests.mlc.builds import DEMO, write_build
-from tests.serving import Service, start_service
+from tests.service_process import Service, start_service
 
 STREAMS = 8
 

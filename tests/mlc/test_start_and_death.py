@@ -137,7 +137,7 @@ async def test_stopping_ends_the_threads(start: StartEngine) -> None:
 
 
 async def test_stopping_is_safe_whatever_came_before(start: StartEngine, tmp_path: Path) -> None:
-    from common.model import open_model
+    from common.models.model import open_model
     from common.settings import Settings
     from tests.conftest import MODEL
 

@@ -10,7 +10,7 @@ import httpx
 import yaml
 
 from tests.operations.tools import prometheus
-from tests.serving import REPOSITORY, Service, eventually, free_port
+from tests.service_process import REPOSITORY, Service, eventually, free_port
 
 RULES = REPOSITORY / "deploy" / "prometheus" / "alerts.yaml"
 

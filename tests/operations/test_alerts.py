@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.operations.tools import prometheus, run
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 FOLDER = REPOSITORY / "deploy" / "prometheus"
 RULES = yaml.safe_load((FOLDER / "alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]

@@ -15,7 +15,7 @@ from build_scripts import dashboard
 from tests.contract.support import CHAT, body_for
 from tests.operations.live_prometheus import RULES, Prometheus, scraping
 from tests.operations.tools import faults
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 
 DASHBOARD: dict[str, Any] = json.loads(dashboard.FILE.read_text("utf-8"))
 QUERIES = {

@@ -11,7 +11,7 @@ from build_scripts.manifests.__main__ import main
 from common.settings import Settings
 from tests.conftest import BACKENDS
 from tests.operations.tools import faults, missing, run
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 MANY = [
     "--image", "registry.example/llm:1", "--arg", "model=org/name", "--arg", "drain_timeout=12.5",

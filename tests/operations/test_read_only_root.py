@@ -19,7 +19,7 @@ from build_scripts.manifests.deployment import checked
 from tests.conftest import require_backend
 from tests.contract.support import GENERATE, post
 from tests.operations.tools import missing
-from tests.serving import REPOSITORY, Service, free_port, interpreter, service_name
+from tests.service_process import REPOSITORY, Service, free_port, interpreter, service_name
 
 HOME = "/home/bentoml"
 NO_POWERS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]

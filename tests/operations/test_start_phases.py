@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import EchoFactory, require_backend
 from tests.contract.support import Samples, assert_error
 from tests.contract.test_echo_settings import answers
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 
 DELAYS = {"start_delay": 3, "compile_delay": 2, "warm_up_delay": 1}
 PHASES = ("start", "load", "compile", "warm-up")

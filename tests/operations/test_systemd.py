@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.support import CHAT, body_for
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 
 
 class Manager:

@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.contract.support import CHAT, COMPLETIONS, GENERATE, body_for
 from tests.operations.collector import Collector, attributes, running_collector
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACED, NOT_TRACED = f"00-{TRACE}-{CALLER}-01", f"00-{TRACE}-{CALLER}-00"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 SCHEMAS = REPOSITORY / ".venv-schemas" / "bin" / "python"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from common.engine import Engine
-from common.model import DEMO_MODEL, Model, open_model
+from common.models.model import DEMO_MODEL, Model, open_model
 from common.plan import at_start
 from common.plan.choice import Found
 from common.plan.errors import Refused
@@ -135,8 +135,8 @@ def test_checkpoints_of_the_store_are_those_of_the_model(
 ) -> None:
     from bentoml._internal.configuration.containers import BentoMLContainer
 
-    from common.artifacts.fingerprint import fingerprint
-    from common.artifacts.manifest import FileEntry, Manifest
+    from common.models.artifacts.fingerprint import fingerprint
+    from common.models.artifacts.manifest import FileEntry, Manifest
 
     source = Path(directory(tmp_path / "model", SMALL))
     built = tmp_path / "store" / "model-awq" / "1"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.gpu import found_gpus
+from common.models.gpu import found_gpus
 from common.plan import devices
 from common.plan.devices import (
     cpu_device,

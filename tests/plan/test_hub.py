@@ -12,7 +12,7 @@ import pytest
 from tests.plan.configs import AWQ, family
 from tests.plan.files import write_header
 from tests.plan.hub import Hub, serving
-from tests.serving import REPOSITORY, start_service
+from tests.service_process import REPOSITORY, start_service
 
 WEIGHTS = 4_000_000
 NORM = {"model.norm.weight": ("BF16", (1024, 1024))}

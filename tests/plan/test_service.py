@@ -8,7 +8,7 @@ import pytest
 
 from tests.plan.configs import AWQ, LLAMA_3_70B
 from tests.plan.files import write_model
-from tests.serving import start_service
+from tests.service_process import start_service
 
 SECONDS = 60.0
 

@@ -23,7 +23,7 @@ from common.plan.tables import (
 )
 from services._tgi.launch import OPTIONS
 from tests.conftest import BACKENDS
-from tests.serving import REPOSITORY, loads_weights
+from tests.service_process import REPOSITORY, loads_weights
 
 TABLES = {each.name: each for each in tables()}
 CONTRACTS = REPOSITORY / "tests" / "doubles" / "contracts"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from common.plan.errors import NotUnderstood, Refused
 from common.plan.facts import facts_of_directory
 from common.plan.formats import check_groups, formats, predict

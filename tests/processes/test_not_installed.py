@@ -3,7 +3,7 @@
 import importlib.util
 
 from tests.conftest import BACKENDS
-from tests.serving import Service, package_name, start_service
+from tests.service_process import Service, package_name, start_service
 
 SECONDS = 90.0
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving import start_service
+from tests.service_process import start_service
 
 SECONDS = 60.0
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {

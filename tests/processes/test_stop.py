@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 
 SECONDS_TO_VANISH = 10.0
 SLOW_ECHO = {"itl": 0.05}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from common.artifacts import Artifact
+from common.models.artifacts import Artifact
 from tests.builder.support import Home
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 MAKERS = {
     "awq": ("build_scripts.awq", "--samples", "32", "--no-quality"),

@@ -10,7 +10,7 @@ from tests.bentos.environment import environment_of
 from tests.bentos.suite import run_suite
 from tests.bentos.support import Store, info, tag
 from tests.quantization.conftest import Checkpoint
-from tests.serving import Installed
+from tests.service_process import Installed
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from common.artifacts import fingerprint
-from common.model import DEMO_MODEL
+from common.models.artifacts import fingerprint
+from common.models.model import DEMO_MODEL
 from common.plan.facts import facts_of_directory
 from tests.answers.test_demo_answers import ask_all, questions
 from tests.builder.support import Home
 from tests.contract.support import CHAT, user
 from tests.quantization.conftest import Checkpoint
-from tests.serving import start_service
+from tests.service_process import start_service
 
 REQUIRED = 0.95
 SERVED = ("awq", "autoawq", "gptq", "int8")

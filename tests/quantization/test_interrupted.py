@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.builder.support import Home, gone
-from tests.serving import eventually
+from tests.service_process import eventually
 
 SECONDS = 20.0
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from build_scripts.quantize.portable import complete, config_for_both, copy_texts
-from common.model import DEMO_MODEL
-from tests.serving import REPOSITORY
+from common.models.model import DEMO_MODEL
+from tests.service_process import REPOSITORY
 
 WRITE = """
 import sys

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.builder.support import Home
 
 

@@ -8,8 +8,8 @@ import pytest
 from build_scripts.builder import BuildError
 from build_scripts.quantize.blocks import Wanted, blocks
 from build_scripts.quantize.samples import Texts, read_samples
-from common.model import DEMO_MODEL
-from common.tokenizer import Tokenizer
+from common.models.model import DEMO_MODEL
+from common.text.tokenizer import Tokenizer
 
 QUESTION = {"role": "user", "content": "What is the capital of France?"}
 ANSWER = {"role": "assistant", "content": "The capital of France is Paris."}

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from common.supervision.ports import free_ports
+from common.processes.ports import free_ports
 from tests.conftest import require_backend
-from tests.serving import REPOSITORY, Service, interpreter, start_service
+from tests.service_process import REPOSITORY, Service, interpreter, start_service
 
 STOP_DEADLINE = 30
 ONE_REPLICA = 8

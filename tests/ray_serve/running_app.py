@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 from tokenizers import Tokenizer
 
-from common.model import DEMO_MODEL, open_model
+from common.models.model import DEMO_MODEL, open_model
 from common.settings import Settings
 
 # bentoml's decorators warn.

@@ -10,7 +10,7 @@ from benchmarks.results import files
 from benchmarks.results.schema import Outcome
 from tests.benchmarks.load.truth import TruthServer, truth_server
 from tests.ray_serve.conftest import TwoNodes
-from tests.serving import REPOSITORY, eventually, interpreter
+from tests.service_process import REPOSITORY, eventually, interpreter
 
 TOKENS, USERS = 10, 4
 VALID, VOID = 0, 3

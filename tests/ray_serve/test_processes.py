@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import require_backend
 from tests.contract.support import GENERATE
 from tests.processes.test_stop import assert_gone, family
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 
 STREAMS = 4
 TOLD_WITHIN = 1.0

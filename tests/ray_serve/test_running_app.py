@@ -16,7 +16,7 @@ from common.errors import (
     ServiceError,
     StartError,
 )
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from common.sampling import Sampling
 from common.settings import Settings
 from tests.ray_serve.running_app import (

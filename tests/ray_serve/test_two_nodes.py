@@ -15,7 +15,7 @@ import pytest
 
 from tests.contract.support import CHAT, COMPLETIONS, GENERATE, Body, answer, model_card, text_of
 from tests.ray_serve.conftest import TwoNodes
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 
 TOKENS = 200
 STREAMS = 6

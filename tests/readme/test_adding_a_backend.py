@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "adding_a_backend.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 HEADINGS = re.findall(r"^\*\*\d\. (.*?)\*\*", PAGE, re.MULTILINE | re.DOTALL)
 NAMED_FILES = {name for heading in HEADINGS for name in re.findall(r"`([^`]+)`", heading)}
 SUITE = ("test_capabilities.py", "test_chat.py", "test_completions.py", "test_generate.py")
-FILES = ("tests/unit/test_layout.py", "tests/deploy/test_files.py")
+FILES = ("tests/test_layout.py", "tests/deploy/test_files.py")
 """Tests that say which file of a backend is missing or wrong."""
 SCREEN = 100
 """Lines."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.serving import REPOSITORY, start_service
+from tests.service_process import REPOSITORY, start_service
 
 SMOKE = ["--rounds", "1", "--waves", "1", "--streams", "10", "--tokens", "50"]
 

@@ -14,7 +14,7 @@ import yaml
 from tests.operations.collector import Collector, attributes, running_collector
 from tests.operations.live_prometheus import RULES
 from tests.operations.tools import prometheus
-from tests.serving import REPOSITORY, Service, eventually, start_service
+from tests.service_process import REPOSITORY, Service, eventually, start_service
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from common.settings import Settings
-from tests.serving import REPOSITORY, eventually, free_port
+from tests.service_process import REPOSITORY, eventually, free_port
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, re.DOTALL)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 PYTHON = REPOSITORY / ".venv-contracts" / "bin" / "python"
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.real_packages.environment import answer
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 CONTRACTS = REPOSITORY / "tests" / "doubles" / "contracts"
 PACKAGES = ("lmdeploy", "sglang", "tritonclient", "text_generation_client")

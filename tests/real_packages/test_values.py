@@ -19,7 +19,7 @@ def test_lmdeploy_itself_passes_the_tests_of_its_adapter(part: str) -> None:
     """Its own Python code, from sessions to stop tokens; only its two engines are doubles."""
     printed = run(
         "-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "-o", "addopts=", "-W", "ignore",
-        f"tests/unit/test_lmdeploy_{part}.py", LMDEPLOY_ITSELF="1",
+        f"tests/lmdeploy/test_{part}.py", LMDEPLOY_ITSELF="1",
     )  # fmt: skip
     summary = printed.splitlines()[-1]
     assert " passed" in summary

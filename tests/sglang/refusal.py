@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.serving import START_DEADLINE, start_service
+from tests.service_process import START_DEADLINE, start_service
 
 
 def refusal(**settings: Any) -> str:

@@ -11,7 +11,7 @@ import sys
 
 import psutil
 
-from common.model import DEMO_MODEL, open_model
+from common.models.model import DEMO_MODEL, open_model
 from common.settings import load_settings
 from services.sglang import SGLangEngine
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.contract.support import Samples
 from tests.processes.test_stop import SECONDS_TO_VANISH, assert_gone, family, stream
-from tests.serving import (
+from tests.service_process import (
     REPOSITORY,
     START_DEADLINE,
     Service,
@@ -38,7 +38,7 @@ def engine_process(service: Service, name: str) -> psutil.Process:
 
 def is_pythons_or_ours(process: psutil.Process) -> bool:
     command = " ".join(process.cmdline())
-    return "common.guardian" in command or "resource_tracker" in command
+    return "common.processes.worker_guard" in command or "resource_tracker" in command
 
 
 async def test_streams_survive_the_stop_signal_and_the_engine_does_not() -> None:

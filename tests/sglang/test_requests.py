@@ -16,7 +16,7 @@ from tests.contract.support import (
     text_of,
     tokenize,
 )
-from tests.serving import Service, start_service
+from tests.service_process import Service, start_service
 from tests.sglang.refusal import refusal
 
 CONTEXT = 64

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 # bentoml's own decorators warn, and here every warning is an error.
 with warnings.catch_warnings(action="ignore"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.engine import Chunk, GenerateRequest
-from common.model import DEMO_MODEL, Model, open_model
+from common.models.model import DEMO_MODEL, Model, open_model
 from common.sampling import Sampling
 from common.settings import Settings
 from services.tensorrt_llm import TensorRTLLMEngine

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 
 CONTRACT = Path(__file__).parents[1] / "doubles" / "contracts" / "trtllm.json"
 OBJECTS: dict[str, Any] = json.loads(CONTRACT.read_text("utf-8"))["objects"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from common.children import descendants, is_alive
 from common.engine import Chunk
 from common.errors import EngineDead, InternalError, StartError
+from common.processes.descendants import descendants, is_alive
 from services._tensorrt_llm.watch import ranks
 from services.tensorrt_llm import TensorRTLLMEngine
 from tests.tensorrt_llm.support import (

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.contract.support import CHAT, answer, chat, text_of, user
-from tests.serving import Service, start_service
+from tests.service_process import Service, start_service
 from tests.tensorrt_llm.support import compiled_engine
 
 SECONDS_TO_START = 60.0

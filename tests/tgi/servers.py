@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import psutil
 
-from common.model import DEMO_MODEL
-from common.supervision.ports import free_ports
-from tests.serving import REPOSITORY, eventually
+from common.models.model import DEMO_MODEL
+from common.processes.ports import free_ports
+from tests.service_process import REPOSITORY, eventually
 
 LAUNCHER = REPOSITORY / "tests" / "doubles" / "tgi" / "bin" / "text-generation-launcher"
 

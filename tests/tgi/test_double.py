@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.doubles.tgi.tgi_double.schema import problem
 from tests.tgi.servers import LAUNCHER, Server, family, parts, server
 

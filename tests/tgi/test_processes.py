@@ -16,7 +16,7 @@ from tests.contract.support import CHAT, GENERATE, assert_error, body_for, post
 from tests.limits import AT_ONCE
 from tests.processes.test_stop import alive, assert_gone
 from tests.processes.test_stop import stream as whole_stream
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 from tests.tgi.servers import family
 
 CLIENTS = 20

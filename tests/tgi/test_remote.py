@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.contract.support import CHAT, answer, assert_error, body_for, post
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 from tests.tgi.servers import Server, server
 from tests.tgi.test_processes import refusal
 

@@ -21,7 +21,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
-from tests.serving import Service, start_service
+from tests.service_process import Service, start_service
 
 STORY = user("Tell me a story.")
 

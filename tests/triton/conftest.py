@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import require_backend
-from tests.serving import Service
+from tests.service_process import Service
 from tests.triton.support import triton
 
 

@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 import psutil
 
+from common.processes.ports import free_ports
 from common.settings import Settings
-from common.supervision.ports import free_ports
 from services._tensorrt_engine_dir import check_engine_dir
 from services._triton.repository import write_repository
 from tests.contract.support import CHAT, user
-from tests.serving import REPOSITORY, Service, eventually, start_service, with_double
+from tests.service_process import REPOSITORY, Service, eventually, start_service, with_double
 
 DOUBLE = REPOSITORY / "tests" / "doubles" / "triton"
 ENGINE = DOUBLE / "engine"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.support import GENERATE, Body, body_for
 from tests.limits import AT_ONCE
-from tests.serving import Service, eventually
+from tests.service_process import Service, eventually
 from tests.triton.support import Told, Watchers, alive, below, server_of, triton
 
 RESTART_SECONDS = 30.0

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.support import chat, model_card, text_of, user
 from tests.limits import AT_ONCE
-from tests.serving import Service, eventually, start_service
+from tests.service_process import Service, eventually, start_service
 from tests.triton.support import (
     RunningServer,
     Watchers,

@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.imports.aiperf import VERSION
 from benchmarks.load.spec import KEY
-from common.supervision import keeper
+from common.processes import child_guard
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = ROOT / ".venv-aiperf" / "bin" / "aiperf"
@@ -97,7 +97,7 @@ async def run_process(command: Sequence[str], seconds: float) -> Exit:
     Ctrl-C goes to aiperf, which then writes what it has; a second one ends it.
     """
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, keeper.__file__, str(STOP_TIMEOUT), *command],
+        *[sys.executable, child_guard.__file__, str(STOP_TIMEOUT), *command],
         stdin=PIPE,
         stdout=PIPE,
         stderr=STDOUT,

@@ -16,7 +16,7 @@ from benchmarks.results import files
 from benchmarks.results.schema import Outcome
 from tests.benchmarks.load.truth import lines, load, load_through, truth_server, undisturbed
 from tests.limits import AT_ONCE
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 WITHIN = 0.005
 """Seconds by which a client may be wrong about the first token."""

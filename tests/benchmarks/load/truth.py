@@ -13,7 +13,7 @@ import httpx
 
 from benchmarks.results import files
 from benchmarks.results.schema import Request, Result
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 TRIES = 6
 """Of a run that is void because others had the processors."""

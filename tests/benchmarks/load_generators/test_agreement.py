@@ -14,10 +14,10 @@ from benchmarks.imports.__main__ import main as import_run
 from benchmarks.load_generators.aiperf.process import LoadGeneratorFailed, find_program
 from benchmarks.results import files
 from benchmarks.results.schema import Distribution, Outcome, Phase, Result
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 from tests.benchmarks.load.truth import load, truth_server
 from tests.conftest import require_backend
-from tests.serving import interpreter
+from tests.service_process import interpreter
 
 TOKENS, USERS = 32, 8
 WITHIN = 0.02

@@ -24,7 +24,7 @@ from benchmarks.results import files
 from benchmarks.results.schema import Outcome, Request, Result, Subject
 from tests.benchmarks.load.truth import TruthServer, truth_server
 from tests.benchmarks.load_generators.support import Double, double
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 DURATION, USERS = 6, 4
 

@@ -18,7 +18,7 @@ from benchmarks.machine_metrics.processes import roles
 from benchmarks.machine_metrics.scrape import readings, unit
 from benchmarks.results.schema import Series
 from tests.benchmarks.machine_metrics.support import NVML
-from tests.serving import eventually
+from tests.service_process import eventually
 
 BURN = "while True: pass"
 

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from benchmarks.prompts import BadPrompts, Order, Prompt, PromptSet, load_prompts, local_tokenizer
 from benchmarks.prompts.builtin import FILE, text
-from common.model import DEMO_MODEL
+from common.models.model import DEMO_MODEL
 
 SHAPES = [
     ({"prompt": "a"}, ("a",)),

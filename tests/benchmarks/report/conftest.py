@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.report.__main__ import main
 from tests.benchmarks.report.made_up import study
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

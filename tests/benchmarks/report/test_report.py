@@ -28,7 +28,7 @@ from benchmarks.results.files import write
 from benchmarks.results.schema import Distribution, Outcome, Result
 from services.__main__ import backends
 from tests.benchmarks.report.made_up import MANIFEST, SPEED, result, study
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 
 def group(*results: Result) -> Group:

@@ -18,7 +18,7 @@ import yaml
 
 from benchmarks.study.__main__ import main
 from benchmarks.study.manifest import Entry, Manifest, load
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 PROGRAM = (sys.executable, "-m", "tests.benchmarks.study.stand_in")
 RUN = """

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from benchmarks.study.spec import Limits, Load, Match, Prompts, Study, Target
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "studies.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", PAGE, re.MULTILINE))

@@ -9,7 +9,7 @@ from benchmarks.study.cells import cells
 from benchmarks.study.reading import plan
 from benchmarks.study.text import StudyError
 from tests.benchmarks.study.support import study, written
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 HEAD = "name: x\nload: {users: [1], duration: 5, ramp: 1}\n"
 MISTAKES = {

@@ -13,7 +13,7 @@ from benchmarks.results.files import read
 from benchmarks.study import runner
 from benchmarks.study.manifest import FILE
 from tests.benchmarks.study.support import Run, an_endpoint, interrupt, study, written
-from tests.serving import eventually
+from tests.service_process import eventually
 
 NOWHERE = "http://127.0.0.1:9"
 SECONDS = 60.0

@@ -14,7 +14,7 @@ from benchmarks.study import leftovers
 from benchmarks.study.leftovers import MARK
 from tests.benchmarks.machine_metrics.support import nvml_double
 from tests.benchmarks.study.support import Run, an_endpoint, interrupt, study, written
-from tests.serving import eventually
+from tests.service_process import eventually
 
 SECONDS = 60.0
 ONE_USER = {"users": 1, "duration": 1, "ramp": 0.5}

@@ -10,7 +10,7 @@ from benchmarks.results.files import read, requests
 from benchmarks.study.client import PROGRAM
 from tests.benchmarks.study.support import Run, written
 from tests.conftest import require_backend
-from tests.serving import REPOSITORY
+from tests.service_process import REPOSITORY
 
 BACKENDS = ("echo", "transformers", "vllm")
 

@@ -9,7 +9,7 @@ import uvicorn
 
 from tests.doubles.bentocloud.app import application
 from tests.doubles.bentocloud.cloud import BentoCloud
-from tests.serving import eventually
+from tests.service_process import eventually
 
 
 @contextmanager

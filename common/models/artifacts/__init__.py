@@ -1,0 +1,16 @@
+"""What build_scripts/ make for services: found in the BentoML model store, by model and scheme."""
+
+from common.models.artifacts.manifest import MANIFEST, FileEntry, Manifest
+from common.models.artifacts.store import Artifact, artifacts, by_tag, find, store_directory, stores
+
+__all__ = [
+    "MANIFEST",
+    "Artifact",
+    "FileEntry",
+    "Manifest",
+    "artifacts",
+    "by_tag",
+    "find",
+    "store_directory",
+    "stores",
+]

@@ -1,0 +1,69 @@
+"""A server that runs elsewhere: it may go and come back, and we only look."""
+
+import logging
+import re
+from urllib.parse import urlsplit
+
+from common.engine import Health
+from common.errors import EngineLost, ServiceError, StartError
+from common.processes.probe import Look, Ready
+
+logger = logging.getLogger("bentoml.llm.supervision")
+
+REACH_TIMEOUT = 10.0
+USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)?[^/?#]*@", re.IGNORECASE)
+
+
+class RemoteServer:
+    """The server at `url`. `ready` tells whether it answers; it must not raise for connections.
+
+    `command` is what starts such a server, for whoever finds none there.
+    """
+
+    def __init__(self, name: str, url: str, ready: Ready, *, command: str = "") -> None:
+        self.name = name
+        self.address = without_userinfo(url)
+        """For the terminal and the log; never told to a client."""
+        self._command = command
+        self._look = Look(ready)
+
+    async def start(self) -> None:
+        """Raises StartError when nothing answers at the address."""
+        if not await self._look.now(REACH_TIMEOUT):
+            start = f"start one there ({self._command})" if self._command else "start it"
+            raise StartError(
+                f"setting 'engine_url': no {self.name} answers at {self.address!r}; {start}, give "
+                "its address, or leave the setting out to have one started"
+            )
+
+    async def stop(self) -> None:
+        """Only our looks: the server is not ours to stop."""
+        await self._look.stop()
+
+    async def health(self) -> Health:
+        """Whether it answered lately: see Look."""
+        if await self._look.lately():
+            return Health(True)
+        return Health(True, f"{self.name} does not answer", ready=False)
+
+    def check(self) -> None:
+        """A request is the best look: it is always tried."""
+
+    async def failure(self, what: str) -> ServiceError:
+        """The error of a request that broke off because of `what`."""
+        logger.error("%s at %s broke a request off: %s", self.name, self.address, what)
+        self._look.forget()
+        return EngineLost(f"{self.name} broke off this request; send it again")
+
+
+def is_http_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def without_userinfo(url: str) -> str:
+    """`url` without a user name and password in it."""
+    return USERINFO.sub(r"\1", url)

@@ -1,0 +1,288 @@
+"""A server that we start: watched, started again when it dies, and never left behind."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from common.engine import Health
+from common.errors import EngineDead, EngineLost, NotReady, ServiceError, StartError
+from common.processes.child_guard import KILL_TIMEOUT, UNKILLABLE
+from common.processes.probe import LOOK_TIMEOUT, Look, Ready
+from common.processes.restarts import Restarts
+from common.processes.signals import stop_signals_blocked
+
+logger = logging.getLogger("bentoml.llm.supervision")
+
+ROOT = Path(__file__).parents[2]
+KEEPER = str(Path(__file__).with_name("child_guard.py"))
+MARK = "LLM_SERVER_MARK"
+"""In the environment of a server and of what it starts."""
+READY_INTERVAL = 0.1
+DEATH_DELAY = 0.5
+"""Seconds between a broken connection and the end of the process that broke it."""
+KEPT_LINES = 20
+SHOWN_LINES = 5
+LINE_BYTES = 2**16
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program with its arguments, its whole environment and its working directory."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+    directory: Path = ROOT
+
+
+class ChildServer:
+    """One server process under `name`, in a process group of its own, and what it starts.
+
+    `command` is asked for before each start. `ready` tells whether the server answers; it may
+    raise StartError to give up. `grace` is how many seconds it gets between SIGTERM and SIGKILL.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Callable[[], Command],
+        ready: Ready,
+        *,
+        start_timeout: float,
+        grace: float = 5.0,
+        restarts: Restarts | None = None,
+    ) -> None:
+        self.name = name
+        self._command = command
+        self._look = Look(ready)
+        self._start_timeout = start_timeout
+        self._grace = grace
+        self._restarts = restarts or Restarts()
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._exited: asyncio.Future[int] | None = None
+        self._mark = ""
+        self._unkillable = False
+        self._served_since = 0.0
+        self._watcher: asyncio.Task[None] | None = None
+        self._serving = asyncio.Event()
+        self._died = asyncio.Event()
+        self._dead: str | None = None
+
+    async def start(self) -> None:
+        """Return when the server is ready. Raises StartError with its last log lines."""
+        self._spawn()
+        await self._wait_ready()
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Ask the server to end, and end it; safe when it was never started."""
+        try:
+            await self._look.stop()
+            if self._watcher is not None:
+                self._watcher.cancel()
+                await asyncio.gather(self._watcher, return_exceptions=True)
+        finally:
+            await self._end()
+
+    async def health(self) -> Health:
+        """Dead, being started again, or running, and whether it answered lately: see Look."""
+        if self._dead is not None:
+            return Health(False, self._dead)
+        if not self._serving.is_set():
+            return Health(True, f"{self.name} has died and is being started again", ready=False)
+        if await self._look.lately():
+            return Health(True)
+        return Health(True, f"{self.name} runs and does not answer", ready=False)
+
+    def check(self) -> None:
+        """Raises EngineDead, or NotReady while the server is being started again."""
+        if self._dead is not None:
+            raise EngineDead(self._dead)
+        if not self._serving.is_set():
+            raise NotReady(f"{self.name} has died and is being started again")
+
+    async def failure(self, what: str) -> ServiceError:
+        """The error of a request that broke off because of `what`.
+
+        A dead process is known a moment after its connections break.
+        """
+        if not self._died.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._died.wait(), DEATH_DELAY)
+        if self._dead is not None:
+            return EngineDead(self._dead)
+        logger.error("%s broke a request off: %s", self.name, what)
+        return EngineLost(f"{self.name} broke off this request; send it again")
+
+    def last_lines(self) -> str:
+        """The end of the server's log, on one line."""
+        shown = list(self._lines)[-SHOWN_LINES:]
+        return " | ".join(shown) if shown else "it said nothing"
+
+    def _spawn(self) -> None:
+        command = self._command()
+        self._lines.clear()
+        self._died.clear()
+        self._mark = uuid.uuid4().hex
+        with stop_signals_blocked():
+            keeper = subprocess.Popen(
+                [sys.executable, KEEPER, str(self._grace), *command.argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**command.environment, MARK: self._mark},
+                cwd=command.directory,
+            )
+        assert keeper.stdout is not None
+        self._reader = threading.Thread(target=self._read_log, args=[keeper.stdout], daemon=True)
+        self._reader.start()
+        self._keeper = keeper
+        self._exited = exit_of(keeper)
+
+    def _read_log(self, output: IO[bytes]) -> None:
+        """Forward each line, in a thread: a full pipe would block the server."""
+        with output:
+            while line := output.readline(LINE_BYTES):
+                if text := line.decode("utf-8", "replace").rstrip():
+                    self._lines.append(text)
+                    logger.info("%s: %s", self.name, text)
+
+    async def _settle(self) -> int:
+        """After the keeper's end: its exit code, once the log is read and nothing is left."""
+        assert self._exited is not None
+        assert self._keeper is not None
+        assert self._keeper.stdin is not None
+        code = await asyncio.shield(self._exited)
+        self._keeper.stdin.close()
+        # A keeper that was killed itself could not end what the server started.
+        if code < 0 and not await asyncio.to_thread(_end_marked, self._mark):
+            code = UNKILLABLE
+        self._unkillable = code == UNKILLABLE
+        # A descendant that could not be ended may hold the pipe open.
+        await asyncio.to_thread(self._reader.join, 1.0)
+        return code
+
+    async def _wait_ready(self) -> None:
+        """Raises StartError when the server ends, or is not ready in time."""
+        assert self._exited is not None
+        deadline = time.monotonic() + self._start_timeout
+        while not await self._look.now(min(LOOK_TIMEOUT, max(deadline - time.monotonic(), 0.1))):
+            await asyncio.wait([self._exited], timeout=READY_INTERVAL)
+            if self._exited.done():
+                code = await self._settle()
+                raise StartError(
+                    f"{self.name} ended with exit code {code} while starting; "
+                    f"its last lines: {self.last_lines()}"
+                )
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"setting 'start_timeout': {self.name} was not ready within "
+                    f"{self._start_timeout:g} s; its last lines: {self.last_lines()}"
+                )
+        self._served_since = time.monotonic()
+        self._serving.set()
+
+    async def _watch(self) -> None:
+        """Its end, whatever it is, is the death of the server."""
+        try:
+            self._dead = await self._start_again_and_again()
+        except Exception as error:
+            logger.exception("%s has died and cannot be started again", self.name)
+            with suppress(Exception):
+                await self._end()
+            self._dead = f"{self.name} has died and cannot be started again: {error!r}"
+        self._died.set()
+
+    async def _start_again_and_again(self) -> str:
+        """Each time the server dies, as long as that helps: why it does not any more."""
+        dead: str | None = None
+        while dead is None:
+            assert self._exited is not None
+            await asyncio.shield(self._exited)
+            self._serving.clear()
+            code = await self._settle()
+            dead = await self._start_again(
+                f"{self.name} died with exit code {code}; its last lines: {self.last_lines()}"
+            )
+        return dead
+
+    async def _start_again(self, reason: str) -> str | None:
+        """None when the server is back, else why it is gone for good."""
+        wait = self._restarts.next_wait(time.monotonic() - self._served_since)
+        # What is left of an unkillable one holds the memory that the next one needs.
+        while wait is not None and not self._unkillable:
+            self._died.set()
+            logger.error("%s; starting it again in %g s", reason, wait)
+            await asyncio.sleep(wait)
+            try:
+                self._spawn()
+                await self._wait_ready()
+            except StartError as error:
+                reason = str(error)
+                assert self._exited is not None
+                ended = self._exited.done()
+                await self._end()
+                # One that hangs would hang again.
+                wait = self._restarts.next_wait() if ended else None
+            else:
+                logger.warning("%s is back", self.name)
+                return None
+        return reason
+
+    async def _end(self) -> None:
+        """The keeper sees its input end, and ends the server and all that it started."""
+        if self._keeper is None:
+            return
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.close()
+        await self._settle()
+
+
+def exit_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """The exit code that will come; waiting for it does not keep this process from ending."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[int] = loop.create_future()
+
+    def tell(code: int) -> None:
+        if not exited.done():
+            exited.set_result(code)
+
+    def wait() -> None:
+        code = process.wait()
+        # The loop may be closed.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, code)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return exited
+
+
+def _end_marked(mark: str) -> bool:
+    """Kill every process that has inherited `mark`; whether none is left in time."""
+    deadline = time.monotonic() + KILL_TIMEOUT
+    while left := list(_marked(mark)):
+        if time.monotonic() > deadline:
+            return False
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=1.0)
+    return True
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark:
+                yield process

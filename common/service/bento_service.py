@@ -1,0 +1,159 @@
+"""A BentoML service class from an engine class."""
+
+import os
+import sys
+import uuid
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import bentoml
+from bentoml import Service
+from bentoml._internal.configuration.containers import BentoMLContainer
+from opentelemetry import trace
+
+from common.engine import Engine
+from common.errors import NotReady, StartError
+from common.http.exchange import ASGIApp, Message, Receive, Scope, Send
+from common.http.schemas import GenerateBody
+from common.models.model import local_directory, open_model
+from common.models.store_tags import with_stored
+from common.plan import at_start
+from common.service import start_failure
+from common.service.worker import Server
+from common.serving import tracing
+from common.settings import Settings, load_settings, misspelt
+
+NO_LIMIT = 86400
+"""Seconds: BentoML's own timeout cannot be off; ours apply (queue, first token, drain)."""
+
+
+class LLMService(Service[Any]):
+    """BentoML's service with our application in front: each request goes straight to it.
+
+    BentoML's middlewares (a tracing span per token, metrics per unknown path, no body limit) are
+    passed only by its own pages. Its lifespan, schema, packaging and supervisor stay.
+    """
+
+    engine: type[Engine]
+    server: Server
+
+    def to_asgi(self, is_main: bool = True) -> Any:
+        self.server = Server(self.engine, read_settings())
+        self.server.app.pages = pages = super().to_asgi(is_main)
+        trace.set_tracer_provider(
+            self.server.tracer_provider or BentoMLContainer.tracer_provider.get()
+        )
+        app = with_cors(self.server.app, self.server.app.settings.cors_origins)
+
+        async def entry(scope: Scope, receive: Receive, send: Send) -> None:
+            await (app if scope["type"] == "http" else pages)(scope, receive, send)
+
+        return entry
+
+
+def with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
+    """Cross-origin access for the configured origins; off by default."""
+    if not origins:
+        return app
+    from starlette.middleware.cors import CORSMiddleware
+
+    cors = CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["x-request-id", "retry-after"],
+    )
+
+    async def entry(scope: Scope, receive: Receive, send: Send) -> None:
+        preflight = scope["method"] == "OPTIONS"
+        await cors(scope, receive, with_request_id(send) if preflight else send)
+
+    return entry
+
+
+def with_request_id(send: Send) -> Send:
+    """For answers that the application itself does not make."""
+
+    async def stamped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            names = {name for name, _ in message["headers"]}
+            if b"x-request-id" not in names:
+                message["headers"].append((b"x-request-id", uuid.uuid4().hex.encode()))
+        await send(message)
+
+    return stamped
+
+
+def read_settings() -> Settings:
+    """Bento arguments, then the environment. Raises StartError."""
+    return with_stored(load_settings(BentoMLContainer.bento_arguments.get(), os.environ))
+
+
+def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
+    """The service that `bentoml serve services.<module>:<name>` finds.
+
+    Called at the end of an adapter's module; imports no engine.
+    """
+
+    class Served:
+        @bentoml.on_deployment
+        @staticmethod
+        def check() -> None:
+            """In the supervisor, before anything starts."""
+            try:
+                check_start(engine, read_settings())
+                for warning in misspelt(os.environ):
+                    print(f"warning: {warning}", file=sys.stderr, flush=True)
+            except StartError as error:
+                print(f"error: {error}", file=sys.stderr, flush=True)
+                sys.exit(1)
+            start_failure.watch()
+
+        @bentoml.on_startup
+        async def begin(self) -> None:
+            await served.server.begin()
+
+        @bentoml.on_shutdown
+        async def end(self) -> None:
+            await served.server.end()
+
+        @bentoml.api(route="/generate", input_spec=GenerateBody)
+        async def generate(self, **fields: Any) -> AsyncGenerator[str, None]:
+            """The answer to one prompt as a stream of text.
+
+            Over HTTP the same request is served by common/http/generate.py; this is the way for
+            code in the same process, and what the schema is made of.
+            """
+            runtime = served.server.app.runtime
+            if runtime is None:
+                raise NotReady("the service is starting")
+            job = await runtime.generate_job("in-process", GenerateBody(**fields))
+            async with runtime.pipeline.stream(job) as (first, deltas):
+                yield first.text
+                async for delta in deltas:
+                    yield delta.text
+
+    Served.__doc__ = engine.__doc__
+    decorate = bentoml.service(
+        name=name,
+        service_class=LLMService,
+        workers=1,
+        traffic={"timeout": NO_LIMIT},
+        metrics={"enabled": False},
+        logging={"access": {"enabled": False}},
+        tracing={"excluded_urls": ".*"},
+    )
+    served: LLMService = decorate(Served)
+    served.engine = engine
+    served._caller_module = engine.__module__
+    return served
+
+
+def check_start(engine: type[Engine], settings: Settings) -> None:
+    """What can be known without loading anything. Raises StartError."""
+    engine.check(settings)
+    tracing.check(settings)
+    path = local_directory(settings)
+    if path is not None:
+        at_start.check(engine, settings, open_model(settings, path))

@@ -1,0 +1,155 @@
+"""The state of the service: loading, ready, draining, dead; and the proof that it works."""
+
+import asyncio
+import logging
+import time
+
+from common.engine import Engine, GenerateRequest, Health, Phase
+from common.errors import Draining, EngineDead, NotReady, ServiceError, StartError
+from common.sampling import Sampling
+from common.serving.start_phases import Phases
+
+logger = logging.getLogger("bentoml.llm.lifecycle")
+
+DEAD = "the engine has died; the service has to be restarted"
+PROBE_ID = "/probe"
+"""Begins the ids of probes; a client's request id cannot hold a slash."""
+PROBE_TIMEOUT = 30.0
+"""Seconds in which one token has to come; a busy engine is proved by its own traffic."""
+
+
+class Lifecycle:
+    """Asked before each request, and by the health routes."""
+
+    def __init__(self, probe_interval: float, age: float = 0.0) -> None:
+        """`age`: seconds of this process before now, which belong to its start."""
+        self._engine: Engine | None = None
+        self._probe_interval = probe_interval
+        self.phases = Phases(age)
+        self.ready = False
+        """Whether the start is over; what has happened since, `serving` tells."""
+        self._healthy = self._proved = True
+        self._dead: str | None = None
+        self.last_token = 0.0
+        """When the engine last gave a token, by time.perf_counter."""
+        self._losses = self._losses_disproved = 0
+        self._probe: asyncio.Task[None] | None = None
+        self.draining = False
+
+    async def start(self, engine: Engine) -> None:
+        """Start the engine; ready when a forward pass has worked. Raises StartError."""
+        try:
+            await engine.start(self.enter)
+            self._engine = engine
+            self.enter("warm-up")
+            await self._generate_one_token(engine)
+        except ServiceError as error:
+            raise StartError(f"{engine.title} does not generate: {error.message}") from error
+        self.ready = True
+        self.phases.finish()
+        logger.info("ready after %.1f s: %s", self.phases.total, self.phases.describe())
+
+    def enter(self, phase: Phase) -> None:
+        """Name the phase that begins now."""
+        last, seconds = self.phases.current, self.phases.running
+        if phase != last:
+            logger.info("phase %s (%s took %.1f s)", phase, last, seconds)
+            self.phases.enter(phase)
+
+    def mark_dead(self, reason: str) -> None:
+        if self._dead is None:
+            logger.error("the engine is dead: %s", reason)
+            self._dead = reason
+
+    def doubt(self) -> None:
+        """A request was lost: the next question about readiness is answered by a new token."""
+        self._losses += 1
+
+    def check(self) -> None:
+        """Raises NotReady, Draining or EngineDead when no request can be taken."""
+        self._check_dead()
+        if self.draining:
+            raise Draining("the service is shutting down; send this request elsewhere")
+        if not self.ready:
+            phases = self.phases
+            done = phases.describe()
+            raise NotReady(
+                f"the service is starting: phase {phases.current!r} for {phases.running:.0f} s"
+                + (f", after {done}" if done else "")
+            )
+
+    @property
+    def started(self) -> bool:
+        """Whether the engine runs, dead or alive."""
+        return self._engine is not None
+
+    @property
+    def serving(self) -> bool:
+        """Whether a request sent now would be served, as far as was last seen."""
+        may = self.ready and not self.draining and self._dead is None
+        return may and self._healthy and self._proved
+
+    async def check_alive(self) -> Health | None:
+        """The engine's health, None before it runs. Raises EngineDead once only a restart helps."""
+        health = None
+        if self._engine is not None and self._dead is None:
+            health = await self._engine.health()
+            self._healthy = health.ready
+            if not health.alive:
+                self.mark_dead(health.reason)
+        self._check_dead()
+        return health
+
+    async def check_ready(self) -> None:
+        """Raises when a request sent now would not be served; proves it by a token when idle."""
+        health = await self.check_alive()
+        self.check()
+        if health is not None and not health.ready:
+            raise NotReady(health.reason)
+        assert self._engine is not None
+        doubted = self._losses > self._losses_disproved
+        if doubted or time.perf_counter() - self.last_token > self._probe_interval:
+            await self._probe_once(self._engine)
+
+    def _check_dead(self) -> None:
+        if self._dead is not None:
+            raise EngineDead(DEAD)
+
+    async def _probe_once(self, engine: Engine) -> None:
+        """Many callers, one forward pass."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._generate_in_time(engine))
+            # Its callers may have left when it fails.
+            self._probe.add_done_callback(lambda probe: probe.cancelled() or probe.exception())
+        probe = self._probe
+        await asyncio.wait([probe])
+        probe.result()
+
+    async def _generate_in_time(self, engine: Engine) -> None:
+        """In the probe's own task: one that is stuck ends, and the next has a fresh start."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                await self._generate_one_token(engine)
+            self._proved = True
+        except TimeoutError:
+            self._proved = False
+            raise NotReady(f"no token came within {PROBE_TIMEOUT:g} s of asking for one") from None
+        except ServiceError:
+            self._proved = False
+            raise
+
+    async def _generate_one_token(self, engine: Engine) -> None:
+        losses, end_ids = self._losses, engine.model.end_token_ids
+        prompt = (min(end_ids, default=0),)
+        request = GenerateRequest(
+            f"{PROBE_ID}-{time.monotonic_ns()}", prompt, Sampling(1, temperature=0.0)
+        )
+        try:
+            async for _ in engine.generate(request):
+                pass
+        except EngineDead as error:
+            self.mark_dead(error.message)
+            raise
+        except ServiceError as error:
+            raise NotReady(f"a forward pass failed: {error.message}") from error
+        self.last_token, self._losses_disproved = time.perf_counter(), losses

@@ -1,0 +1,49 @@
+"""What systemd is told of a service that it started with Type=notify (sd_notify(3)).
+
+Nothing is sent anywhere else: the socket's name comes in NOTIFY_SOCKET.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import suppress
+
+from common.errors import EngineDead
+from common.serving.lifecycle import Lifecycle
+
+INTERVAL = 1.0
+"""Seconds between two signs of life; WatchdogSec= has to be several times that."""
+
+logger = logging.getLogger("bentoml.llm.notify")
+
+
+async def tell_systemd(lifecycle: Lifecycle) -> None:
+    """Until cancelled: the phase of the start, ready, alive; a dead engine calls for a restart."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+        connection.setblocking(False)
+        try:
+            connection.connect(f"\0{address[1:]}" if address.startswith("@") else address)
+            while True:
+                news = "\n".join(await _news(lifecycle)).encode()
+                with suppress(BlockingIOError):  # a full queue will be read
+                    connection.send(news)
+                await asyncio.sleep(INTERVAL)
+        except OSError as error:
+            logger.warning("systemd is not told any more: %s", error)
+
+
+async def _news(lifecycle: Lifecycle) -> list[str]:
+    try:
+        await lifecycle.check_alive()
+    except EngineDead as error:
+        return [f"STATUS={error.message}", "WATCHDOG=trigger"]
+    if lifecycle.draining:
+        return ["STATUS=finishing what runs", "STOPPING=1", "WATCHDOG=1"]
+    phases = lifecycle.phases
+    if lifecycle.ready:
+        return [f"STATUS=serving; the start took {phases.total:.0f} s", "READY=1", "WATCHDOG=1"]
+    return [f"STATUS=starting: {phases.current} for {phases.running:.0f} s", "WATCHDOG=1"]

@@ -1,0 +1,91 @@
+"""Text to token ids and back, the same for every engine, on the `tokenizers` library."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer as FastTokenizer
+
+from common.errors import InvalidValue, StartError
+from common.files import read_json
+from common.text.token_bytes import token_bytes
+
+LONG_TEXT = 20_000
+"""Characters above which encoding takes over 10 ms and leaves the event loop (measured)."""
+
+
+class Tokenizer:
+    """A model's fast tokenizer with its special tokens by name."""
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            self.fast = FastTokenizer.from_file(str(directory / "tokenizer.json"))
+        except Exception as error:
+            raise StartError(f"{directory / 'tokenizer.json'} cannot be read: {error}") from None
+        self.fast.no_padding()
+        self.fast.no_truncation()
+        self.vocab_size = self.fast.get_vocab_size(with_added_tokens=True)
+        self.config = _tokenizer_config(directory)
+        self.special_tokens = {
+            name: text
+            for name in ("bos_token", "eos_token", "pad_token", "unk_token")
+            if (text := _token_text(self.config.get(name)))
+        }
+
+    async def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Ids of `text`; special tokens written in it are recognised."""
+        return (await self.encode_all([text], add_special_tokens=add_special_tokens))[0]
+
+    async def encode_all(
+        self, texts: Sequence[str], *, add_special_tokens: bool
+    ) -> list[list[int]]:
+        """Ids of each text. Long ones in a thread, by the call that releases the GIL."""
+        if sum(map(len, texts)) > LONG_TEXT:
+            encodings = await asyncio.to_thread(
+                self.fast.encode_batch_fast, texts, add_special_tokens=add_special_tokens
+            )
+            return [encoding.ids for encoding in encodings]
+        encode = self.fast.encode
+        return [encode(text, add_special_tokens=add_special_tokens).ids for text in texts]
+
+    async def decode_long(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """As `decode`, without holding up others when there are many ids."""
+        if len(ids) <= LONG_TEXT:
+            return self.decode(ids, skip_special_tokens=skip_special_tokens)
+        decoded = await asyncio.to_thread(
+            self.fast.decode_batch, [list(ids)], skip_special_tokens=skip_special_tokens
+        )
+        return decoded[0]
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """Text of `ids`, which have been checked."""
+        return self.fast.decode(list(ids), skip_special_tokens=skip_special_tokens)
+
+    def check(self, ids: Sequence[int], param: str) -> None:
+        """Raises InvalidValue naming the first id that is not in the vocabulary."""
+        for token_id in ids:
+            if not 0 <= token_id < self.vocab_size:
+                raise InvalidValue(
+                    f"token id {token_id} is not in the vocabulary; "
+                    f"allowed are 0 to {self.vocab_size - 1}",
+                    param=param,
+                )
+
+    def token_bytes(self, token_id: int) -> tuple[str, list[int]]:
+        """Text and UTF-8 bytes of one token; a part of a character has U+FFFD as its text."""
+        data = token_bytes(self.fast, token_id)
+        return data.decode("utf-8", "replace"), list(data)
+
+
+def _tokenizer_config(directory: Path) -> dict[str, object]:
+    file = directory / "tokenizer_config.json"
+    if not file.exists():
+        return {}
+    return read_json(file)
+
+
+def _token_text(token: object) -> str | None:
+    """A special token is written as a string or as an AddedToken object."""
+    if isinstance(token, dict):
+        token = token.get("content")
+    return token if isinstance(token, str) else None

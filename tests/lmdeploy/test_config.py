@@ -1,0 +1,109 @@
+"""Settings to LMDeploy's engine configurations; what cannot be is one line."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from common.errors import StartError
+from common.models.model import DEMO_MODEL, Model, open_model
+from common.settings import Settings
+from services._lmdeploy.config import check_settings, engine_config
+from tests.lmdeploy.package import importable
+
+PYTORCH = {"backend": "pytorch"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def package() -> Iterator[None]:
+    with importable():
+        yield
+
+
+def model() -> Model:
+    return open_model(Settings(), DEMO_MODEL)
+
+
+def config_for(**settings: Any) -> Any:
+    return engine_config(Settings(**settings), model())
+
+
+def start(settings: Settings) -> None:
+    check_settings(settings)
+    engine_config(settings, model())
+
+
+def refusal(**settings: Any) -> str:
+    with pytest.raises(StartError) as refused:
+        start(Settings(**settings))
+    text = str(refused.value)
+    assert "\n" not in text
+    return text
+
+
+def test_settings_become_fields_of_the_engine_that_is_chosen() -> None:
+    settings: dict[str, Any] = {
+        "dtype": "float16",
+        "tensor_parallel_size": 2,
+        "max_concurrency": 7,
+        "prefix_caching": False,
+        "quantization": "fp8",
+        "gpu_memory_utilization": 0.5,
+    }
+    for backend in ("turbomind", "pytorch"):
+        config = config_for(**settings, engine_args={"backend": backend})
+        assert type(config).__name__.lower() == f"{backend}engineconfig"
+        assert (config.dtype, config.tp, config.max_batch_size) == ("float16", 2, 7)
+        assert (config.model_format, config.cache_max_entry_count) == ("fp8", 0.5)
+        assert config.enable_prefix_caching is False
+        assert config.session_len == model().max_model_len
+
+
+def test_lmdeploys_share_of_free_memory_stands_until_ours_is_set() -> None:
+    assert config_for().cache_max_entry_count == 0.8
+    assert config_for(gpu_memory_utilization=0.7).cache_max_entry_count == 0.7
+
+
+def test_turbomind_is_the_default_and_the_pytorch_engine_gives_logprobs() -> None:
+    assert type(config_for()).__name__ == "TurbomindEngineConfig"
+    assert config_for(engine_args=PYTORCH).logprobs_mode == "raw_logprobs"
+
+
+def test_engine_args_win() -> None:
+    arguments = {"max_batch_size": 3, "quant_policy": 8, "cache_max_entry_count": 0.3}
+    config = config_for(engine_args=arguments, gpu_memory_utilization=0.5)
+    assert (config.max_batch_size, config.quant_policy) == (3, 8)
+    assert config.cache_max_entry_count == 0.3
+
+
+@pytest.mark.parametrize("method", ["none", None])
+def test_the_checkpoints_own_quantization_is_left_to_detection(method: str | None) -> None:
+    assert config_for(quantization=method).model_format is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"dtype": "float32"}, "allowed are auto, bfloat16, float16"),
+        ({"gpu_memory_utilization": 1}, "allowed is less than 1"),
+        ({"quantization": "bitsandbytes"}, "allowed are hf, awq, gptq"),
+        ({"quantization": "awq", "engine_args": PYTORCH}, "allowed are fp8 and the checkpoint's"),
+        ({"engine_args": {"backend": "triton"}}, "allowed are turbomind and pytorch"),
+        ({"engine_args": {"session_length": 5}}, "did you mean 'session_len'?"),
+        ({"engine_args": {"eager_mode": True}}, "the fields of lmdeploy.TurbomindEngineConfig"),
+        ({"engine_args": {"cache_block_seq_len": "many"}}, "cache_block_seq_len: Input should be"),
+        ({"engine_args": {"cache_generation": "some"}}, "invalid cache_generation"),
+        ({"engine_args": {**PYTORCH, "device_type": "cpu"}}, "invalid device_type: cpu"),
+        ({"engine_args": {"empty_init": True}}, "no weights to answer with"),
+        (
+            {"engine_args": {**PYTORCH, "distributed_executor_backend": "mp"}},
+            "allowed are uni and ray",
+        ),
+    ],
+)
+def test_what_lmdeploy_cannot_take_is_one_line(settings: dict[str, Any], expected: str) -> None:
+    assert expected in refusal(**settings)
+
+
+def test_a_check_without_a_message_is_named_by_its_place() -> None:
+    assert "AssertionError in __post_init__ (" in refusal(engine_args={"dtype": "float8"})

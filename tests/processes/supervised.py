@@ -1,0 +1,94 @@
+"""Servers for the tests of the supervisor: small, real processes."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from common.processes.restarts import Restarts
+from common.processes.server import ROOT, ChildServer, Command
+
+SLEEP = "import time; time.sleep(60)"
+SERVER = f"""
+import os, subprocess, sys
+from pathlib import Path
+folder = Path(sys.argv[1])
+print("loading weights", flush=True)
+child = subprocess.Popen([sys.executable, "-S", "-c", "{SLEEP}"], process_group=0)
+(folder / "pids.part").write_text(f"{{os.getpid()}} {{child.pid}}")
+(folder / "pids.part").rename(folder / "pids")
+print("serving", flush=True)
+{SLEEP}
+"""
+"""Its child is in a process group of its own, as the shards of an engine may be."""
+
+
+POWERLESS = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from common.processes import child_guard
+child_guard.KILL_TIMEOUT = 0.2
+os.kill = os.killpg = lambda *_: None
+sys.exit(child_guard.main(float(sys.argv[1]), sys.argv[2:]))
+"""
+
+
+def powerless_keeper(folder: Path) -> Path:
+    """A keeper whose signals have no effect, as on a process that a driver holds."""
+    file = folder / "powerless.py"
+    file.write_text(POWERLESS, "utf-8")
+    return file
+
+
+@dataclass
+class Supervised:
+    """A ChildServer of `code`, which gets `folder` as its argument; `starts` counts."""
+
+    folder: Path
+    code: str = SERVER
+    start_timeout: float = 30
+    grace: float = 1
+    restarts: Restarts = field(default_factory=lambda: Restarts(first_wait=0.05))
+    ready: Callable[[], Awaitable[bool]] | None = None
+    starts: int = 0
+
+    def __post_init__(self) -> None:
+        self.server = ChildServer(
+            "Engine",
+            self.command,
+            self.ready or self.is_ready,
+            start_timeout=self.start_timeout,
+            grace=self.grace,
+            restarts=self.restarts,
+        )
+
+    def command(self) -> Command:
+        self.starts += 1
+        self.pids_file.unlink(missing_ok=True)
+        argv = [sys.executable, "-S", "-c", self.code, str(self.folder)]
+        return Command(argv, {"PATH": "/usr/bin:/bin"}, self.folder)
+
+    @property
+    def pids_file(self) -> Path:
+        return self.folder / "pids"
+
+    async def is_ready(self) -> bool:
+        return self.pids_file.exists()
+
+    def processes(self) -> list[psutil.Process]:
+        """The server and its child."""
+        return [psutil.Process(int(pid)) for pid in self.pids_file.read_text().split()]
+
+    def keeper(self) -> psutil.Process:
+        keeper = self.processes()[0].parent()
+        assert keeper is not None
+        return keeper
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

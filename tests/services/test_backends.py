@@ -1,0 +1,135 @@
+"""What each engine class says of itself: names that exist, sentences, and the table made of it."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from common.engine import Engine
+from common.errors import StartError
+from common.serving.capabilities import NEUTRAL
+from common.settings import Settings
+from services import __main__ as listing
+from tests.conftest import BACKENDS
+from tests.service_process import REPOSITORY, loads_weights, package_name, service_name
+
+EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"][
+    "optional-dependencies"
+]
+ENGINES = {backend: listing.load(backend)[1] for backend in BACKENDS}
+CHANGED: dict[str, Any] = {
+    "chunked_prefill": False,
+    "dtype": "float16",
+    "engine_args": {"a": 1},
+    "engine_dir": "compiled",
+    "engine_url": "http://localhost:1",
+    "gpu_memory_utilization": 0.5,
+    "kv_cache_dtype": "fp8",
+    "kv_cache_gib": 2,
+    "prefix_caching": False,
+    "quantization": "awq",
+    "revision": "main",
+    "seed": 1,
+    "start_timeout": 5,
+    "tensor_parallel_size": 2,
+    "trust_remote_code": True,
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_engine_is_named_like_its_module_and_says_what_it_is(backend: str) -> None:
+    engine = ENGINES[backend]
+    assert engine.name == backend
+    assert engine.package == package_name(backend)
+    assert engine.loads_weights == loads_weights(backend)
+    assert engine.title
+    assert engine.interface
+    assert engine.tested.cpu or engine.tested.contract
+    assert listing.load(backend)[0] == f"services.{backend}:{service_name(backend)}"
+
+
+def pinned(backend: str) -> dict[str, str]:
+    """What the extra pins: package, as its module is named -> release."""
+    pins = [re.split(r"\[.*\]|==", pin) for pin in EXTRAS[backend] if "==" in pin]
+    return {pin[0].replace("-", "_"): pin[-1] for pin in pins}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_extra_pins_the_release_that_the_adapter_is_written_for(backend: str) -> None:
+    """A client's release is not that of its server."""
+    engine = ENGINES[backend]
+    found = pinned(backend).get(engine.package or "")
+    if found is not None and "client" not in str(engine.package):
+        assert engine.release == found
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gaps_are_request_fields_with_a_sentence(backend: str) -> None:
+    for field, reason in ENGINES[backend].unsupported.items():
+        assert field in NEUTRAL
+        assert len(reason.split()) >= 4, reason
+        assert reason[-1] != "."
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_setting_without_effect_stops_the_start_with_its_reason(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ENGINES[backend]
+    monkeypatch.setattr(engine, "package", None)
+    for name, reason in engine.unsupported_settings.items():
+        with pytest.raises(StartError) as refused:
+            Engine.check.__func__(engine, Settings(**{name: CHANGED[name]}))  # type: ignore[attr-defined]
+        assert repr(name) in str(refused.value)
+        assert reason in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_other_setting_of_an_engine_is_read_by_its_adapter(backend: str) -> None:
+    """A setting that is neither declared nor even mentioned would be silently ignored."""
+    patterns = [f"{backend}.py", f"_{backend}/*.py", f"_{backend}/quantization.toml"]
+    if backend in ("tensorrt_llm", "triton"):
+        patterns.append("_tensorrt_engine_dir.py")
+    if backend in ("mlc", "tensorrt_llm", "triton"):
+        patterns.append("_compiled.py")
+    sources = "".join(
+        file.read_text("utf-8")
+        for pattern in patterns
+        for file in (REPOSITORY / "services").glob(pattern)
+    )
+    for name in CHANGED.keys() - ENGINES[backend].unsupported_settings.keys() - {"revision"}:
+        assert re.search(rf"\b{name}\b", sources), f"{name} is neither used nor declared"
+
+
+def test_a_missing_engine_is_one_line_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for backend, engine in ENGINES.items():
+        if engine.package is None:
+            continue
+        monkeypatch.setattr(engine, "package", "no_such_engine")
+        with pytest.raises(StartError) as refused:
+            engine.check(Settings())
+        assert f"install the extra {backend!r}" in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+def test_the_readme_has_the_table_that_the_classes_make() -> None:
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    found = listing.TABLE.search(readme)
+    assert found is not None
+    assert found[0].strip() == listing.markdown(list(ENGINES.values())), (
+        "run: python -m services --write"
+    )
+
+
+def test_the_list_names_every_backend_and_what_it_refuses(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listing.main([])
+    printed = capsys.readouterr().out
+    assert all(f"services.{b}:{service_name(b)}" in printed for b in BACKENDS)
+    listing.main(["--gaps"])
+    printed = capsys.readouterr().out
+    for backend, engine in ENGINES.items():
+        assert printed.count(f"{backend}: ") >= len(engine.unsupported)

@@ -1,0 +1,159 @@
+"""A service finds what was compiled from its model: by content, scheme, GPUs, tag and release."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import StartError
+from common.models.artifacts import FileEntry, Manifest, store
+from common.models.artifacts.fingerprint import fingerprint
+from common.models.model import DEMO_MODEL
+from common.settings import Settings
+from services import __main__ as listing
+from services import _compiled
+from services._compiled import check_capability, check_release, directory_of, read_record
+from services._mlc.build import KIND as MLC
+from services._tensorrt_engine_dir import KIND as TENSORRT
+
+MANIFEST = Manifest(
+    kind="tensorrt_llm",
+    builder="build_scripts.trtllm",
+    command="python -m build_scripts.trtllm --quantization int4_awq",
+    model="demo",
+    revision=None,
+    fingerprint=fingerprint(DEMO_MODEL),
+    scheme="int4_awq",
+    arguments={"tensor_parallel_size": 1},
+    tools={"tensorrt_llm": "1.2.1"},
+    created="2026-01-01T00:00:00+00:00",
+    gpu="NVIDIA A100",
+    compute_capability="8.0",
+    files={"rank0.engine": FileEntry("0", 5)},
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for module in (store, _compiled):
+        monkeypatch.setattr(module, "store_directory", lambda: tmp_path / "models")
+    smi(tmp_path, monkeypatch, "8.0, NVIDIA A100")
+    return tmp_path / "models"
+
+
+def smi(folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    program = folder / "bin" / "nvidia-smi"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\necho '{line}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+
+
+def put(folder: Path, version: str, **changes: Any) -> Path:
+    directory = folder / "demo" / version
+    directory.mkdir(parents=True)
+    (directory / "rank0.engine").write_text("12345")
+    dataclasses.replace(MANIFEST, **changes).write(directory)
+    return directory
+
+
+def found(**settings: Any) -> str:
+    return directory_of(Settings(**settings), TENSORRT).name
+
+
+def refusal(**settings: Any) -> str:
+    with pytest.raises(StartError) as refused:
+        found(**settings)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_the_newest_of_the_model_is_taken(folder: Path) -> None:
+    put(folder, "old")
+    put(folder, "new", created="2026-01-02T00:00:00+00:00")
+    put(folder, "other", created="2026-01-03T00:00:00+00:00", fingerprint="0")
+    put(folder, "mlc", created="2026-01-03T00:00:00+00:00", kind="mlc")
+    assert found() == found(engine_dir="auto") == found(model=str(DEMO_MODEL)) == "new"
+
+
+def test_scheme_and_number_of_gpus_select(folder: Path) -> None:
+    put(folder, "fp8", scheme="fp8", created="2026-01-02T00:00:00+00:00")
+    put(folder, "awq")
+    put(folder, "two", scheme="none", arguments={"tensor_parallel_size": 2})
+    assert found(quantization="awq") == found(quantization="int4_awq") == "awq"
+    assert found(quantization="auto") == "fp8"
+    assert found(tensor_parallel_size=2) == found(quantization="none", tensor_parallel_size=2)
+
+
+def test_what_runs_on_this_gpu_is_taken_before_what_does_not(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, "a100")
+    put(folder, "h100", compute_capability="9.0", created="2026-01-02T00:00:00+00:00")
+    assert found() == "a100"
+    smi(tmp_path, monkeypatch, "8.9, NVIDIA L4")
+    assert found() == "h100"
+
+
+def test_what_is_missing_is_told_with_what_there_is_and_the_command(folder: Path) -> None:
+    message = refusal(model=str(DEMO_MODEL), quantization="fp8", tensor_parallel_size=2)
+    assert f"has no TensorRT engine of {DEMO_MODEL} as fp8 for 2 GPUs; compile one" in message
+    command = f"--model {DEMO_MODEL} --quantization fp8 --tensor-parallel-size 2"
+    assert message.endswith(f"python -m build_scripts.trtllm {command}")
+    put(folder, "awq")
+    assert "only demo:awq (int4_awq, 1 GPU)" in refusal(quantization="none")
+    assert refusal(model="org/name", revision="v1").endswith("--model org/name --revision v1")
+
+
+def test_a_tag_names_one_of_several(folder: Path) -> None:
+    put(folder, "old")
+    put(folder, "new", created="2026-01-02T00:00:00+00:00")
+    put(folder, "weights", kind="checkpoint")
+    assert found(engine_dir="demo:old") == "old"
+    assert "there are: demo:new, demo:old" in refusal(engine_dir="demo:none")
+    assert "is of the kind 'checkpoint'" in refusal(engine_dir="demo:weights")
+    (folder / "demo" / "old" / "rank0.engine").write_text("cut")
+    assert "files of demo:old are missing in" in refusal(engine_dir="demo:old")
+
+
+def test_a_directory_is_taken_as_it_is(folder: Path, tmp_path: Path) -> None:
+    assert directory_of(Settings(engine_dir=str(tmp_path)), TENSORRT) == tmp_path
+    assert directory_of(Settings(engine_dir="./nowhere"), TENSORRT).name == "nowhere"
+
+
+def test_another_gpu_and_another_release_are_refused_with_the_command_that_rebuilds(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = put(folder, "engine", tools={"tensorrt_llm": "1.1.0"})
+    record = read_record(directory)
+    with pytest.raises(StartError) as refused:
+        check_release(TENSORRT, directory, record)
+    assert "tensorrt_llm 1.1.0, and this service is for 1.2.1" in str(refused.value)
+    assert str(refused.value).endswith(MANIFEST.command)
+    check_capability("the engine", record)
+    smi(tmp_path, monkeypatch, "9.0, NVIDIA H100")
+    with pytest.raises(StartError) as refused:
+        check_capability("the engine", record)
+    assert "8.0 (NVIDIA A100) and this GPU has compute capability 9.0" in str(refused.value)
+    assert str(refused.value).endswith(f"compile it on this machine: {MANIFEST.command}")
+
+
+@pytest.mark.parametrize(
+    ("made", "taken"),
+    [("0.20.dev512", True), ("0.20.0", True), ("unknown", True), ("0.19.0", False)],
+)
+def test_a_nightly_of_the_same_release_is_taken(folder: Path, made: str, taken: bool) -> None:
+    directory = put(folder, "mlc", kind="mlc", tools={"mlc_llm": made})
+    if taken:
+        check_release(MLC, directory, read_record(directory))
+    else:
+        with pytest.raises(StartError, match=r"mlc_llm 0\.19\.0, and this service is for 0\.20"):
+            check_release(MLC, directory, read_record(directory))
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind"), [("mlc", MLC), ("tensorrt_llm", TENSORRT), ("triton", TENSORRT)]
+)
+def test_the_release_is_that_of_the_engines(backend: str, kind: _compiled.Kind) -> None:
+    assert kind.release in listing.load(backend)[1].release
