@@ -85,7 +85,7 @@ async def test_our_own_client_warms_up_before(server: TruthServer, tmp_path: Pat
     await measured(server.url, double(tmp_path), warmup=3)
 
     truth = await asyncio.to_thread(server.truth)
-    assert truth["fates"]["whole"] == 3
+    assert truth["endings"]["whole"] == 3
 
 
 async def test_the_key_arrives(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
