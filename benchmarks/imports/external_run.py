@@ -40,7 +40,7 @@ OUTCOMES = {
     "IndexError": Outcome.IN_BAND_ERROR,
     "TypeError": Outcome.IN_BAND_ERROR,
 }
-"""By a part of an exception's name; what a tool cannot parse is no chunk of an answer."""
+"""Outcomes by a part of an exception's name; what a tool cannot parse is no chunk of an answer."""
 JUST_AFTER = 1e-9
 """Seconds by which a plateau outlasts its last request's sending, so that it contains it."""
 
@@ -95,8 +95,8 @@ def result(run: ExternalRun, subject: Subject | None = None, *, backend: str = U
 
 
 def _phase(run: ExternalRun, start: float, end: float) -> Phase:
-    whole = phase(run.spec, run.requests, start, end)
-    return whole if run.has_failure_ends else whole.model_copy(update={"error_latency": None})
+    judged = phase(run.spec, run.requests, start, end)
+    return judged if run.has_failure_ends else judged.model_copy(update={"error_latency": None})
 
 
 def _verdict(run: ExternalRun, timeline: Sequence[Window], plateau: Phase) -> Verdict:

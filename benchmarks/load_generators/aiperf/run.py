@@ -61,11 +61,11 @@ async def run(
         hash=order.hash,
         seed=spec.seed,
     )
-    whole = external_run(spec, about, requests, start, cancelled=interrupted)
-    notes = [*whole.notes, *sampler.warnings]
+    external = external_run(spec, about, requests, start, cancelled=interrupted)
+    notes = [*external.notes, *sampler.warnings]
     if len(requests) > INPUT_PROMPTS:
         notes.append(f"after {INPUT_PROMPTS} prompts aiperf began again with the first")
-    judged = result(replace(whole, notes=tuple(notes)), subject)
+    judged = result(replace(external, notes=tuple(notes)), subject)
     series = sampler.series(_monotonic(start))
     return _with_machine(judged, series, price_per_hour), requests
 

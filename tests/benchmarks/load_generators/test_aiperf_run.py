@@ -166,7 +166,7 @@ async def test_an_interrupted_run_keeps_what_was_measured(url: str, tmp_path: Pa
     stand_in = double(tmp_path, does="wait")
     out = tmp_path / "out"
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "benchmarks.load_generators.aiperf", *words(url, out)],
+        *[sys.executable, "-m", "benchmarks.load", *words(url, out), "--engine=aiperf"],
         cwd=REPOSITORY,
         env={**os.environ, "AIPERF": str(stand_in.program), "TMPDIR": str(tmp_path)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
