@@ -1,1 +1,1 @@
-"""Results of other load generators, re-judged, as results of ours."""
+"""Runs that other load generators made, judged again and turned into results of ours."""

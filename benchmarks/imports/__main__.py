@@ -5,45 +5,51 @@ Ends with 0 after a valid run, 3 after a void one, 1 when nothing was imported.
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from benchmarks.imports import aiperf, vllm
-from benchmarks.imports.run import UNKNOWN, Foreign, NotImportable, judged, result
+from benchmarks.imports.external_run import (
+    UNKNOWN,
+    ExternalRun,
+    NotImportable,
+    import_errors,
+    result,
+)
 from benchmarks.load.told import told
+from benchmarks.load.windows import FAILED
 from benchmarks.results import files
-from benchmarks.results.schema import Subject
+from benchmarks.results.schema import Request, Subject
 from common.command_line import Parser
 
 VALID, WRONG, VOID = 0, 1, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """An exit status."""
+    """Imports a run, prints what it shows, and returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        foreign = _read(options)
-        made = result(foreign, _subject(options.subject), backend=options.backend)
+        run = _read(options)
+        imported = result(run, _subject(options.subject), backend=options.backend)
         if options.model is not None:
-            subject = made.subject.model_copy(update={"model": options.model})
-            made = made.model_copy(update={"subject": subject})
-        print(files.write(options.out, made, foreign.requests))
+            subject = imported.subject.model_copy(update={"model": options.model})
+            imported = imported.model_copy(update={"subject": subject})
+        print(files.write(options.out, imported, run.requests))
     except (NotImportable, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
-    print(told(made))
-    print(judged(foreign.requests))
-    return VALID if made.verdict.valid else VOID
+    print(told(imported))
+    print(_outcome_counts(run.requests))
+    return VALID if imported.verdict.valid else VOID
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = Parser(
+    parser = Parser(
         prog="python -m benchmarks.imports",
         description="Another load generator's run, judged again, as a result of ours.",
     )
-    add = made.add_argument
+    add = parser.add_argument
     add("tool", choices=["aiperf", "vllm"])
     add("path", type=Path, help="aiperf's folder; the JSON of vllm bench serve --save-detailed")
     add("--out", type=Path, required=True, metavar="DIR", help="for result.json, requests.jsonl")
@@ -51,10 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", help="that was measured; as the tool's files name it")
     add("--url", help="that was measured, where the files do not have it (vllm)")
     add("--subject", type=Path, metavar="FILE", help="JSON: all that is known of it")
-    return made
+    return parser
 
 
-def _read(options: argparse.Namespace) -> Foreign:
+def _read(options: argparse.Namespace) -> ExternalRun:
     if options.tool == "vllm":
         if options.url is not None and not options.url.startswith(("http://", "https://")):
             raise NotImportable(f"--url {options.url}: it begins with http:// or https://")
@@ -65,13 +71,16 @@ def _read(options: argparse.Namespace) -> Foreign:
 
 
 def _subject(path: Path | None) -> Subject | None:
-    if path is None:
-        return None
-    try:
-        return Subject.model_validate_json(path.read_text("utf-8"))
-    except ValidationError as error:
-        said = error.errors()[0]["msg"]
-        raise NotImportable(f"--subject {path}: {said}") from None
+    with import_errors(f"--subject {path}"):
+        return None if path is None else Subject.model_validate_json(path.read_bytes())
+
+
+def _outcome_counts(requests: Sequence[Request]) -> str:
+    """Returns one line: how many requests there were, and how many ended in which way."""
+    counts = Counter(request.outcome for request in requests)
+    failed = sum(count for outcome, count in counts.items() if outcome in FAILED)
+    by_outcome = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    return f"{len(requests)} requests, {failed} of them failed ({by_outcome})"
 
 
 if __name__ == "__main__":

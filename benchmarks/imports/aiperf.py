@@ -1,27 +1,37 @@
-"""A folder of `aiperf profile`, each of its records judged again.
+"""The artifacts of `aiperf profile`, with each of its records judged again.
 
-aiperf 0.13.0 counts an answer with an error event inside as ended well; but such an answer has no
-usage, which every whole one has where --use-server-token-count asked for it.
+aiperf counts an answer with an error event inside as ended well. Such an answer has no usage, which
+every complete one has where --use-server-token-count asked for it.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, BaseModel, Field
 
-from benchmarks.imports.aiperf_records import RECORDS, Record, read_records, requests, start_of
-from benchmarks.imports.run import Foreign, NotImportable, plateau_end
+from benchmarks.imports.external_run import (
+    ExternalRun,
+    NotImportable,
+    chunk_fields,
+    import_errors,
+    one_line,
+    outcome_of_error,
+    plateau_end,
+)
 from benchmarks.load.spec import Spec
 from benchmarks.results.schema import Outcome, Prompts, Request
 
-SUMMARY = "profile_export_aiperf.json"
-NANOS = 1_000_000_000
+VERSION = "0.13.0"
+RECORDS, SUMMARY = "profile_export.jsonl", "profile_export_aiperf.json"
+NANO, MILLI = 1e-9, 1e-3
 TIMEOUT = 6 * 60 * 60.0
 """Seconds for a request, aiperf's default."""
 WINDOW = 5.0
+MODES = {"concurrency": "closed", "poisson": "poisson", "constant": "constant"}
+NO_USAGE = "no usage came: the stream had an error event inside, or broke off"
 NOTES = (
     "a request without the server's count of its tokens counts as failed, whatever aiperf says",
     "aiperf leaves out the requests that it cancels after its grace period",
@@ -29,174 +39,213 @@ NOTES = (
 )
 
 
-class Told(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+def _config(*path: str | int, default: Any = ...) -> Any:
+    return Field(default, validation_alias=AliasPath("input_config", *path))
 
 
-class Ramp(Told):
-    duration: float
+def _metadata(name: str, default: Any = ...) -> Any:
+    return Field(default, validation_alias=AliasPath("metadata", name))
 
 
-class Phase(Told):
+def _metric(name: str, default: Any = None) -> Any:
+    return Field(default, validation_alias=AliasPath("metrics", name, "value"))
+
+
+class LoadPhase(BaseModel):
     kind: str
     type: str
     duration: float | None = None
     concurrency: int | None = None
-    concurrency_ramp: Ramp | None = None
+    ramp: float = Field(0.0, validation_alias=AliasPath("concurrency_ramp", "duration"))
     rate: float | None = None
 
 
-class Endpoint(Told):
-    urls: tuple[str, ...] = Field(min_length=1)
-    type: str
-    streaming: bool = False
-    timeout: float = TIMEOUT
-
-
-class Osl(Told):
-    mean: float
-
-
-class Dataset(Told):
-    path: str | None = None
-    format: str | None = None
-    random_seed: int | None = None
-    osl: Osl | None = None
-
-
-class Model(Told):
-    name: str
-
-
-class Models(Told):
-    items: tuple[Model, ...] = Field(min_length=1)
-
-
-class Artifacts(Told):
-    slice_duration: float | None = None
-
-
-class Config(Told):
-    models: Models
-    endpoint: Endpoint
-    datasets: tuple[Dataset, ...] = Field(min_length=1)
-    phases: tuple[Phase, ...]
-    artifacts: Artifacts = Artifacts()
-
-
-class Summary(Told):
-    """What is read of profile_export_aiperf.json."""
+class Summary(BaseModel):
+    """What is read of profile_export_aiperf.json; times are in seconds."""
 
     aiperf_version: str
-    input_config: Config
     was_cancelled: bool = False
+    url: str = _config("endpoint", "urls", 0)
+    protocol: str = _config("endpoint", "type")
+    streaming: bool = _config("endpoint", "streaming", default=False)
+    timeout: float = _config("endpoint", "timeout", default=TIMEOUT)
+    model: str = _config("models", "items", 0, "name")
+    prompt_file: str | None = _config("datasets", 0, "path", default=None)
+    prompt_format: str | None = _config("datasets", 0, "format", default=None)
+    seed: int | None = _config("datasets", 0, "random_seed", default=None)
+    max_tokens: float | None = _config("datasets", 0, "osl", "mean", default=None)
+    window: float | None = _config("artifacts", "slice_duration", default=None)
+    phases: tuple[LoadPhase, ...] = _config("phases")
 
 
-def read(folder: Path) -> Foreign:
-    """Of a folder with both of aiperf's files. Raises NotImportable."""
+class RecordError(BaseModel):
+    code: int | None = None
+    type: str | None = None
+    message: str = ""
+
+
+class RequestRecord(BaseModel):
+    """A line of profile_export.jsonl; stamps are nanoseconds since 1970, durations milliseconds."""
+
+    index: int = _metadata("session_num")
+    prompt: str | None = _metadata("conversation_id", None)
+    turn: int = _metadata("turn_index", 0)
+    issued: int = _metadata("credit_issued_ns")
+    started: int = _metadata("request_start_ns")
+    acknowledged: int | None = _metadata("request_ack_ns", None)
+    ended: int = _metadata("request_end_ns")
+    phase: str = _metadata("benchmark_phase")
+    cancelled: bool = _metadata("was_cancelled", False)
+    first_token: float | None = _metric("time_to_first_token")
+    gaps: tuple[float, ...] = _metric("inter_chunk_latency", ())
+    prompt_tokens: int | None = _metric("usage_prompt_tokens")
+    output_tokens: int | None = _metric("usage_completion_tokens")
+    cached_tokens: int | None = _metric("usage_prompt_cache_read_tokens")
+    error: RecordError | None = None
+
+
+def read(folder: Path) -> ExternalRun:
+    """Returns the run whose artifacts lie in `folder`; raises NotImportable."""
     summary = _summary(folder / SUMMARY)
-    records = read_records(folder / RECORDS)
-    opened = any(each.rate is not None for each in summary.input_config.phases)
-    made = requests(records, opened=opened)
-    end = max(each.ended for each in made)
-    spec = _spec(summary.input_config, folder, made, end)
-    dataset = summary.input_config.datasets[0]
+    is_open = any(phase.rate is not None for phase in summary.phases)
+    start, requests = read_requests(folder / RECORDS, is_open=is_open)
+    file = summary.prompt_file
     prompts = Prompts(
-        source=Path(dataset.path).name if dataset.path else dataset.format or "synthetic",
-        count=len({each.prompt for each in made}),
+        source=Path(file).name if file else summary.prompt_format or "synthetic",
+        count=len({request.prompt for request in requests}),
         hash="",
-        seed=dataset.random_seed or 0,
+        seed=summary.seed or 0,
     )
-    version, cancelled = summary.aiperf_version, summary.was_cancelled
-    return foreign(spec, prompts, records, made, version, cancelled=cancelled)
+    spec, cancelled = _spec(summary, folder, requests), summary.was_cancelled
+    run = external_run(spec, prompts, requests, start, cancelled=cancelled)
+    return replace(run, version=summary.aiperf_version)
 
 
-def foreign(
-    spec: Spec,
-    prompts: Prompts,
-    records: Sequence[Record],
-    made: Sequence[Request],
-    version: str,
-    *,
-    cancelled: bool = False,
-) -> Foreign:
-    """Of records that were asked for by `spec`."""
-    failed = [each for each in made if each.outcome not in (Outcome.OK, Outcome.UNFINISHED)]
-    last = max(each.ended for each in made)
-    started = datetime.fromtimestamp(start_of(records) / NANOS, UTC)
-    return Foreign(
+def external_run(
+    spec: Spec, prompts: Prompts, requests: Sequence[Request], start: int, *, cancelled: bool
+) -> ExternalRun:
+    """Returns the run of `spec` that began at `start`, in nanoseconds since 1970."""
+    failed = [each for each in requests if each.outcome not in (Outcome.OK, Outcome.UNFINISHED)]
+    last = requests[-1].ended
+    return ExternalRun(
         client="aiperf",
-        version=version,
+        version=VERSION,
         spec=spec,
         prompts=prompts,
-        requests=tuple(made),
-        started_at=started.isoformat(),
+        requests=tuple(requests),
+        started_at=datetime.fromtimestamp(start / 1e9, UTC).isoformat(),
         end=last if cancelled else max(spec.duration, last),
         cancelled=cancelled,
-        ends_of_failures=all(each.ended > each.sent for each in failed),
+        has_failure_ends=all(each.ended > each.sent for each in failed),
         notes=NOTES,
     )
 
 
 def _summary(path: Path) -> Summary:
-    try:
-        told: Any = json.loads(path.read_text("utf-8"))
-        return Summary.model_validate(told)
-    except FileNotFoundError:
+    if not path.exists():
+        raise NotImportable(f"{path} is missing: aiperf writes none where every request failed")
+    with import_errors(path):
+        return Summary.model_validate_json(path.read_bytes())
+
+
+def read_requests(path: Path, *, is_open: bool) -> tuple[int, list[Request]]:
+    """Returns when the first request was ready, in nanoseconds since 1970, and all requests.
+
+    They are those of the measured phase, in the order of their ends, and have the times at which
+    they were due where the loop `is_open`. Raises NotImportable.
+    """
+    records = [each for each in _records(path) if each.phase == "profiling"]
+    if not records:
+        raise NotImportable(f"{path} has no request of the phase that was measured")
+    if all(each.output_tokens is None for each in records) and any(
+        each.error is None for each in records
+    ):
         raise NotImportable(
-            f"{path} is missing: aiperf writes none where every request failed"
-        ) from None
-    except OSError as error:
-        raise NotImportable(f"{path}: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise NotImportable(f"{path}: {where}: {first['msg']}") from None
-    except ValueError as error:
-        raise NotImportable(f"{path} is not JSON: {error}") from None
+            f"{path} has no server's count of tokens, by which answers are judged: run aiperf with "
+            "--use-server-token-count, against a server that sends usage"
+        )
+    start = min(record.issued for record in records)
+    requests = [_request(record, start, is_open=is_open) for record in records]
+    return start, sorted(requests, key=lambda each: each.ended)
 
 
-def _spec(config: Config, folder: Path, made: Sequence[Request], end: float) -> Spec:
-    """Where aiperf was given a number of requests, the plateau ends when the last is sent."""
-    phase = _profiling(config, folder)
-    dataset, closed = config.datasets[0], phase.type == "concurrency"
-    ramp = phase.concurrency_ramp.duration if phase.concurrency_ramp and closed else 0.0
-    given: dict[str, Any] = {
-        "url": config.endpoint.urls[0],
-        "model": config.models.items[0].name,
-        "protocol": _protocol(config.endpoint, folder),
-        "mode": "closed" if closed else phase.type,
+def _records(path: Path) -> Iterator[RequestRecord]:
+    with import_errors(path, "; aiperf writes it with --export-level records"):
+        lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            with import_errors(f"{path}, line {number}"):
+                yield RequestRecord.model_validate_json(line)
+
+
+def _request(record: RequestRecord, start: int, *, is_open: bool) -> Request:
+    sent = (record.started - start) * NANO
+    first = None if record.first_token is None else sent + record.first_token * MILLI
+    outcome, status, message = _outcome(record)
+    acknowledged = record.acknowledged
+    return Request(
+        index=record.index,
+        user=0,
+        turn=record.turn,
+        prompt=record.prompt or "",
+        intended=(record.issued - start) * NANO if is_open else None,
+        sent=sent,
+        headers=None if acknowledged is None else (acknowledged - start) * NANO,
+        ended=(record.ended - start) * NANO,
+        outcome=outcome,
+        status=status,
+        error=message,
+        prompt_tokens=record.prompt_tokens,
+        output_tokens=record.output_tokens,
+        cached_tokens=record.cached_tokens,
+        tokens_from=None if record.output_tokens is None else "usage",
+        **chunk_fields(first, [gap * MILLI for gap in record.gaps]),
+    )
+
+
+def _outcome(record: RequestRecord) -> tuple[Outcome, int | None, str | None]:
+    """Returns the outcome, the HTTP status and the error's text in one line."""
+    error = record.error
+    if record.cancelled:
+        return Outcome.UNFINISHED, None, None
+    if error is None:
+        complete = record.output_tokens is not None
+        return (Outcome.OK, 200, None) if complete else (Outcome.IN_BAND_ERROR, 200, NO_USAGE)
+    message, answered = one_line(error.message) or error.type, record.acknowledged is not None
+    outcome = outcome_of_error(error.type or "", answered=answered, status=error.code)
+    return outcome, error.code if outcome is Outcome.HTTP_ERROR else None, message
+
+
+def _spec(summary: Summary, folder: Path, requests: Sequence[Request]) -> Spec:
+    """Returns the load that aiperf was asked for; raises NotImportable for one unknown here."""
+    phase = _profiling_phase(summary, folder)
+    if not summary.streaming:
+        raise NotImportable(f"{folder}: made without --streaming: no times of tokens are in it")
+    if summary.protocol not in ("chat", "completions"):
+        raise NotImportable(f"{folder}: endpoint {summary.protocol}: known is chat, completions")
+    closed = phase.type == "concurrency"
+    values: dict[str, Any] = {
+        "url": summary.url,
+        "model": summary.model,
+        "protocol": summary.protocol,
+        "mode": MODES[phase.type],
         "users": phase.concurrency if closed else None,
         "rate": None if closed else phase.rate,
-        "ramp": ramp,
-        "duration": phase.duration or plateau_end([each.sent for each in made], end),
-        "window": config.artifacts.slice_duration or WINDOW,
-        "max_tokens": round(dataset.osl.mean) if dataset.osl else None,
-        "timeout": config.endpoint.timeout,
+        "ramp": phase.ramp if closed else 0.0,
+        "duration": phase.duration or plateau_end(requests, requests[-1].ended),
+        "window": summary.window or WINDOW,
+        "max_tokens": None if summary.max_tokens is None else round(summary.max_tokens),
+        "timeout": summary.timeout,
     }
-    try:
-        return Spec(**given)
-    except ValidationError as error:
-        said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise NotImportable(f"{folder}: no load of ours: {said}") from None
+    with import_errors(f"{folder}: no load of ours"):
+        return Spec(**values)
 
 
-def _profiling(config: Config, folder: Path) -> Phase:
-    phases = [phase for phase in config.phases if phase.kind == "profiling"]
-    known = ("concurrency", "poisson", "constant")
-    if len(phases) != 1 or phases[0].type not in known:
-        kinds = ", ".join(phase.type for phase in phases) or "none"
+def _profiling_phase(summary: Summary, folder: Path) -> LoadPhase:
+    phases = [phase for phase in summary.phases if phase.kind == "profiling"]
+    if len(phases) != 1 or phases[0].type not in MODES:
+        types = ", ".join(phase.type for phase in phases) or "none"
         raise NotImportable(
-            f"{folder}: profiling phases: {kinds}; it takes one of {', '.join(known)}"
+            f"{folder}: profiling phases: {types}; it takes one of {', '.join(MODES)}"
         )
     return phases[0]
-
-
-def _protocol(endpoint: Endpoint, folder: Path) -> Literal["chat", "completions"]:
-    if not endpoint.streaming:
-        raise NotImportable(f"{folder}: made without --streaming: no times of tokens are in it")
-    if endpoint.type == "chat":
-        return "chat"
-    if endpoint.type == "completions":
-        return "completions"
-    raise NotImportable(f"{folder}: endpoint {endpoint.type}: known is chat, completions")

@@ -1,35 +1,46 @@
-"""`vllm bench serve --save-result --save-detailed`, re-judged.
+"""The file of `vllm bench serve --save-result --save-detailed`, judged again.
 
-Its stamps are those of one clock, but not all is in its file: neither the prompts, nor the address,
-nor whether an answer's tokens are the server's count or its own, nor when a failed request ended.
+Its stamps are those of one clock. It lacks the prompts, the address, whether an answer's tokens are
+the server's count or the tool's own, and when a failed request ended.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import accumulate
+from http import HTTPStatus
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, model_validator
 
-from benchmarks.imports.run import NOWHERE, Foreign, NotImportable, plateau_end
-from benchmarks.imports.vllm_error import outcome
+from benchmarks.imports.external_run import (
+    UNKNOWN_URL,
+    ExternalRun,
+    NotImportable,
+    chunk_fields,
+    import_errors,
+    one_line,
+    outcome_of_error,
+    plateau_end,
+)
 from benchmarks.load.spec import Spec
 from benchmarks.results.schema import Outcome, Prompts, Request
 
 TIMEOUT = 6 * 60 * 60.0
 """Seconds for a request, as the tool has it."""
+WINDOW = 5.0
 PROTOCOLS: dict[str, Literal["chat", "completions"]] = {
     "openai": "completions",
     "openai-chat": "chat",
     "vllm": "completions",
 }
-UNSEEN = (
+NO_CHUNK = "Never received a valid chunk"
+STATUSES = {status.phrase: status.value for status in HTTPStatus}
+UNSEEN_FAILURES = (
     "vllm bench serve counts an answer with an error event inside as ended well: "
     "failures inside a stream are not seen"
 )
+EMPTY_FIRST_EVENT = "the first event of its answers has no text: its TTFT is not that of a token"
 NOTES = (
     "the tool does not tell whether tokens are the server's count or its own tokenizer's",
     "each answer's last chunk is the event with its finish reason, which may have no text",
@@ -38,12 +49,17 @@ NOTES = (
 )
 
 
-class Detailed(BaseModel):
-    """What is read of its file. Times in seconds; those of `start_times` are of any clock."""
+def _local_time(text: object) -> datetime:
+    return datetime.strptime(str(text), "%Y%m%d-%H%M%S").astimezone()
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
-    date: str
+class DetailedResult(BaseModel):
+    """What is read of the file. Times are in seconds, `start_times` on a clock of any origin.
+
+    `date` is that of the run's end, to the second.
+    """
+
+    date: Annotated[datetime, BeforeValidator(_local_time)]
     endpoint_type: str
     model_id: str
     num_prompts: int
@@ -61,129 +77,111 @@ class Detailed(BaseModel):
     errors: tuple[str, ...]
 
     @model_validator(mode="after")
-    def _of_one_length(self) -> Self:
-        lists = (self.input_lens, self.output_lens, self.queue_times, self.ttfts, self.itls)
-        if not self.start_times or {len(each) for each in (*lists, self.errors)} != {
-            len(self.start_times)
-        }:
+    def _check_lengths(self) -> Self:
+        lengths = {len(values) for _, values in self if isinstance(values, tuple)}
+        if len(lengths) != 1 or 0 in lengths:
             raise ValueError("its lists are of different lengths, or empty")
         return self
 
 
-def read(path: Path, url: str | None = None, window: float = 5.0) -> Foreign:
-    """`url` is what was measured. Raises NotImportable."""
-    told = _detailed(path)
-    requests = tuple(sorted(_requests(told), key=lambda each: each.ended))
-    end = max(max(each.ended for each in requests), told.duration)
-    first_text = "the first event of its answers has no text: its TTFT is not that of a token"
-    return Foreign(
+def read(path: Path, url: str | None = None) -> ExternalRun:
+    """Returns the run; `url` is the endpoint that was measured. Raises NotImportable."""
+    with import_errors(path, "; it takes vllm bench serve --save-result --save-detailed"):
+        detailed = DetailedResult.model_validate_json(path.read_bytes())
+    requests = tuple(sorted(_requests(detailed), key=lambda each: each.ended))
+    end = max(requests[-1].ended, detailed.duration)
+    empty_first = _has_empty_first_events(detailed)
+    return ExternalRun(
         client="vllm-bench",
         version=None,
-        spec=_spec(told, path, url, window, end),
-        prompts=Prompts(source="vllm bench serve", count=told.num_prompts, hash="", seed=0),
+        spec=_spec(detailed, path, url, plateau_end(requests, end)),
+        prompts=Prompts(source="vllm bench serve", count=detailed.num_prompts, hash="", seed=0),
         requests=requests,
-        started_at=_started(told, path),
+        started_at=(detailed.date - timedelta(seconds=detailed.duration)).isoformat(),
         end=end,
-        ends_of_failures=False,
-        warnings=(UNSEEN, first_text) if _empty_first(told) else (UNSEEN,),
+        has_failure_ends=False,
+        warnings=(UNSEEN_FAILURES, EMPTY_FIRST_EVENT) if empty_first else (UNSEEN_FAILURES,),
         notes=NOTES,
     )
 
 
-def _detailed(path: Path) -> Detailed:
-    try:
-        told = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise NotImportable(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise NotImportable(f"{path} is not one JSON object: {error}") from None
-    if not isinstance(told, dict) or "start_times" not in told:
-        raise NotImportable(
-            f"{path} has no requests: it takes vllm bench serve --save-result --save-detailed"
-        )
-    try:
-        return Detailed.model_validate(told)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        said = first["msg"].removeprefix("Value error, ")
-        raise NotImportable(f"{path}: {where}: {said}") from None
-
-
-def _began(told: Detailed) -> float:
-    """When the first request was there to be sent, on the tool's clock."""
-    return min(at - queued for at, queued in zip(told.start_times, told.queue_times, strict=True))
-
-
-def _requests(told: Detailed) -> Iterator[Request]:
-    began, opened = _began(told), told.request_rate != "inf"
-    for index, (at, first) in enumerate(zip(told.start_times, told.ttfts, strict=True)):
-        sent, gaps, error = at - began, told.itls[index], told.errors[index]
-        stamps = tuple(accumulate(gaps, initial=sent + first)) if first else ()
-        ended, status, said = outcome(error, any_chunk=bool(stamps))
-        well = ended is Outcome.OK
+def _requests(detailed: DetailedResult) -> Iterator[Request]:
+    """Yields each request, with times in seconds from when the first was ready to be sent."""
+    rows = zip(
+        *(detailed.start_times, detailed.queue_times, detailed.ttfts, detailed.itls),
+        *(detailed.input_lens, detailed.output_lens, detailed.errors),
+        strict=True,
+    )
+    times = zip(detailed.start_times, detailed.queue_times, strict=True)
+    start, is_open = min(at - queued for at, queued in times), detailed.request_rate != "inf"
+    for index, (at, queued, ttft, itl, input_len, output_len, error) in enumerate(rows):
+        sent = at - start
+        chunks = chunk_fields(sent + ttft if ttft else None, itl)
+        outcome, status, message = outcome_of(error, any_chunk=bool(chunks))
+        complete = outcome is Outcome.OK
         yield Request(
             index=index,
             user=0,
             prompt="",
-            intended=sent - told.queue_times[index] if opened else None,
+            intended=sent - queued if is_open else None,
             sent=sent,
-            first_token=stamps[0] if stamps else None,
-            last_token=stamps[-1] if stamps else None,
-            ended=stamps[-1] if stamps else sent,
-            outcome=ended,
+            ended=chunks.get("last_token", sent),
+            outcome=outcome,
             status=status,
-            error=said,
-            prompt_tokens=told.input_lens[index] if well else None,
-            output_tokens=told.output_lens[index] if well else None,
-            chunks=len(stamps),
-            gaps=gaps if stamps else (),
+            error=message,
+            prompt_tokens=input_len if complete else None,
+            output_tokens=output_len if complete else None,
+            **chunks,
         )
 
 
-def _spec(told: Detailed, path: Path, url: str | None, window: float, end: float) -> Spec:
-    if told.endpoint_type not in PROTOCOLS:
+def outcome_of(error: str, *, any_chunk: bool) -> tuple[Outcome, int | None, str | None]:
+    """Returns the outcome, the HTTP status and the error's text in one line.
+
+    The tool keeps a traceback, or the reason phrase of a response that was not 200, or a sentence
+    for an answer without a chunk.
+    """
+    if not error:
+        return (Outcome.OK, 200, None) if any_chunk else (Outcome.CUT, 200, "no chunk came")
+    message = one_line(error.strip().splitlines()[-1])
+    if error.startswith(NO_CHUNK):
+        return Outcome.CUT, 200, message
+    if not error.startswith("Traceback"):
+        return Outcome.HTTP_ERROR, STATUSES.get(error), message
+    exception = message.partition(":")[0].rpartition(".")[2]
+    return outcome_of_error(exception, answered=any_chunk), None, message
+
+
+def _spec(detailed: DetailedResult, path: Path, url: str | None, duration: float) -> Spec:
+    """Returns the load that the tool was asked for; raises NotImportable for one unknown here."""
+    backend, rate = detailed.endpoint_type, detailed.request_rate
+    if backend not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)
-        raise NotImportable(f"{path}: a run with --backend {told.endpoint_type}: known is {known}")
-    if told.ramp_up_strategy is not None or told.burstiness != 1.0:
+        raise NotImportable(f"{path}: a run with --backend {backend}: known is {known}")
+    if detailed.ramp_up_strategy is not None or detailed.burstiness != 1.0:
         raise NotImportable(
             f"{path}: its rate is neither constant nor Poisson's: no such load here"
         )
-    began = _began(told)
-    closed = told.request_rate == "inf"
-    try:
+    closed = rate == "inf"
+    with import_errors(path):
         return Spec(
-            url=url or NOWHERE,
-            model=told.model_id,
-            protocol=PROTOCOLS[told.endpoint_type],
+            url=url or UNKNOWN_URL,
+            model=detailed.model_id,
+            protocol=PROTOCOLS[backend],
             mode="closed" if closed else "poisson",
-            users=(told.max_concurrency or told.num_prompts) if closed else None,
-            rate=None if closed else float(told.request_rate),
-            duration=plateau_end([at - began for at in told.start_times], end),
-            window=window,
+            users=(detailed.max_concurrency or detailed.num_prompts) if closed else None,
+            rate=None if closed else float(rate),
+            duration=duration,
+            window=WINDOW,
             timeout=TIMEOUT,
         )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise NotImportable(f"{path}: {where}: {first['msg']}") from None
 
 
-def _started(told: Detailed, path: Path) -> str:
-    """The file's date is that of the run's end, to the second and without a zone."""
-    try:
-        ended = datetime.strptime(told.date, "%Y%m%d-%H%M%S").astimezone()
-    except ValueError:
-        raise NotImportable(f"{path}: date: {told.date!r} is not like 20260131-235959") from None
-    return (ended - timedelta(seconds=told.duration)).isoformat()
-
-
-def _empty_first(told: Detailed) -> bool:
-    """Whether most answers waited after their first event, and not before it as for a token."""
-    answers = [
-        (first, gaps) for first, gaps in zip(told.ttfts, told.itls, strict=True) if len(gaps) > 2
-    ]
+def _has_empty_first_events(detailed: DetailedResult) -> bool:
+    """Tells whether most answers waited after their first event, and not before it."""
+    pairs = zip(detailed.ttfts, detailed.itls, strict=True)
+    answers = [(ttft, itl) for ttft, itl in pairs if len(itl) > 2]
     waited = sum(
-        gaps[0] > 3 * max(first, math.fsum(gaps[1:]) / len(gaps[1:])) for first, gaps in answers
+        itl[0] > 3 * max(ttft, math.fsum(itl[1:]) / (len(itl) - 1)) for ttft, itl in answers
     )
     return waited * 2 > len(answers)

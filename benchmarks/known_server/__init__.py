@@ -1,1 +1,1 @@
-"""A server whose numbers are known: what a load client says is compared with them."""
+"""A server whose timings are known: what a load client measures is compared with them."""

@@ -1,4 +1,4 @@
-"""python -m benchmarks.known_server --port 8000 --ttft 0.2 …: answers whose numbers are known."""
+"""python -m benchmarks.known_server --port 8000 --ttft 0.2 …: answers of known timings."""
 
 import argparse
 import asyncio
@@ -7,14 +7,14 @@ from dataclasses import fields
 import uvloop
 from aiohttp import web
 
-from benchmarks.known_server.behaviour import Behaviour, Fate
-from benchmarks.known_server.server import Truth
+from benchmarks.known_server.behaviour import Behaviour, Ending
+from benchmarks.known_server.server import KnownServer
 from common.command_line import Parser
 
 
 async def serve(behaviour: Behaviour, port: int) -> None:
-    """Until it is cancelled; prints its address when it answers."""
-    runner = web.AppRunner(Truth(behaviour).app(), access_log=None, handler_cancellation=True)
+    """Prints the address when the server answers, and serves until it is cancelled."""
+    runner = web.AppRunner(KnownServer(behaviour).app(), access_log=None, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
     await site.start()
@@ -35,7 +35,7 @@ def main() -> None:
             action = argparse.BooleanOptionalAction
             parser.add_argument(name, action=action, default=each.default)
         else:
-            kind = Fate if isinstance(each.default, Fate) else type(each.default)
+            kind = Ending if isinstance(each.default, Ending) else type(each.default)
             parser.add_argument(name, type=kind, default=each.default)
     given = vars(parser.parse_args())
     port = given.pop("port")

@@ -1,10 +1,10 @@
-"""What the truth server does with its requests."""
+"""What the known server does with its requests."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Fate(StrEnum):
+class Ending(StrEnum):
     """How a request ends. `STALL` sends its first half and then nothing more."""
 
     WHOLE = "whole"
@@ -15,14 +15,14 @@ class Fate(StrEnum):
     SILENT_END = "silent_end"
 
 
-BAD = [fate for fate in Fate if fate is not Fate.WHOLE]
-
-
 @dataclass(frozen=True)
 class Behaviour:
-    """Times in seconds. An answer has `tokens` tokens in chunks of `per_chunk`, the first after
-    `ttft`, then one each `itl`. Of every `every` requests the first ends as `fate` says, counted as
-    they arrive; 0 is none. `role_first` sends a chat's role at once, `usage` is sent at the end."""
+    """How each request is answered; times are in seconds.
+
+    An answer has `tokens` tokens in chunks of `per_chunk`, the first after `ttft`, then one each
+    `itl`. Of every `every` requests the first, in the order of their arrival, ends as `failure`
+    says; 0 stands for none. `role_first` sends a chat's role at once, `usage` is sent at the end.
+    """
 
     ttft: float = 0.1
     itl: float = 0.01
@@ -30,7 +30,7 @@ class Behaviour:
     per_chunk: int = 1
     role_first: bool = False
     usage: bool = True
-    fate: Fate = Fate.ERROR
+    failure: Ending = Ending.ERROR
     every: int = 0
     split_bytes: bool = False
 
@@ -38,10 +38,6 @@ class Behaviour:
     def chunks(self) -> int:
         return -(-self.tokens // self.per_chunk)
 
-    def fate_of(self, number: int) -> Fate:
-        """Of the request that arrived as the `number`th, from 0 on."""
-        return self.fate if self.every and number % self.every == 0 else Fate.WHOLE
-
-
-def names() -> list[str]:
-    return [each.name for each in fields(Behaviour)]
+    def ending(self, number: int) -> Ending:
+        """Returns how the request ends that arrived as the `number`th, counted from 0."""
+        return self.failure if self.every and number % self.every == 0 else Ending.WHOLE

@@ -1,4 +1,4 @@
-"""The bytes of an answer, by protocol."""
+"""The bytes of an answer in each protocol."""
 
 import json
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from typing import Any
 
 MODEL = "truth"
 SYLLABLES = ("re", "mi", "fa", "so", "lá", "ti")
-"""Tokens of the server; one has a character of two bytes."""
+"""The server's tokens, of which one has a character of two bytes."""
 
 
 def text(first: int, count: int) -> str:
-    """Of the tokens from `first` on."""
-    return "".join(SYLLABLES[place % len(SYLLABLES)] for place in range(first, first + count))
+    """Returns `count` tokens from number `first` on."""
+    return "".join(SYLLABLES[number % len(SYLLABLES)] for number in range(first, first + count))
 
 
 def raw(first: int, count: int) -> bytes:
@@ -23,15 +23,15 @@ def event(value: dict[str, Any]) -> bytes:
 
 
 def chunk(choices: list[dict[str, Any]], *, chat: bool, **more: Any) -> bytes:
-    """With all that OpenAI's has: aiperf takes no event whose "object" is missing."""
+    """Returns an event with all that OpenAI's has: aiperf ignores one without its "object"."""
     kind, prefix = ("chat.completion.chunk", "chatcmpl") if chat else ("text_completion", "cmpl")
-    about = {"id": f"{prefix}-truth", "object": kind, "created": 0, "model": MODEL}
-    return event(about | {"choices": choices} | more)
+    header = {"id": f"{prefix}-truth", "object": kind, "created": 0, "model": MODEL}
+    return event(header | {"choices": choices} | more)
 
 
 def delta(first: int, count: int, *, chat: bool) -> bytes:
-    said = text(first, count)
-    choice = {"delta": {"content": said}} if chat else {"text": said}
+    content = text(first, count)
+    choice = {"delta": {"content": content}} if chat else {"text": content}
     return chunk([{"index": 0, **choice, "finish_reason": None}], chat=chat)
 
 
@@ -46,9 +46,9 @@ def error() -> bytes:
 
 def ending(tokens: int, prompt: int, *, chat: bool, usage: bool) -> Sequence[bytes]:
     last: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
-    made = [chunk([{"index": 0, **last, "finish_reason": "stop"}], chat=chat)]
+    events = [chunk([{"index": 0, **last, "finish_reason": "stop"}], chat=chat)]
     if usage:
         counts = {"prompt_tokens": prompt, "completion_tokens": tokens}
-        whole = counts | {"total_tokens": prompt + tokens}
-        made.append(chunk([], chat=chat, usage=whole))
-    return [*made, b"data: [DONE]\n\n"]
+        total = counts | {"total_tokens": prompt + tokens}
+        events.append(chunk([], chat=chat, usage=total))
+    return [*events, b"data: [DONE]\n\n"]

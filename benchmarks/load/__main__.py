@@ -28,7 +28,7 @@ from benchmarks.load.share import Share, share
 from benchmarks.load.spec import Spec
 from benchmarks.load.told import told
 from benchmarks.load_generators.aiperf import run as aiperf
-from benchmarks.load_generators.aiperf.errors import EngineFailed
+from benchmarks.load_generators.aiperf.process import LoadGeneratorFailed
 from benchmarks.machine_metrics import Sampler
 from benchmarks.prompts import (
     BadPrompts,
@@ -42,7 +42,7 @@ from benchmarks.results.schema import Prompts, Request, Result, Subject
 
 VALID, WRONG, VOID, INTERRUPTED = 0, 1, 3, 130
 LOCAL = ("localhost", "127.0.0.1", "::1")
-EXPECTED = (BadPrompts, EngineFailed, NotReady, OSError, WorkerFailed, WrongOption)
+EXPECTED = (BadPrompts, LoadGeneratorFailed, NotReady, OSError, WorkerFailed, WrongOption)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

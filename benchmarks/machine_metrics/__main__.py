@@ -1,7 +1,7 @@
-"""The sampler's own process: samples until its standard input ends, then prints all it has.
+"""The sampling process: it samples until its standard input ends, then prints all its samples.
 
-A process, so that reading a large /metrics page never holds up the client's event loop. Its
-clock is time.monotonic, which all processes of a machine share.
+It is a process of its own so that reading a large /metrics page never holds up the client's event
+loop. Its clock is time.monotonic, which all processes of a machine share.
 """
 
 import os
@@ -13,73 +13,73 @@ from collections.abc import Callable
 from urllib.error import HTTPError
 
 from benchmarks.machine_metrics.gpus import GPUs
-from benchmarks.machine_metrics.job import Job, Sampled
-from benchmarks.machine_metrics.processes import Trees
+from benchmarks.machine_metrics.processes import ProcessTrees
+from benchmarks.machine_metrics.prometheus import TIMEOUT, scrape
 from benchmarks.machine_metrics.recorder import Recorder
-from benchmarks.machine_metrics.scrape import TIMEOUT, scrape
+from benchmarks.machine_metrics.sampler import Samples, SamplingTask
 
 READY = "ready"
 
 
-def main(job: Job) -> None:
+def main(task: SamplingTask) -> None:
     recorder = Recorder()
     ended = threading.Event()
     scraper = None
-    if job.metrics_url is not None:
-        scraper = threading.Thread(target=_scrape_on, args=[job, recorder, ended], daemon=True)
+    if task.metrics_url is not None:
+        scraper = threading.Thread(target=_scrape_until, args=[task, recorder, ended], daemon=True)
         scraper.start()
-    look = _local(job)
-    look(recorder)
+    sample = _local_sampling(task, recorder)
+    sample()
     print(READY, flush=True)
-    due = time.monotonic() + job.interval
+    due = time.monotonic() + task.interval
     while not _input_ended(due - time.monotonic()):
-        look(recorder)
-        due = _next(due, job.interval)
+        sample()
+        due = _next_tick(due, task.interval)
     ended.set()
-    if due - time.monotonic() < job.interval / 2:  # over less, CPU times are too coarse
-        look(recorder)
+    if due - time.monotonic() < task.interval / 2:  # over less, CPU times are too coarse
+        sample()
     if scraper is not None:
         scraper.join(TIMEOUT + 1)
-    print(Sampled(series=tuple(recorder.series()), warnings=recorder.warnings).model_dump_json())
+    print(Samples(series=tuple(recorder.series()), warnings=recorder.warnings).model_dump_json())
 
 
-def _local(job: Job) -> Callable[[Recorder], None]:
-    """What needs no network: GPUs and processes."""
-    gpus = GPUs() if job.gpus else None
-    services = Trees(job.pids, "process", roles=True)
-    client = Trees([job.client_pid], "client", roles=False, without=[os.getpid()])
+def _local_sampling(task: SamplingTask, recorder: Recorder) -> Callable[[], None]:
+    """Returns a function that records what needs no network: GPUs and processes."""
+    gpus = GPUs() if task.gpus else None
+    services = ProcessTrees(task.pids, "process", by_role=True)
+    client = ProcessTrees([task.client_pid], "client", by_role=False, excluded=[os.getpid()])
 
-    def look(recorder: Recorder) -> None:
+    def sample() -> None:
         if gpus is not None:
             recorder.add(time.monotonic(), gpus.read())
         recorder.add(time.monotonic(), services.read())
         recorder.add(time.monotonic(), client.read())
 
-    return look
+    return sample
 
 
-def _scrape_on(job: Job, recorder: Recorder, ended: threading.Event) -> None:
-    """Once more after the end, so that counters cover all of the run."""
-    assert job.metrics_url is not None
-    api_key = os.environ.get(job.api_key_variable) if job.api_key_variable else None
+def _scrape_until(task: SamplingTask, recorder: Recorder, ended: threading.Event) -> None:
+    """Scrapes at each tick, and once more after the end so that counters cover all of the run."""
+    assert task.metrics_url is not None
+    api_key = os.environ.get(task.api_key_variable) if task.api_key_variable else None
     due = time.monotonic()
     last = False
     while True:
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            found = scrape(job.metrics_url, api_key)
+            readings = scrape(task.metrics_url, api_key)
         except (OSError, ValueError) as error:
-            recorder.warn(f"{job.metrics_url} could not be read: {_reason(error)}")
+            recorder.warn(f"{task.metrics_url} could not be read: {_reason(error)}")
         else:
-            recorder.add((begun + time.monotonic()) / 2, found)
+            recorder.add((started + time.monotonic()) / 2, readings)
         if last:
             return
-        due = _next(due, job.interval)
+        due = _next_tick(due, task.interval)
         last = ended.wait(max(due - time.monotonic(), 0))
 
 
-def _next(due: float, interval: float) -> float:
-    """Ticks keep their times; those that were missed are left out."""
+def _next_tick(due: float, interval: float) -> float:
+    """Returns the next multiple of the interval; ticks that were missed are left out."""
     missed = max(time.monotonic() - due, 0) // interval
     return due + (missed + 1) * interval
 
@@ -96,4 +96,4 @@ def _reason(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    main(Job.model_validate_json(sys.argv[1]))
+    main(SamplingTask.model_validate_json(sys.argv[1]))

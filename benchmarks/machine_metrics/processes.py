@@ -1,4 +1,4 @@
-"""CPU and memory of process trees: the API process and the engine's told apart."""
+"""CPU and memory of process trees, with the API process apart from the engine's."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,103 +6,115 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.machine_metrics.recorder import Key, Reading
+from benchmarks.machine_metrics.recorder import Reading, SeriesKey
 from benchmarks.results.schema import Source
 
 BENTOML_WORKER = "_bentoml_impl.worker"
-GUARDIAN = "common.processes.worker_guard"
+WORKER_GUARD = "common.processes.worker_guard"
 
 
-class Member(NamedTuple):
-    """`role` is api, engine or supervisor; an engine inside the API process counts there."""
+class Usage(NamedTuple):
+    """`cpu` in seconds since the process began, `memory` in bytes."""
 
-    process: psutil.Process
-    role: str
+    cpu: float
+    memory: int
 
 
-class Trees:
+class ProcessTrees:
     """The processes `roots` with all that they start.
 
+    A process' role is api, engine or supervisor; an engine inside the API process counts there.
     `cpu` is in cores (1 is one core all the time) since the reading before; `memory` is the sum of
     resident sets, in which pages that processes share count for each.
     """
 
     def __init__(
-        self, roots: Sequence[int], source: Source, *, roles: bool, without: Iterable[int] = ()
+        self,
+        roots: Sequence[int],
+        source: Source,
+        *,
+        by_role: bool,
+        excluded: Iterable[int] = (),
     ) -> None:
         self._roots = roots
         self._source = source
-        self._roles = roles
-        self._without = frozenset(without)
-        self._before: dict[psutil.Process, float] = {}
+        self._by_role = by_role
+        self._excluded = frozenset(excluded)
+        self._before: dict[psutil.Process, Usage] = {}
         self._read_at = 0.0
-        self._known: dict[psutil.Process, str] = {}
+        self._roles: dict[psutil.Process, str] = {}
 
     def read(self) -> list[Reading]:
-        now = time.monotonic()
+        """Returns the memory of each role, and from the second reading on its CPU."""
+        now, before = time.monotonic(), self._before
+        usages = dict(self._usages())
         cpu: dict[str, float] = {}
         memory: dict[str, float] = {}
-        seconds: dict[psutil.Process, float] = {}
-        for process, role in self._members():
-            try:
-                with process.oneshot():
-                    times, resident = process.cpu_times(), process.memory_info().rss
-            except psutil.Error:
-                continue
-            seconds[process] = times.user + times.system
-            used = seconds[process] - self._before.get(
-                process, 0.0 if self._before else seconds[process]
-            )
-            cpu[role] = cpu.get(role, 0.0) + used
-            memory[role] = memory.get(role, 0.0) + resident
-        passed = now - self._read_at
-        first, self._before, self._read_at = not self._before, seconds, now
+        for process, usage in usages.items():
+            role = self._roles[process]
+            began = before[process].cpu if process in before else 0.0
+            cpu[role] = cpu.get(role, 0.0) + usage.cpu - began
+            memory[role] = memory.get(role, 0.0) + usage.memory
+        seconds = now - self._read_at
+        self._before, self._read_at = usages, now
         readings = [self._reading("memory", "bytes", role, value) for role, value in memory.items()]
-        if not first and passed > 0:
-            readings += [self._reading("cpu", "ratio", r, used / passed) for r, used in cpu.items()]
+        if before and seconds > 0:
+            readings += [
+                self._reading("cpu", "ratio", r, used / seconds) for r, used in cpu.items()
+            ]
         return readings
 
     def _reading(self, name: str, unit: str, role: str, value: float) -> Reading:
-        labels = (("role", role),) if self._roles else ()
-        return Key(self._source, name, unit, labels), value
+        labels = (("role", role),) if self._by_role else ()
+        return SeriesKey(self._source, name, unit, labels), value
 
-    def _members(self) -> Iterator[Member]:
-        found: dict[psutil.Process, None] = {}
+    def _usages(self) -> Iterator[tuple[psutil.Process, Usage]]:
+        for process in self._processes():
+            try:
+                with process.oneshot():
+                    times, memory = process.cpu_times(), process.memory_info().rss
+            except psutil.Error:
+                continue
+            yield process, Usage(times.user + times.system, memory)
+
+    def _processes(self) -> list[psutil.Process]:
+        """Returns those that live; each of them then has a role."""
+        members: dict[psutil.Process, None] = {}
         for pid in self._roots:
             try:
                 root = psutil.Process(pid)
-                found.update(dict.fromkeys([root, *root.children(recursive=True)]))
+                members.update(dict.fromkeys([root, *root.children(recursive=True)]))
             except psutil.Error:
                 continue
-        present = [process for process in found if process.pid not in self._without]
-        if any(process not in self._known for process in present):
-            self._known = roles(present) if self._roles else dict.fromkeys(present, "")
-        for process in present:
-            yield Member(process, self._known[process])
+        processes = [process for process in members if process.pid not in self._excluded]
+        if any(process not in self._roles for process in processes):
+            self._roles = roles(processes) if self._by_role else dict.fromkeys(processes, "")
+        return processes
 
 
 def roles(processes: Sequence[psutil.Process]) -> dict[psutil.Process, str]:
-    """With a worker of BentoML's among them, that is the API process; else the first one is.
+    """Returns the role of each process; a parent comes before its children.
 
-    What an API process starts is the engine's.
+    The API process is a worker of BentoML's, or the first process where there is none. What it
+    starts is the engine's.
     """
-    lines = {process: _command(process) for process in processes}
-    workers = {process.pid for process, line in lines.items() if _has(line, BENTOML_WORKER)}
+    commands = {process: _command(process) for process in processes}
+    workers = {process.pid for process, line in commands.items() if _runs(line, BENTOML_WORKER)}
     api = workers or {process.pid for process in processes[:1]}
-    below = set(api)
-    found = {}
-    for process in processes:  # a parent comes before its children
+    descendants = set(api)
+    by_process = {}
+    for process in processes:
         if process.pid in api:
-            found[process] = "api"
-        elif _parent(process) in below and not _has(lines[process], GUARDIAN):
-            below.add(process.pid)
-            found[process] = "engine"
+            by_process[process] = "api"
+        elif _parent(process) in descendants and not _runs(commands[process], WORKER_GUARD):
+            descendants.add(process.pid)
+            by_process[process] = "engine"
         else:
-            found[process] = "supervisor"
-    return found
+            by_process[process] = "supervisor"
+    return by_process
 
 
-def _has(command: Sequence[str], module: str) -> bool:
+def _runs(command: Sequence[str], module: str) -> bool:
     return any(part.startswith(module) for part in command)
 
 

@@ -5,16 +5,14 @@ from typing import NamedTuple
 
 from benchmarks.results.schema import Series, Source
 
-MOST_SERIES = 1000
+MAX_SERIES = 1000
 """An engine that labels by request would otherwise fill the memory."""
+COMPLETE_SOURCES = ("gpu", "process", "client")
+"""They have few series, of which means are taken; each point is kept."""
 
 
-WHOLE = ("gpu", "process", "client")
-"""Few series, of which means are taken."""
-
-
-class Key(NamedTuple):
-    """What tells one series from another; `labels` as pairs."""
+class SeriesKey(NamedTuple):
+    """What distinguishes a series; `labels` are pairs of a name and a value."""
 
     source: Source
     name: str
@@ -22,28 +20,28 @@ class Key(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
 
 
-Reading = tuple[Key, float]
+Reading = tuple[SeriesKey, float]
 
 
 class Recorder:
-    """Keeps readings by series. Safe to use from several threads."""
+    """Keeps readings by series. It is safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._points: dict[Key, list[tuple[float, float]]] = {}
+        self._points: dict[SeriesKey, list[tuple[float, float]]] = {}
         self._lock = threading.Lock()
         self._warnings: dict[str, None] = {}
 
     def add(self, at: float, readings: list[Reading]) -> None:
-        """`at` is by time.monotonic."""
+        """Adds readings that were taken `at` a time of time.monotonic, in seconds."""
         with self._lock:
             for key, value in readings:
-                if key not in self._points and len(self._points) >= MOST_SERIES:
-                    self.warn(f"more than {MOST_SERIES} series: some were left out")
+                if key not in self._points and len(self._points) >= MAX_SERIES:
+                    self.warn(f"more than {MAX_SERIES} series: some were left out")
                     continue
                 self._points.setdefault(key, []).append((at, value))
 
     def warn(self, sentence: str) -> None:
-        """Once, however often it is said."""
+        """Keeps the sentence once, however often it is added."""
         self._warnings[sentence] = None
 
     @property
@@ -51,7 +49,10 @@ class Recorder:
         return tuple(self._warnings)
 
     def series(self) -> list[Series]:
-        """By time.monotonic; of a page's value that never changed, the two ends are kept."""
+        """Returns all series, with the times of time.monotonic.
+
+        Of a value of /metrics that never changed, the first and the last point are kept.
+        """
         with self._lock:
             return [
                 Series(
@@ -59,13 +60,13 @@ class Recorder:
                     name=key.name,
                     unit=key.unit,
                     labels=dict(key.labels),
-                    points=tuple(points) if key.source in WHOLE else _thinned(points),
+                    points=tuple(points if key.source in COMPLETE_SOURCES else _ends(points)),
                 )
                 for key, points in self._points.items()
             ]
 
 
-def _thinned(points: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    if len(points) > 2 and all(value == points[0][1] for _, value in points):
-        return (points[0], points[-1])
-    return tuple(points)
+def _ends(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Returns the two ends of points with equal values, and other points as they are."""
+    constant = all(value == points[0][1] for _, value in points)
+    return [points[0], points[-1]] if constant and len(points) > 2 else points

@@ -1,4 +1,4 @@
-"""Samples beside a run, taken by a process of their own."""
+"""Samples that a process of their own takes beside a run."""
 
 import asyncio
 import os
@@ -7,22 +7,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from benchmarks.machine_metrics.job import Job, Sampled
-from benchmarks.results.schema import Series
+from benchmarks.results.schema import Record, Series
 
 ROOT = Path(__file__).parents[2]
 API_KEY = "LLM_API_KEY"
-"""The client's own variable with a key."""
+"""The environment variable with the client's own key."""
 START_TIMEOUT = 60.0
 END_TIMEOUT = 30.0
-"""Seconds: a slow /metrics is waited for."""
+"""Seconds; a slow /metrics is waited for."""
+
+
+class SamplingTask(Record):
+    """What the sampling process is to sample.
+
+    `interval` is in seconds; `api_key_variable` is an environment variable with a key.
+    """
+
+    metrics_url: str | None
+    pids: tuple[int, ...]
+    client_pid: int
+    gpus: bool = True
+    interval: float
+    api_key_variable: str | None = None
+
+
+class Samples(Record):
+    """What the sampling process prints. Times are those of time.monotonic, in seconds."""
+
+    series: tuple[Series, ...]
+    warnings: tuple[str, ...]
 
 
 class Sampler:
-    """Around a run: `async with Sampler(...) as sampler`, then `sampler.series(start)`.
+    """Samples around a run: `async with Sampler(...) as sampler`, then `sampler.series(start)`.
 
-    `pids` are the roots of the service's processes on this machine; none where it runs elsewhere,
-    and then this machine's `gpus` say nothing of it.
+    `pids` are the roots of the service's processes on this machine. There are none where it runs
+    elsewhere, and then this machine's `gpus` say nothing of it.
     What cannot be sampled is absent from the series, and `warnings` say why; a sampler that fails
     never fails the run.
     """
@@ -36,7 +56,7 @@ class Sampler:
         interval: float = 1.0,
         api_key_variable: str | None = API_KEY,
     ) -> None:
-        self._job = Job(
+        self._task = SamplingTask(
             metrics_url=metrics_url,
             pids=tuple(pids),
             gpus=gpus,
@@ -45,15 +65,15 @@ class Sampler:
             api_key_variable=api_key_variable,
         )
         self._process: asyncio.subprocess.Process | None = None
-        self._sampled = Sampled(series=(), warnings=())
+        self._samples = Samples(series=(), warnings=())
 
     async def __aenter__(self) -> "Sampler":
-        """Returns when it samples."""
+        """Starts the process, and returns when it samples."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "benchmarks.machine_metrics",
-            self._job.model_dump_json(),
+            self._task.model_dump_json(),
             cwd=ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -78,11 +98,11 @@ class Sampler:
         assert self._process is not None
         try:
             output, _ = await asyncio.wait_for(self._process.communicate(b""), END_TIMEOUT)
-            self._sampled = Sampled.model_validate_json(output)
+            self._samples = Samples.model_validate_json(output)
         except (TimeoutError, ValueError):
             code = self._process.returncode
-            why = "did not end in time" if code is None else f"ended with {code}"
-            self._sampled = Sampled(series=(), warnings=(f"no samples: the sampler {why}",))
+            end = "did not end in time" if code is None else f"ended with {code}"
+            self._samples = Samples(series=(), warnings=(f"no samples: the sampler {end}",))
         finally:
             if self._process.returncode is None:
                 self._process.kill()
@@ -90,11 +110,11 @@ class Sampler:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return self._sampled.warnings
+        return self._samples.warnings
 
     def series(self, start: float) -> tuple[Series, ...]:
-        """After the block: times relative to `start`, a time.monotonic() stamp."""
+        """Returns the series after the block; `start` is the time.monotonic() of their zero."""
         return tuple(
             one.model_copy(update={"points": tuple((t - start, v) for t, v in one.points)})
-            for one in self._sampled.series
+            for one in self._samples.series
         )

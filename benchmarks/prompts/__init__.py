@@ -1,13 +1,11 @@
 """What simulated users ask: the same questions in the same order for every backend."""
 
-from benchmarks.prompts.errors import BadPrompts
-from benchmarks.prompts.load import load_prompts
-from benchmarks.prompts.tokens import Counter, local_tokenizer, served_tokenizer
-from benchmarks.prompts.types import Order, Prompt, PromptSet
+from benchmarks.prompts.prompt_set import BadPrompts, Order, Prompt, PromptSet
+from benchmarks.prompts.sources import load_prompts
+from benchmarks.prompts.token_counts import local_tokenizer, served_tokenizer
 
 __all__ = [
     "BadPrompts",
-    "Counter",
     "Order",
     "Prompt",
     "PromptSet",

@@ -1,6 +1,6 @@
-"""python -m benchmarks.prompts: write builtin.jsonl anew from material.toml."""
+"""python -m benchmarks.prompts: write builtin.jsonl anew from its TOML files."""
 
-from benchmarks.prompts.builtin import FILE, text
+from benchmarks.prompts.builtin import FILE, as_json_lines
 
 if __name__ == "__main__":
-    FILE.write_text(text(), "utf-8")
+    FILE.write_text(as_json_lines(), "utf-8")

@@ -1,4 +1,4 @@
-"""The prompts that lie in the repository: questions, tasks over a text, code and conversations.
+"""The prompts in the repository: questions, tasks over a text, code and conversations.
 
 python -m benchmarks.prompts writes them anew from the TOML files beside this one.
 """
@@ -18,7 +18,7 @@ CONVERSATIONS = Path(__file__).with_name("conversations.toml")
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """Every task with every topic, every question about every text, and what stands alone."""
+    """Yields every task with every topic, every question about every text, and single prompts."""
     material = _read(MATERIAL)
     for task, topic in itertools.product(material["tasks"], material["topics"]):
         yield {"turns": [task.format(topic=topic)]}
@@ -29,13 +29,14 @@ def rows() -> Iterator[dict[str, Any]]:
             yield {"turns": [f"{long['text'].strip()}\n\n{request}"]}
     for turns in _read(CONVERSATIONS)["conversations"]:
         yield {"turns": turns}
-    for alone in material["alone"]:
-        yield {"turns": [alone]}
+    for prompt in material["alone"]:
+        yield {"turns": [prompt]}
 
 
 def _read(file: Path) -> dict[str, Any]:
     return tomllib.loads(file.read_text("utf-8"))
 
 
-def text() -> str:
+def as_json_lines() -> str:
+    """Returns the content of builtin.jsonl."""
     return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows())

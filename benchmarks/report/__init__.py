@@ -1,1 +1,1 @@
-"""Results as one page that needs no network, as figures, and as tables."""
+"""Results as one page that needs no network, as figures and as tables."""

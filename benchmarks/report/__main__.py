@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.report.metrics import Spread
 from benchmarks.report.page import Report, html, report
-from benchmarks.report.runs import NoResults, find
+from benchmarks.report.runs import NoResults, find_results
 from benchmarks.report.tables import Table, Value, summary
 from common.command_line import Parser
 
@@ -20,39 +20,46 @@ FIGURES = "figures"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """An exit status."""
+    """Writes the report, prints where it lies, and returns the exit status."""
     parser = Parser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("after", type=Path, nargs="?", help="to be compared with the first")
     parser.add_argument("--out", type=Path, metavar="DIR", help="FOLDER/report")
     options = parser.parse_args(arguments)
     try:
-        first = find(options.folder)
-        made = report(first) if options.after is None else report(find(options.after), first)
+        results = find_results(options.folder)
+        if options.after is None:
+            complete = report(results)
+        else:
+            complete = report(find_results(options.after), before=results)
         out = options.out or (options.after or options.folder) / "report"
-        print(write(made, out))
+        print(write(complete, out))
     except (NoResults, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def write(made: Report, out: Path) -> Path:
-    """report.html, figures/*.svg and *.png, summary.csv and summary.json. Raises OSError."""
+def write(report: Report, out: Path) -> Path:
+    """Writes all files into `out` and returns the path of report.html; raises OSError.
+
+    Beside the page lie figures/*.svg and *.png, summary.csv and summary.json.
+    """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
-    for figure in made.figures:
+    for figure in report.figures:
         (out / FIGURES / f"{figure.key}.svg").write_text(figure.svg, "utf-8")
         (out / FIGURES / f"{figure.key}.png").write_bytes(figure.png)
-    tables = [(section.group.condition.title, summary(section.group)) for section in made.sections]
+    groups = [section.group for section in report.sections]
+    tables = [(group.condition.title, summary(group)) for group in groups]
     (out / "summary.csv").write_text(_csv(tables), "utf-8")
     (out / "summary.json").write_text(_json(tables), "utf-8")
     page = out / "report.html"
-    page.write_text(html(made), "utf-8")
+    page.write_text(html(report), "utf-8")
     return page
 
 
 def _csv(tables: Sequence[tuple[str, Table]]) -> str:
-    """One head for all: a condition may lack what another has."""
+    """Returns one table with the columns of all conditions, some of which another one lacks."""
     names = list(
         dict.fromkeys(name for record in _records(tables) for name in record if name != "condition")
     )
@@ -76,15 +83,15 @@ def _records(tables: Sequence[tuple[str, Table]]) -> list[dict[str, str | float 
 
 
 def _flat(head: Sequence[str], row: Sequence[Value]) -> dict[str, str | float | None]:
-    """A spread as its median, with its least and greatest in columns of their own."""
-    found: dict[str, str | float | None] = {}
+    """Returns a row by column; a spread has its median, least and greatest in three of them."""
+    record: dict[str, str | float | None] = {}
     for name, value in zip(head, row, strict=True):
         if isinstance(value, Spread):
-            found |= {name: value.median, f"{name}, least": value.low}
-            found |= {f"{name}, greatest": value.high, f"{name}, repeats": value.count}
+            record |= {name: value.median, f"{name}, least": value.low}
+            record |= {f"{name}, greatest": value.high, f"{name}, repeats": value.count}
         else:
-            found[name] = value
-    return found
+            record[name] = value
+    return record
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs put together: repeats into cells, cells of equal conditions side by side."""
+"""Runs put together: repeats as cells, cells of equal conditions as groups."""
 
 import hashlib
 import re
@@ -6,21 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from benchmarks.report.metrics import Metric, Spread, over, uncertainty
+from benchmarks.report.metrics import Metric, Spread, spread_of_repeats, uncertainty
 from benchmarks.report.runs import Run
 from benchmarks.results.schema import Load, Result, Subject
 
 FOUR_BITS = re.compile(r"awq|gptq|int4|w4a|q4f|q4_|nvfp4|mxfp4|4[-_]?bit")
-"""In the names of schemes. `w4a8` has 4-bit weights too."""
-UNKNOWN = ""
-"""Of prompts: the hash of an import."""
-PLACES = frozenset({"model", "quantization", "engine_dir", "engine_url", "served_model_name"})
-"""Settings that say which model it is and where: no variants of a backend."""
+"""A part of the names of 4-bit schemes; `w4a8` has 4-bit weights too."""
+UNKNOWN_HASH = ""
+"""The hash of the prompts of an imported run."""
+LOCATION_SETTINGS = frozenset(
+    {"model", "quantization", "engine_dir", "engine_url", "served_model_name"}
+)
+"""Settings that say which model it is and where it lies; they make no variant of a backend."""
 
 
 @dataclass(frozen=True, order=True)
 class Condition:
-    """What must be equal for two backends to be compared. `shape` is the load but for its level."""
+    """What must be equal for two backends to be compared. `shape` is the load except its level."""
 
     model: str
     quantization: str
@@ -39,7 +41,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Cell:
-    """The repeats of one backend at one level of load: users, or requests per second."""
+    """The repeats of one backend at one level of load, in users or in requests per second."""
 
     condition: Condition
     backend: str
@@ -56,11 +58,17 @@ class Cell:
         return tuple(run for run in self.runs if not run.result.verdict.valid)
 
     @property
+    def machines(self) -> set[tuple[str, ...]]:
+        """The hosts that measured the valid runs, each with its GPUs."""
+        environments = (result.environment for result in self.valid)
+        return {(environment.host, *environment.gpus) for environment in environments}
+
+    @property
     def load(self) -> str:
         return level_name(self.level, self.unit)
 
-    def over(self, metric: Metric) -> Spread | None:
-        return over(self.valid, metric)
+    def spread(self, metric: Metric) -> Spread | None:
+        return spread_of_repeats(self.valid, metric)
 
     def uncertainty(self, metric: Metric) -> Spread | None:
         return uncertainty(self.valid, metric)
@@ -68,7 +76,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """The cells of one condition, by level and then by backend."""
+    """The cells of one condition, in the order of their levels and then of their backends."""
 
     condition: Condition
     cells: tuple[Cell, ...]
@@ -89,18 +97,18 @@ class Group:
     def unit(self) -> str:
         return self.cells[0].unit
 
-    def at(self, level: float) -> list[Cell]:
+    def cells_at(self, level: float) -> list[Cell]:
         return [cell for cell in self.measured if cell.level == level]
 
     @property
     def same_prompts(self) -> bool:
-        """Whether all backends were asked the same in the same order, repeat by repeat."""
+        """Whether all backends were sent the same prompts in the same order, repeat by repeat."""
         hashes: dict[tuple[float, int], set[str]] = {}
         for cell in self.measured:
             for result in cell.valid:
                 key = (cell.level, result.subject.repeat)
                 hashes.setdefault(key, set()).add(result.prompts.hash)
-        return all(len(found) == 1 and found != {UNKNOWN} for found in hashes.values())
+        return all(len(each) == 1 and each != {UNKNOWN_HASH} for each in hashes.values())
 
 
 def level_name(level: float, unit: str) -> str:
@@ -109,7 +117,7 @@ def level_name(level: float, unit: str) -> str:
 
 
 def groups(runs: Iterable[Run]) -> list[Group]:
-    """By condition; void runs are in their cells but count for nothing there."""
+    """Returns the runs by condition. Void runs are in their cells, but no number counts them."""
     runs = list(runs)
     names = variants([run.result.subject for run in runs])
     cells: dict[tuple[Condition, str, float], list[Run]] = {}
@@ -118,13 +126,13 @@ def groups(runs: Iterable[Run]) -> list[Group]:
         key = (condition(run.result), name, _level(load))
         cells.setdefault(key, []).append(run)
     by_condition: dict[Condition, list[Cell]] = {}
-    for (where, name, level), repeats in cells.items():
+    for (shared, name, level), repeats in cells.items():
         unit = "requests/s" if repeats[0].result.load.mode != "closed" else "users"
         ordered = tuple(sorted(repeats, key=lambda run: (run.result.subject.repeat, run.where)))
-        by_condition.setdefault(where, []).append(Cell(where, name, level, unit, ordered))
+        by_condition.setdefault(shared, []).append(Cell(shared, name, level, unit, ordered))
     return [
-        Group(where, tuple(sorted(found, key=lambda cell: (cell.level, cell.backend))))
-        for where, found in sorted(by_condition.items())
+        Group(shared, tuple(sorted(members, key=lambda cell: (cell.level, cell.backend))))
+        for shared, members in sorted(by_condition.items())
     ]
 
 
@@ -132,21 +140,21 @@ def condition(result: Result) -> Condition:
     subject, load = result.subject, result.load
     return Condition(
         model=subject.model,
-        quantization=_weights(subject.quantization),
-        system_prompt=_system_prompt(load.system_prompt),
+        quantization=_quantization_name(subject.quantization),
+        system_prompt=_system_prompt_name(load.system_prompt),
         shape=_shape(result),
     )
 
 
-def _weights(quantization: str | None) -> str:
-    """Engines have names of their own for 4 bits, which are what is compared."""
+def _quantization_name(quantization: str | None) -> str:
+    """Returns one name for all 4-bit schemes: each engine has its own, and they are compared."""
     if quantization is None:
         return "quantization not told"
     return "4-bit weights" if FOUR_BITS.search(quantization.lower()) else quantization
 
 
 def variants(subjects: Sequence[Subject]) -> list[str]:
-    """The backend's name; with the settings that differ, where it was measured with several."""
+    """Returns the name of each subject's backend, with those settings that its runs differ in."""
     by_backend: dict[str, list[Mapping[str, str]]] = {}
     for subject in subjects:
         by_backend.setdefault(subject.backend, []).append(subject.settings)
@@ -154,7 +162,7 @@ def variants(subjects: Sequence[Subject]) -> list[str]:
 
 
 def _variant(subject: Subject, all_settings: Sequence[Mapping[str, str]]) -> str:
-    names = sorted({name for settings in all_settings for name in settings} - PLACES)
+    names = sorted({name for settings in all_settings for name in settings} - LOCATION_SETTINGS)
     differing = [
         f"{name}={subject.settings.get(name, 'default')}"
         for name in names
@@ -163,7 +171,7 @@ def _variant(subject: Subject, all_settings: Sequence[Mapping[str, str]]) -> str
     return f"{subject.backend} ({', '.join(differing)})" if differing else subject.backend
 
 
-def _system_prompt(text: str | None) -> str:
+def _system_prompt_name(text: str | None) -> str:
     if not text:
         return "no system prompt"
     return f"system prompt {hashlib.sha256(text.encode()).hexdigest()[:6]}"
@@ -176,8 +184,8 @@ def _level(load: Load) -> float:
 
 def _limits(load: Load) -> str:
     named = {"TTFT": load.ttft_limit, "TPOT": load.tpot_limit, "whole": load.end_to_end_limit}
-    told = [f"{name} {limit:g} s" for name, limit in named.items() if limit is not None]
-    return f"goodput within {' and '.join(told)}" if told else ""
+    texts = [f"{name} {limit:g} s" for name, limit in named.items() if limit is not None]
+    return f"goodput within {' and '.join(texts)}" if texts else ""
 
 
 def _shape(result: Result) -> str:

@@ -1,8 +1,8 @@
-"""One colour and one shape per backend, the same in every figure, on light and on dark paper.
+"""One colour and one shape for each backend, the same in every figure, on light and dark paper.
 
 The colours were searched for the greatest least distance in Oklab, as seen normally and with
 protan-, deuter- and tritanopia (Machado, Oliveira and Fernandes 2009), with a contrast of 3.3 at
-least to the paper. The shape tells what a colour may not.
+least to the paper. The shape distinguishes what a colour may not.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from services.__main__ import backends
 
 @dataclass(frozen=True)
 class Tone:
-    """Of one thing: on light paper and on dark paper, as hexadecimal sRGB."""
+    """A colour on light and on dark paper, as hexadecimal sRGB."""
 
     light: str
     dark: str
@@ -50,7 +50,7 @@ SHAPES = (
 
 @dataclass(frozen=True)
 class Mark:
-    """How a backend is drawn; `slot` is that of its colour in the palette."""
+    """How a backend is drawn; `slot` is the index of its colour in the palette."""
 
     slot: int
     shape: str
@@ -61,19 +61,20 @@ class Mark:
 
 
 def marks(names: Collection[str], known: Sequence[str] | None = None) -> dict[str, Mark]:
-    """A backend of this repository always has its own place, by the alphabet of all of them.
+    """Returns the mark of each backend.
 
-    Others have the place that their name hashes to, or the next free one. No two have the same
+    A backend of this repository always has the mark of its index in the alphabet of all of them.
+    Others have the index that their name hashes to, or the next free one. No two have the same
     colour and shape while there are enough of both.
     """
     own = backends() if known is None else list(known)
-    places = {name: own.index(name) for name in names if name in own}
-    for name in sorted(set(names) - set(places)):
-        place = int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(PALETTE)
-        while place in places.values():
-            place += 1
-        places[name] = place
+    indexes = {name: own.index(name) for name in names if name in own}
+    for name in sorted(set(names) - set(indexes)):
+        index = int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(PALETTE)
+        while index in indexes.values():
+            index += 1
+        indexes[name] = index
     return {
-        name: Mark(place % len(PALETTE), SHAPES[(place + place // len(PALETTE)) % len(SHAPES)])
-        for name, place in places.items()
+        name: Mark(index % len(PALETTE), SHAPES[(index + index // len(PALETTE)) % len(SHAPES)])
+        for name, index in indexes.items()
     }

@@ -17,7 +17,7 @@ SVG = "http://www.w3.org/2000/svg"
 FONT = "Helvetica, Arial, sans-serif"
 WIDTH = 380
 SCALE = 2.0
-"""Pixels of a PNG for each of the drawing."""
+"""Pixels of a PNG for each pixel of the drawing."""
 VARIABLES = {
     PAPER.light: "--paper",
     INK.light: "--ink",
@@ -61,13 +61,18 @@ CONFIG: dict[str, Any] = {
     "text": {"color": INK.light, "fontSize": 11},
 }
 
+Marks = Mapping[str, Mark]
+"""The mark of each backend."""
+
 ElementTree.register_namespace("", SVG)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """`caption` says what is drawn and what its bars of error are; `rows` hold all that is drawn,
-    under `head`."""
+    """A chart with its numbers: `rows` hold all that is drawn, under `head`.
+
+    `caption` says what is drawn and what the error bars are.
+    """
 
     key: str
     title: str
@@ -78,7 +83,7 @@ class Figure:
 
     @cached_property
     def svg(self) -> str:
-        """On light paper, complete in itself."""
+        """The drawing on light paper, which needs nothing else."""
         spec = self.chart.to_dict()
         spec["config"] = CONFIG
         spec["usermeta"] = {"embedOptions": {"renderer": "svg"}}
@@ -90,7 +95,7 @@ class Figure:
 
     @cached_property
     def inline(self) -> str:
-        """For a page that has the variables; named for those who cannot see it."""
+        """The drawing in the colours of a page's CSS variables, with a name for screen readers."""
         root = ElementTree.fromstring(self.svg)
         root.set("role", "img")
         root.set("aria-labelledby", f"{self.key}-name {self.key}-caption")
@@ -99,7 +104,7 @@ class Figure:
         for element in root.iter():
             for name in COLOURED:
                 if (colour := element.get(name)) is not None:
-                    element.set(name, HEX.sub(_variable, _hexadecimal(colour)))
+                    element.set(name, HEX.sub(_variable, colour.lower()))
         title = ElementTree.Element(f"{{{SVG}}}title", {"id": f"{self.key}-name"})
         title.text = self.title
         root.insert(0, title)
@@ -111,7 +116,7 @@ class Figure:
 def rows_of(
     records: Sequence[Mapping[str, Any]], head: Mapping[str, str]
 ) -> tuple[tuple[Any, ...], ...]:
-    """The values of a chart as a table; `head` gives each field its title."""
+    """Returns the records as rows; `head` has the title of each field that is shown."""
     return tuple(tuple(record.get(field) for field in head) for record in records)
 
 
@@ -119,8 +124,8 @@ def data(records: Sequence[Mapping[str, Any]]) -> Any:
     return {"values": [dict(record) for record in records]}
 
 
-def colour(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
-    """Of the field `backend`."""
+def colour(marks: Marks, *, legend: bool = True) -> Any:
+    """Returns the encoding of the field `backend` as colour."""
     names = sorted(marks)
     return altair.Color(
         "backend:N",
@@ -129,7 +134,8 @@ def colour(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
     )
 
 
-def shape(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
+def shape(marks: Marks, *, legend: bool = True) -> Any:
+    """Returns the encoding of the field `backend` as shape."""
     names = sorted(marks)
     return altair.Shape(
         "backend:N",
@@ -139,15 +145,11 @@ def shape(marks: Mapping[str, Mark], *, legend: bool = True) -> Any:
 
 
 def _legend(names: Sequence[str]) -> Any:
-    """As many in a row as the longest leaves room for; drawn in full, whatever else is pale."""
+    """Returns a legend with as many columns as the longest name leaves room for."""
     widths = [30 + 6 * len(name) for name in names]
     columns = len(names) if sum(widths) <= WIDTH else max(1, WIDTH // max(widths))
     return altair.Legend(columns=columns, symbolOpacity=1, symbolStrokeWidth=1.5)
 
 
-def _variable(found: re.Match[str]) -> str:
-    return f"var({VARIABLES[found[0]]})"
-
-
-def _hexadecimal(colour: str) -> str:
-    return colour.lower()
+def _variable(match: re.Match[str]) -> str:
+    return f"var({VARIABLES[match[0]]})"

@@ -1,14 +1,14 @@
 """The figures of one condition: bars, curves and percentiles."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import altair
 
 from benchmarks.report.cells import Cell, Group
-from benchmarks.report.colours import EDGE, INK, PAPER, QUIET, Mark
-from benchmarks.report.drawing import WIDTH, Figure, colour, data, rows_of, shape
+from benchmarks.report.colours import EDGE, INK, PAPER, QUIET
+from benchmarks.report.drawing import WIDTH, Figure, Marks, colour, data, rows_of, shape
 from benchmarks.report.metrics import (
     END_TO_END,
     GOODPUT,
@@ -17,13 +17,12 @@ from benchmarks.report.metrics import (
     TTFT,
     Metric,
     milliseconds,
-    spread,
+    spread_of,
 )
 
-Marks = Mapping[str, Mark]
 HEIGHT = 210
 WIDE = 8.0
-"""The greatest latency against the least, above which an axis is logarithmic."""
+"""Ratio of the greatest latency to the least above which an axis is logarithmic."""
 SPREAD = (
     "Bars are the median over the valid repeats, whiskers run from the least to the greatest of "
     "them; a bar without a whisker is one repeat."
@@ -32,9 +31,9 @@ PERCENTILES = ("p50", "p90", "p99")
 
 
 def figures(group: Group, marks: Marks) -> Iterator[Figure]:
-    """None of what was not measured."""
+    """Yields the figures of one condition, but none of what was not measured."""
     for metric in (RATE, TTFT, TPOT, END_TO_END, GOODPUT):
-        if any(cell.over(metric) for cell in group.measured):
+        if any(cell.spread(metric) for cell in group.measured):
             yield bars(group, metric, marks)
     yield curve(group, marks)
     for name, title in (
@@ -51,13 +50,13 @@ def bars(group: Group, metric: Metric, marks: Marks) -> Figure:
         {
             "backend": cell.backend,
             "level": _level(cell),
-            "value": found.median,
-            "low": found.low,
-            "high": found.high,
-            "repeats": found.count,
+            "value": spread.median,
+            "low": spread.low,
+            "high": spread.high,
+            "repeats": spread.count,
         }
         for cell in group.measured
-        if (found := cell.over(metric)) is not None
+        if (spread := cell.spread(metric)) is not None
     ]
     marks = {record["backend"]: marks[record["backend"]] for record in records}
     base = altair.Chart(data(records)).encode(
@@ -95,7 +94,7 @@ def bars(group: Group, metric: Metric, marks: Marks) -> Figure:
 
 
 def curve(group: Group, marks: Marks) -> Figure:
-    """What latency a rate costs; a backend's points are its levels."""
+    """Returns the latency of each rate; a backend's points are its levels of load."""
     records: list[dict[str, Any]] = [
         {
             "backend": cell.backend,
@@ -105,7 +104,7 @@ def curve(group: Group, marks: Marks) -> Figure:
             "ttft": ttft.median,
         }
         for cell in group.measured
-        if (rate := cell.over(RATE)) is not None and (ttft := cell.over(TTFT)) is not None
+        if (rate := cell.spread(RATE)) is not None and (ttft := cell.spread(TTFT)) is not None
     ]
     marks = {record["backend"]: marks[record["backend"]] for record in records}
     base = altair.Chart(data(records)).encode(
@@ -154,7 +153,9 @@ def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | N
     position: dict[str, Any] = {
         "title": "ms (logarithmic)" if wide else "ms",
         "scale": logarithmic if wide else altair.Scale(zero=False),
-        "axis": altair.Axis(grid=True, values=steps(ends) if wide else altair.Undefined),
+        "axis": altair.Axis(
+            grid=True, values=logarithmic_ticks(ends) if wide else altair.Undefined
+        ),
     }
     middle = base.encode(x=altair.X("p50:Q", **position), color=colour(marks, legend=False))
     layers = (
@@ -190,7 +191,7 @@ def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | N
 
 
 def gap_title(group: Group) -> str:
-    """An inter-token latency only where every chunk held one token."""
+    """Returns what gaps are called: inter-token latency only where every chunk held one token."""
     counts = [result.plateau.tokens_per_chunk for cell in group.cells for result in cell.valid]
     if counts and all(count is not None and abs(count - 1) < 0.01 for count in counts):
         return "Inter-token latency (ITL)"
@@ -198,7 +199,7 @@ def gap_title(group: Group) -> str:
 
 
 def _percentiles(cell: Cell, name: str) -> dict[str, float]:
-    found = {}
+    medians = {}
     for percentile in PERCENTILES:
         values = [
             value
@@ -206,26 +207,29 @@ def _percentiles(cell: Cell, name: str) -> dict[str, float]:
             if (value := milliseconds(getattr(result.plateau, name), percentile)) is not None
         ]
         if values:
-            found[percentile] = spread(values).median
-    return found
+            medians[percentile] = spread_of(values).median
+    return medians
 
 
-def steps(values: Sequence[float]) -> list[float]:
-    """1, 2 and 5 of each power of ten between the least and the greatest; all are above zero."""
+def logarithmic_ticks(values: Sequence[float]) -> list[float]:
+    """Returns 1, 2 and 5 of each power of ten between the least and the greatest value.
+
+    All values are above zero.
+    """
     powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
-    found = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
-    return [step for step in found if min(values) <= step <= max(values)]
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    return [tick for tick in ticks if min(values) <= tick <= max(values)]
 
 
 def _latency(values: Sequence[float]) -> Any:
-    """Logarithmic where the slow would press the fast to the ground."""
+    """Returns an axis that is logarithmic where slow values would hide how fast ones differ."""
     if not values or min(values) <= 0 or max(values) < WIDE * min(values):
         return altair.Y("ttft:Q", title="TTFT, median, ms")
     return altair.Y(
         "ttft:Q",
         title="TTFT, median, ms (logarithmic)",
         scale=altair.Scale(type="log", nice=False, padding=16),
-        axis=altair.Axis(values=steps(values)),
+        axis=altair.Axis(values=logarithmic_ticks(values)),
     )
 
 
@@ -238,8 +242,8 @@ def _limits(group: Group, metric: Metric) -> str:
         ("TPOT", load.tpot_limit),
         ("whole request", load.end_to_end_limit),
     )
-    told = [f"{name} {1000 * limit:g} ms" for name, limit in limits if limit is not None]
-    return f"The limits: {', '.join(told)}. " if told else ""
+    texts = [f"{name} {1000 * limit:g} ms" for name, limit in limits if limit is not None]
+    return f"The limits: {', '.join(texts)}. " if texts else ""
 
 
 def _axis(group: Group) -> str:

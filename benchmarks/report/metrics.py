@@ -1,4 +1,4 @@
-"""What is compared, and how far it is spread over the repeats of a cell."""
+"""The metrics that are compared, and their spread over the repeats of a cell."""
 
 import math
 import statistics
@@ -8,14 +8,16 @@ from typing import Literal
 
 from benchmarks.results.schema import Distribution, Result, Window
 
-FEWEST = 2
-"""Values that a range is made of, before a difference from it is told."""
+MIN_SAMPLES = 2
+"""How many values a range is made of before a difference from it counts."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of `count` runs with the least and the greatest of `samples` values: of the runs,
-    or of one run's windows."""
+    """The median of `count` runs, with the least and the greatest of `samples` values.
+
+    Those values are of the runs, or of one run's windows.
+    """
 
     median: float
     low: float
@@ -30,7 +32,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Metric:
-    """`get` is of a run's plateau; None is what was not measured."""
+    """`get` returns the value of a run's plateau, `window` that of a window, or None."""
 
     key: str
     title: str
@@ -40,8 +42,8 @@ class Metric:
     window: Callable[[Window], float | None] | None = None
 
 
-def milliseconds(distribution: Distribution | None, of: str = "p50") -> float | None:
-    return None if distribution is None else 1000 * float(getattr(distribution, of))
+def milliseconds(distribution: Distribution | None, percentile: str = "p50") -> float | None:
+    return None if distribution is None else 1000 * float(getattr(distribution, percentile))
 
 
 RATE = Metric(
@@ -84,38 +86,42 @@ GOODPUT = Metric(
 METRICS = (RATE, TTFT, TPOT, END_TO_END, GOODPUT)
 
 
-def spread(values: Sequence[float]) -> Spread:
+def spread_of(values: Sequence[float]) -> Spread:
+    """Returns the spread of one value for each run."""
     return Spread(statistics.median(values), min(values), max(values), len(values), len(values))
 
 
-def over(results: Sequence[Result], metric: Metric) -> Spread | None:
-    """Over the repeats that have a value; None when none has."""
+def spread_of_repeats(results: Sequence[Result], metric: Metric) -> Spread | None:
+    """Returns the spread over the repeats that have a value; None when none has."""
     values = [value for value in map(metric.get, results) if value is not None]
-    return spread(values) if values else None
+    return spread_of(values) if values else None
 
 
 def uncertainty(results: Sequence[Result], metric: Metric) -> Spread | None:
-    """Over the repeats; of one run alone over the windows of its plateau, around its value."""
-    found = over(results, metric)
-    if found is None or found.count > 1 or metric.window is None:
-        return found
+    """Returns the spread over the repeats, or over the windows of one run's plateau."""
+    spread = spread_of_repeats(results, metric)
+    if spread is None or spread.count > 1 or metric.window is None:
+        return spread
     windows = plateau(results[0])
     values = [value for value in map(metric.window, windows) if value is not None]
-    low, high = min([found.median, *values]), max([found.median, *values])
-    return Spread(found.median, low, high, 1, len(values))
+    low, high = min([spread.median, *values]), max([spread.median, *values])
+    return Spread(spread.median, low, high, 1, len(values))
 
 
 def differ(one: Spread, other: Spread) -> bool:
-    """Whether two spreads show a difference: the ranges do not meet, and the medians are further
-    apart than the wider range. What was measured once, without a range, shows none."""
-    if min(_ground(one), _ground(other)) < FEWEST:
+    """Tells whether two spreads show a difference.
+
+    The ranges do not meet then, and the medians are further apart than the wider range. What was
+    measured once, without a range, shows none.
+    """
+    if min(_sample_count(one), _sample_count(other)) < MIN_SAMPLES:
         return False
     apart = one.low > other.high or other.low > one.high
     return apart and abs(one.median - other.median) > max(one.width, other.width)
 
 
-def _ground(spread: Spread) -> int:
-    """Of one run it takes some windows to see a range."""
+def _sample_count(spread: Spread) -> int:
+    """Returns how many values the range is made of; one run's own value is none of them."""
     return spread.samples if spread.count > 1 else spread.samples - 1
 
 
@@ -124,10 +130,10 @@ def plateau(result: Result) -> list[Window]:
 
 
 def decay(result: Result) -> float | None:
-    """The last third of the plateau against its first third: -0.1 is a tenth slower, and 0 what
-    is within twice the standard error of the thirds' means.
+    """Returns how the rate changed from the first to the last third of the plateau.
 
-    None for fewer than six windows, or a plateau that began with nothing.
+    -0.1 is a tenth slower, and 0 what is within twice the standard error of the thirds' means. It
+    is None for fewer than six windows, or a plateau that began with nothing.
     """
     rates = [window.tokens_per_second for window in plateau(result)]
     third = len(rates) // 3

@@ -1,8 +1,8 @@
-"""The page: one file that needs nothing else."""
+"""The report, and its page: one file that needs nothing else."""
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +10,15 @@ import jinja2
 
 from benchmarks.report import colours
 from benchmarks.report.cells import Group, groups
-from benchmarks.report.colours import PALETTE, Mark, Tone, marks
+from benchmarks.report.colours import PALETTE, Tone, marks
 from benchmarks.report.comparison import compare
 from benchmarks.report.conclusion import conclusion
-from benchmarks.report.courses import courses
-from benchmarks.report.drawing import Figure
+from benchmarks.report.criteria import criteria
+from benchmarks.report.drawing import Figure, Marks
 from benchmarks.report.figures import figures
 from benchmarks.report.metrics import Spread
-from benchmarks.report.qualities import qualities
 from benchmarks.report.repeating import commands
-from benchmarks.report.runs import Found
+from benchmarks.report.runs import Results
 from benchmarks.report.tables import (
     Table,
     Value,
@@ -30,13 +29,14 @@ from benchmarks.report.tables import (
     summary,
     verdicts,
 )
+from benchmarks.report.timelines import timelines
 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
 class Section:
-    """One condition: what it shows, its figures and tables."""
+    """One condition: its conclusion, its figures and its tables."""
 
     group: Group
     sentences: Sequence[str]
@@ -49,62 +49,60 @@ class Report:
     title: str
     sections: Sequence[Section]
     comparison: Table | None
-    rest: Sequence[Table]
+    general_tables: Sequence[Table]
     prompts: Table
     commands: Sequence[str]
-    found: Found
+    results: Results
 
     @property
     def figures(self) -> list[Figure]:
         return [one for section in self.sections for figures in section.figures for one in figures]
 
 
-def report(found: Found, before: Found | None = None) -> Report:
-    """Of `found`; compared with `before` where there is one."""
-    made = groups(found.runs)
-    names = {cell.backend for group in made for cell in group.cells}
-    engines = {run.result.subject.engine or "" for run in found.runs}
-    looks = marks(names)
-    named = [study.name for study in found.studies if study.name]
-    qualitative = qualities(names | engines)
+def report(results: Results, before: Results | None = None) -> Report:
+    """Returns the report of the results, compared with those `before` where there are any."""
+    conditions = groups(results.runs)
+    names = {cell.backend for group in conditions for cell in group.cells}
+    engines = {run.result.subject.engine or "" for run in results.runs}
+    by_backend = marks(names)
+    studies = [study.name for study in results.studies if study.name]
+    other_criteria = criteria(names | engines)
     return Report(
-        title=", ".join(named) or found.name,
-        sections=[_section(group, looks) for group in made],
-        comparison=None if before is None else compare(groups(before.runs), made),
-        rest=[
-            *([qualitative] if qualitative.rows else []),
-            verdicts(found.runs),
-            environments(found.runs),
+        title=", ".join(studies) or results.name,
+        sections=[_section(group, by_backend) for group in conditions],
+        comparison=None if before is None else compare(groups(before.runs), conditions),
+        general_tables=[
+            *([other_criteria] if other_criteria.rows else []),
+            verdicts(results.runs),
+            environments(results.runs),
         ],
-        prompts=prompts(found.runs),
-        commands=[] if found.studies else commands(found.runs),
-        found=found,
+        prompts=prompts(results.runs),
+        commands=[] if results.studies else commands(results.runs),
+        results=results,
     )
 
 
-def _section(group: Group, looks: Mapping[str, Mark]) -> Section:
-    drawn = list(figures(group, looks)) if group.measured else []
-    over_time = list(courses(group, looks)) if group.measured else []
+def _section(group: Group, marks: Marks) -> Section:
+    summaries = list(figures(group, marks)) if group.measured else []
+    over_time = list(timelines(group, marks)) if group.measured else []
     return Section(
         group,
         conclusion(group),
-        (drawn, over_time),
+        (summaries, over_time),
         [summary(group), outcomes(group), phases(group)],
     )
 
 
-def html(of: Report) -> str:
-    """With everything in it, what results say escaped."""
-    read = {name: (TEMPLATES / name).read_text("utf-8") for name in ("page.css", "page.js")}
-    script, style = read["page.js"], f"{_variables()}{read['page.css']}"
+def html(report: Report) -> str:
+    """Returns the page with everything in it; what results say is escaped."""
+    script = (TEMPLATES / "page.js").read_text("utf-8")
+    style = _css_variables() + (TEMPLATES / "page.css").read_text("utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["shown"] = shown
-    environment.filters["plain"] = plain
-    environment.filters["around"] = around
+    environment.filters |= {"text": value_text, "number": sort_number, "range": range_text}
     return environment.get_template("page.html").render(
-        report=of,
+        report=report,
         style=style,
         script=script,
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
@@ -112,22 +110,23 @@ def html(of: Report) -> str:
     )
 
 
-def plain(value: Value) -> float | None:
-    """What a cell is sorted by, where it is a number."""
+def sort_number(value: Value) -> float | None:
+    """Returns what a cell is sorted by, where that is a number."""
     if isinstance(value, Spread):
         return value.median
     return None if isinstance(value, str) else value
 
 
-def around(value: Value) -> str | None:
-    """The least and the greatest of a spread, where they look different."""
-    if not isinstance(value, Spread) or shown(value.low) == shown(value.high):
+def range_text(value: Value) -> str | None:
+    """Returns the least and the greatest of a spread, where they look different."""
+    if not isinstance(value, Spread):
         return None
-    return f"{shown(value.low)} to {shown(value.high)}"
+    low, high = value_text(value.low), value_text(value.high)
+    return None if low == high else f"{low} to {high}"
 
 
-def shown(value: Value) -> str:
-    """Three or four digits; an empty cell for what was not measured."""
+def value_text(value: Value) -> str:
+    """Returns three or four digits of a number, and no text for what was not measured."""
     if isinstance(value, Spread):
         value = value.median
     if value is None:
@@ -142,12 +141,12 @@ def shown(value: Value) -> str:
 
 
 def _hash(text: str) -> str:
-    """As a content security policy names the one text that it allows."""
+    """Returns how a content security policy names the one text that it allows."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _variables() -> str:
-    light, dark = _side("light"), _side("dark")
+def _css_variables() -> str:
+    light, dark = _declarations("light"), _declarations("dark")
     return (
         f":root{{{light}color-scheme:light}}\n"
         f"@media screen and (prefers-color-scheme:dark)"
@@ -156,7 +155,7 @@ def _variables() -> str:
     )
 
 
-def _side(side: str) -> str:
+def _declarations(theme: str) -> str:
     named: dict[str, Tone] = {
         "paper": colours.PAPER,
         "ink": colours.INK,
@@ -165,4 +164,4 @@ def _side(side: str) -> str:
         "edge": colours.EDGE,
         **{f"slot-{slot}": tone for slot, tone in enumerate(PALETTE)},
     }
-    return "".join(f"--{name}:{getattr(tone, side)};" for name, tone in named.items())
+    return "".join(f"--{name}:{getattr(tone, theme)};" for name, tone in named.items())

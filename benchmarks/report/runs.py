@@ -1,4 +1,4 @@
-"""What lies in folders of results: runs, what a study could not measure, what cannot be read."""
+"""The content of folders of results: runs, unmeasured cells of studies, unreadable files."""
 
 import json
 from collections.abc import Iterable
@@ -15,19 +15,19 @@ STUDY = "study.json"
 
 
 class NoResults(ValueError):
-    """Nothing to report on; the message names the folder and says what would work."""
+    """There is nothing to report on; the message names the folder and says what would work."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """`where` is the run's folder, as a person would name it."""
+    """A result; `where` is its folder, relative to the folder that was given."""
 
     where: str
     result: Result
 
 
-class Entry(BaseModel):
-    """A cell of study.json, as far as a report tells of it."""
+class StudyCell(BaseModel):
+    """A cell of study.json, as far as a report shows it."""
 
     id: str
     status: str
@@ -36,13 +36,13 @@ class Entry(BaseModel):
     log: tuple[str, ...] = ()
 
 
-class Start(BaseModel):
+class StudyStart(BaseModel):
     at: str = ""
     command: tuple[str, ...] = ()
 
 
 class Study(BaseModel):
-    """study.json, as far as a report tells of it."""
+    """A study.json, as far as a report shows it."""
 
     name: str = ""
     file: str = ""
@@ -50,24 +50,24 @@ class Study(BaseModel):
     hash: str
     order: str = ""
     seed: int | None = None
-    starts: tuple[Start, ...] = ()
-    cells: tuple[Entry, ...] = ()
+    starts: tuple[StudyStart, ...] = ()
+    cells: tuple[StudyCell, ...] = ()
     folder: Path = Path()
-    """Where the file lies."""
+    """The folder of the file."""
 
     @property
     def unmeasured_results(self) -> list[Path]:
-        """Where cells that were measured in part, or before, may have left something."""
+        """The files that cells may have left which were measured in part, or before."""
         return [self.folder / CELLS / cell.id / RESULT for cell in self.unmeasured]
 
     @property
-    def unmeasured(self) -> tuple[Entry, ...]:
+    def unmeasured(self) -> tuple[StudyCell, ...]:
         return tuple(cell for cell in self.cells if cell.status not in ("ok", "void"))
 
 
 @dataclass(frozen=True)
-class Found:
-    """All of one side of a report. `unreadable` are sentences."""
+class Results:
+    """All that a report is made of. `unreadable` has a sentence for each file."""
 
     name: str
     runs: tuple[Run, ...]
@@ -75,24 +75,24 @@ class Found:
     unreadable: tuple[str, ...] = ()
 
 
-def find(folder: Path) -> Found:
-    """Every result under the folder, or the one result file. Raises NoResults."""
+def find_results(folder: Path) -> Results:
+    """Returns every result under the folder, or that of the one file; raises NoResults."""
     if not folder.exists():
         raise NoResults(f"{folder}: there is no such folder; give one with {RESULT} files in it")
     root = folder.parent if folder.is_file() else folder
     studies, broken = _studies([] if folder.is_file() else sorted(folder.rglob(STUDY)), root)
-    unmeasured = {path for found in studies for path in found.unmeasured_results}
+    unmeasured = {path for study in studies for path in study.unmeasured_results}
     paths = [folder] if folder.is_file() else sorted({*folder.rglob(RESULT)} - unmeasured)
     runs, unreadable = [], []
     for path in paths:
         try:
             runs.append(Run(str(path.parent.relative_to(root)), read(path)))
         except Unreadable as error:
-            unreadable.append(_shorter(str(error), root))
+            unreadable.append(str(error).replace(f"{root}/", ""))
     if not runs:
-        why = f"; {unreadable[0]}" if unreadable else ""
-        raise NoResults(f"{folder}: no readable {RESULT} in it{why}")
-    return Found(folder.resolve().name, tuple(runs), studies, (*unreadable, *broken))
+        reason = f"; {unreadable[0]}" if unreadable else ""
+        raise NoResults(f"{folder}: no readable {RESULT} in it{reason}")
+    return Results(folder.resolve().name, tuple(runs), studies, (*unreadable, *broken))
 
 
 def _studies(paths: Iterable[Path], root: Path) -> tuple[tuple[Study, ...], list[str]]:
@@ -102,15 +102,11 @@ def _studies(paths: Iterable[Path], root: Path) -> tuple[tuple[Study, ...], list
             values = json.loads(path.read_text("utf-8"))
             studies.append(Study.model_validate(values | {"folder": path.parent}))
         except (OSError, TypeError, ValueError) as error:
-            reason = _first(error) if isinstance(error, ValidationError) else str(error)
+            reason = _first_error(error) if isinstance(error, ValidationError) else str(error)
             broken.append(f"{path.relative_to(root)}: {reason}")
     return tuple(studies), broken
 
 
-def _first(error: ValidationError) -> str:
+def _first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-
-
-def _shorter(message: str, root: Path) -> str:
-    return message.replace(f"{root}/", "")

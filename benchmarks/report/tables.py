@@ -1,11 +1,11 @@
-"""What the report shows as tables: each a head and rows of numbers or words."""
+"""The report's tables: each has a head, and rows of numbers or words."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.report.cells import Cell, Group
-from benchmarks.report.metrics import METRICS, Metric, Spread, decay, milliseconds, spread
+from benchmarks.report.metrics import METRICS, Metric, Spread, decay, milliseconds, spread_of
 from benchmarks.report.runs import Run
 from benchmarks.results.schema import Outcome, Phase
 
@@ -37,8 +37,8 @@ class Table:
 
 
 def summary(group: Group) -> Table:
-    """A row for each cell: medians over its valid repeats, with their spread."""
-    shown = [metric for metric in METRICS if any(cell.over(metric) for cell in group.measured)]
+    """Returns a row for each cell: medians over its valid repeats, with their spread."""
+    shown = [metric for metric in METRICS if any(cell.spread(metric) for cell in group.measured)]
     costs = [cost for cost in COSTS if any(cost.get(r) for c in group.measured for r in c.valid)]
     titles = (f"{metric.title}, {metric.unit}" for metric in (*shown, *costs))
     head = ("backend", group.unit, *titles, "rate, last third to first, %", "valid runs")
@@ -50,14 +50,14 @@ def _summary(cell: Cell, shown: Sequence[Metric]) -> tuple[Value, ...]:
     return (
         cell.backend,
         cell.level,
-        *(cell.over(metric) for metric in shown),
-        spread(changes) if changes else None,
+        *(cell.spread(metric) for metric in shown),
+        spread_of(changes) if changes else None,
         f"{len(cell.valid)} of {len(cell.runs)}",
     )
 
 
 def outcomes(group: Group) -> Table:
-    """How the requests of the plateaus ended, all runs of a cell together."""
+    """Returns how the requests of the plateaus ended, all runs of a cell together."""
     seen = {
         o for c in group.cells for r in c.runs for o, n in r.result.plateau.outcomes.items() if n
     }
@@ -71,11 +71,11 @@ def _outcomes(cell: Cell, shown: Sequence[Outcome]) -> tuple[Value, ...]:
     plateaus = [run.result.plateau for run in cell.runs]
     counts = [sum(plateau.outcomes.get(outcome, 0) for plateau in plateaus) for outcome in shown]
     waits = [ms for p in plateaus if (ms := milliseconds(p.error_latency)) is not None]
-    return (cell.backend, cell.level, len(plateaus), *counts, spread(waits) if waits else None)
+    return (cell.backend, cell.level, len(plateaus), *counts, spread_of(waits) if waits else None)
 
 
 def phases(group: Group) -> Table:
-    """Every run's ramp, plateau and drain."""
+    """Returns the ramp, the plateau and the drain of every run."""
     head = (
         "backend", group.unit, "repeat", "phase", "tokens/s", "requests/s", "TTFT p50, ms",
         "TTFT p99, ms", "TPOT p50, ms", "tokens per chunk", "answered", "failed", "unfinished",
@@ -95,7 +95,7 @@ def _phases(group: Group) -> Iterator[tuple[Value, ...]]:
 
 def _phase(phase: Phase) -> tuple[Value, ...]:
     outcomes = phase.outcomes
-    well, open_ = outcomes.get(Outcome.OK, 0), outcomes.get(Outcome.UNFINISHED, 0)
+    ok, unfinished = outcomes.get(Outcome.OK, 0), outcomes.get(Outcome.UNFINISHED, 0)
     return (
         phase.tokens_per_second,
         phase.requests_per_second,
@@ -103,19 +103,19 @@ def _phase(phase: Phase) -> tuple[Value, ...]:
         milliseconds(phase.ttft, "p99"),
         milliseconds(phase.tpot),
         phase.tokens_per_chunk,
-        well,
-        sum(outcomes.values()) - well - open_,
-        open_,
+        ok,
+        sum(outcomes.values()) - ok - unfinished,
+        unfinished,
     )
 
 
 def verdicts(runs: Iterable[Run]) -> Table:
-    """How the client kept up, and why a run is void; the void ones first."""
+    """Returns how the client kept up, and why a run is void; the void ones come first."""
     rows = []
     for run in sorted(runs, key=lambda run: run.result.verdict.valid):
         verdict = run.result.verdict
         lag = verdict.loop_lag_p99
-        said = "; ".join([*verdict.reasons, *verdict.warnings, *run.result.notes])
+        remarks = "; ".join([*verdict.reasons, *verdict.warnings, *run.result.notes])
         rows.append(
             (
                 run.where,
@@ -123,7 +123,7 @@ def verdicts(runs: Iterable[Run]) -> Table:
                 None if lag is None else 1000 * lag,
                 verdict.client_cpu,
                 verdict.users_reached,
-                said,
+                remarks,
             )
         )
     head = ("run", "verdict", "loop lag p99, ms", "client CPU, cores", "in flight", "said")
@@ -131,24 +131,24 @@ def verdicts(runs: Iterable[Run]) -> Table:
 
 
 def environments(runs: Iterable[Run]) -> Table:
-    """Where and with what was measured, each combination once."""
+    """Returns where and with what the runs were measured, each combination once."""
     rows: dict[tuple[Value, ...], None] = {}
     for run in runs:
-        where, subject = run.result.environment, run.result.subject
+        machine, subject = run.result.environment, run.result.subject
         settings = ", ".join(f"{name}={value}" for name, value in sorted(subject.settings.items()))
-        versions = ", ".join(f"{name} {value}" for name, value in where.versions.items())
-        gpus = ", ".join(where.gpus) or "no GPU"
+        versions = ", ".join(f"{name} {value}" for name, value in machine.versions.items())
+        gpus = ", ".join(machine.gpus) or "no GPU"
         rows[
             (
                 subject.backend,
                 subject.engine or "",
                 subject.backend_version or "",
                 settings,
-                where.host,
-                where.cpus or None,
-                f"{gpus}, driver {where.driver}" if where.driver else gpus,
+                machine.host,
+                machine.cpus or None,
+                f"{gpus}, driver {machine.driver}" if machine.driver else gpus,
                 versions,
-                where.commit or "",
+                machine.commit or "",
             )
         ] = None
     head = (
@@ -158,7 +158,7 @@ def environments(runs: Iterable[Run]) -> Table:
 
 
 def prompts(runs: Iterable[Run]) -> Table:
-    """What was asked: runs of one hash asked the same, in the same order."""
+    """Returns the prompts; runs with one hash sent the same ones in the same order."""
     counted = Counter(run.result.prompts for run in runs)
     head = ("source", "prompts", "skipped", "seed", "hash of their sequence", "runs")
     rows = ((p.source, p.count, p.skipped, p.seed, p.hash, n) for p, n in counted.items())

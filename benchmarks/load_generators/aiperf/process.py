@@ -1,53 +1,103 @@
-"""aiperf as a process that ends with us, however we end."""
+"""aiperf's program: found, checked, and run as a process that ends with us, however we end."""
 
 import asyncio
+import os
+import shutil
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from benchmarks.imports.aiperf import VERSION
 from benchmarks.load.spec import KEY
-from benchmarks.load_generators.aiperf.errors import EngineFailed
-from benchmarks.load_generators.aiperf.program import environment
 from common.processes import child_guard
 
-GRACE = 10.0
-"""Seconds from when it is told to stop until it is killed, with all that it started."""
-SLACK = 300.0
-"""Seconds beyond its load and its drain after which it hangs: it starts, and sums up, slowly."""
-KEPT_LINES = 40
-ENDS = (signal.SIGINT, signal.SIGTERM)
-LINE_BYTES = 2**20
+ROOT = Path(__file__).parents[3]
+INSTALLED = ROOT / ".venv-aiperf" / "bin" / "aiperf"
+INSTALL = f"python -m venv .venv-aiperf && .venv-aiperf/bin/pip install aiperf=={VERSION}"
 WITH_KEY = Path(__file__).parent / "with_key.py"
+VERSION_TIMEOUT = 120.0
+"""Seconds in which aiperf prints its version; it imports much."""
+STOP_TIMEOUT = 10.0
+"""Seconds from when it is asked to stop until it is killed, with all that it started."""
+EXTRA_TIMEOUT = 300.0
+"""Seconds beyond its load and its drain; it starts, and sums up, slowly."""
+KEPT_LINES = 40
+LINE_BYTES = 2**20
 
 
-def command(program: Path, arguments: Sequence[str]) -> list[str]:
-    """With the key from the environment where there is one."""
-    if KEY not in environment():
-        return [str(program), *arguments]
-    return [str(program.parent / "python"), str(WITH_KEY), str(program), *arguments]
+class LoadGeneratorFailed(Exception):
+    """aiperf is missing, cannot do what is asked, or recorded nothing; the message is one line."""
 
 
 @dataclass
-class Ended:
-    """`output` has its last lines; `interrupted` is whether somebody broke it off."""
+class Exit:
+    """`output` has the last lines; `interrupted` says whether somebody stopped the process."""
 
     status: int
     output: str
     interrupted: bool
 
 
-async def run(command: Sequence[str], seconds: float) -> Ended:
-    """`seconds` is that of its load and its drain. Ctrl-C goes to aiperf, which then writes what it
-    has; a second one ends it. Raises EngineFailed."""
+def find_program() -> Path:
+    """Returns the program that AIPERF names, of its own environment, or on PATH.
+
+    Raises LoadGeneratorFailed.
+    """
+    own = str(INSTALLED) if INSTALLED.exists() else None
+    program = os.environ.get("AIPERF") or own or shutil.which("aiperf")
+    if program is None:
+        raise LoadGeneratorFailed(f"aiperf is missing; this installs it: {INSTALL}")
+    return Path(program)
+
+
+async def check_version(program: Path) -> None:
+    """Raises LoadGeneratorFailed for another release than the one whose records are understood."""
+    run = partial(subprocess.run, stdin=subprocess.DEVNULL, env=environment())
+    try:
+        completed = await asyncio.to_thread(
+            run, [program, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT
+        )
+    except OSError as error:
+        raise LoadGeneratorFailed(f"{program}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise LoadGeneratorFailed(
+            f"{program} --version said nothing within {VERSION_TIMEOUT:g} s"
+        ) from None
+    version = completed.stdout.strip() or f"exit status {completed.returncode}"
+    if version != VERSION:
+        raise LoadGeneratorFailed(
+            f"aiperf {version} is unknown; this installs {VERSION}: {INSTALL}"
+        )
+
+
+def environment() -> dict[str, str]:
+    """Returns ours, without what makes aiperf look up a tokenizer's folder on the hub."""
+    return {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+
+
+def command_line(program: Path, arguments: Sequence[str]) -> list[str]:
+    """Returns the command, which passes on the key from the environment where there is one."""
+    if KEY not in os.environ:
+        return [str(program), *arguments]
+    return [str(program.parent / "python"), str(WITH_KEY), str(program), *arguments]
+
+
+async def run_process(command: Sequence[str], seconds: float) -> Exit:
+    """Runs aiperf, whose load and drain take `seconds`; raises LoadGeneratorFailed for a hang.
+
+    Ctrl-C goes to aiperf, which then writes what it has; a second one ends it.
+    """
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, child_guard.__file__, str(GRACE), *command],
+        *[sys.executable, child_guard.__file__, str(STOP_TIMEOUT), *command],
         stdin=PIPE,
         stdout=PIPE,
         stderr=STDOUT,
@@ -56,19 +106,19 @@ async def run(command: Sequence[str], seconds: float) -> Ended:
         start_new_session=True,
     )
     assert process.stdin is not None
+    timeout = seconds + EXTRA_TIMEOUT
     try:
-        with _interrupts(process) as interrupted:
-            lines = await asyncio.wait_for(_read(process), seconds + SLACK)
+        with _forwarded_interrupts(process) as interrupts:
+            lines = await asyncio.wait_for(_last_lines(process), timeout)
     except TimeoutError:
-        raise EngineFailed(f"aiperf did not end within {seconds + SLACK:g} s") from None
+        raise LoadGeneratorFailed(f"aiperf did not end within {timeout:g} s") from None
     finally:
         process.stdin.close()
         await process.wait()
-    return Ended(process.returncode or 0, "\n".join(lines), bool(interrupted))
+    return Exit(process.returncode or 0, "\n".join(lines), bool(interrupts))
 
 
-async def _read(process: Process) -> Sequence[str]:
-    """Its last lines, when it has ended."""
+async def _last_lines(process: Process) -> Sequence[str]:
     assert process.stdout is not None
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     async for line in process.stdout:
@@ -77,31 +127,31 @@ async def _read(process: Process) -> Sequence[str]:
 
 
 @contextmanager
-def _interrupts(process: Process) -> Iterator[list[int]]:
-    """The signals to end that came meanwhile."""
+def _forwarded_interrupts(process: Process) -> Iterator[list[int]]:
+    """Yields the list of the signals that came meanwhile."""
     loop = asyncio.get_running_loop()
-    came: list[int] = []
+    received: list[int] = []
 
     def interrupt(number: int) -> None:
-        came.append(number)
-        if len(came) > 1 and process.stdin is not None:
+        received.append(number)
+        if len(received) > 1 and process.stdin is not None:
             process.stdin.close()
             return
         with suppress(psutil.Error):
             for child in psutil.Process(process.pid).children():
                 child.send_signal(signal.SIGINT)
 
-    for number in ENDS:
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt, number)
     try:
-        yield came
+        yield received
     finally:
-        for number in ENDS:
+        for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
 
-def reason(output: str) -> str:
-    """Of a failure, from the box in which aiperf tells it, in one line."""
-    told = [line.strip("│ ") for line in output.splitlines() if line.startswith("│")]
+def failure_reason(output: str) -> str:
+    """Returns in one line what aiperf printed of its failure, in a box or as its last line."""
+    boxed = [line.strip("│ ") for line in output.splitlines() if line.startswith("│")]
     plain = [line.strip() for line in output.splitlines() if line.strip()]
-    return " ".join(" ".join(told).split()) or (plain[-1] if plain else "it said nothing")
+    return " ".join(" ".join(boxed).split()) or (plain[-1] if plain else "it said nothing")

@@ -7,22 +7,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.environment import environment
-from benchmarks.imports import aiperf
-from benchmarks.imports.aiperf_records import RECORDS, Record, read_records, requests, start_of
-from benchmarks.imports.run import Foreign, NotImportable, result
+from benchmarks.imports.aiperf import RECORDS, VERSION, external_run, read_requests
+from benchmarks.imports.external_run import NotImportable, result
 from benchmarks.load.before import warm_up
 from benchmarks.load.result import cost
 from benchmarks.load.spec import Spec
-from benchmarks.load_generators.aiperf import process
 from benchmarks.load_generators.aiperf.command import (
-    PROMPTS,
+    INPUT_PROMPTS,
     arguments,
-    prompt_of,
-    refuse,
-    write_files,
+    check_supported,
+    prompt_id,
+    write_inputs,
 )
-from benchmarks.load_generators.aiperf.errors import EngineFailed
-from benchmarks.load_generators.aiperf.program import VERSION, check, find
+from benchmarks.load_generators.aiperf.process import (
+    LoadGeneratorFailed,
+    check_version,
+    command_line,
+    failure_reason,
+    find_program,
+    run_process,
+)
 from benchmarks.machine_metrics import Sampler
 from benchmarks.prompts import Order, PromptSet
 from benchmarks.results.schema import Phase, Prompts, Request, Result, Series, Subject
@@ -39,18 +43,17 @@ async def run(
     price_per_hour: float | None = None,
     program: Path | None = None,
 ) -> tuple[Result, list[Request]]:
-    """`sampler` has not begun. Raises EngineFailed or NotReady."""
-    refuse(spec, prompts)
-    found = program or find()
-    await check(found)
+    """Returns the result and its requests; `sampler` has not been entered.
+
+    Raises LoadGeneratorFailed, or NotReady where the endpoint does not answer the warm-up.
+    """
+    check_supported(spec, prompts)
+    program = program or find_program()
+    await check_version(program)
     order = prompts.order(spec.seed)
     await warm_up(spec, order)
     async with sampler:
-        records, interrupted = await _records(found, spec, order)
-    made = [
-        each.model_copy(update={"prompt": prompt_of(each.prompt)})
-        for each in requests(records, opened=spec.mode != "closed")
-    ]
+        start, requests, interrupted = await _measure(program, spec, order)
     about = Prompts(
         source=prompts.source,
         count=len(prompts.prompts),
@@ -58,52 +61,57 @@ async def run(
         hash=order.hash,
         seed=spec.seed,
     )
-    told = aiperf.foreign(spec, about, records, made, VERSION, cancelled=interrupted)
-    told = replace(told, notes=(*told.notes, *sampler.warnings))
-    series = sampler.series(_monotonic(start_of(records)))
-    return _result(told, subject, series, price_per_hour), made
+    external = external_run(spec, about, requests, start, cancelled=interrupted)
+    notes = [*external.notes, *sampler.warnings]
+    if len(requests) > INPUT_PROMPTS:
+        notes.append(f"after {INPUT_PROMPTS} prompts aiperf began again with the first")
+    judged = result(replace(external, notes=tuple(notes)), subject)
+    series = sampler.series(_monotonic(start))
+    return _with_machine(judged, series, price_per_hour), requests
 
 
-async def _records(program: Path, spec: Spec, order: Order) -> tuple[list[Record], bool]:
-    """And whether aiperf was interrupted. It also ends with an error where every request failed,
-    but leaves its records."""
+async def _measure(program: Path, spec: Spec, order: Order) -> tuple[int, list[Request], bool]:
+    """Returns the start in nanoseconds since 1970, the requests, and whether it was interrupted.
+
+    aiperf also ends with an error where every request failed, but leaves its records.
+    """
     with TemporaryDirectory(prefix="aiperf-") as name:
         folder = Path(name)
-        artifacts = folder / "artifacts"
-        write_files(spec, order, folder)
-        command = process.command(program, arguments(spec, folder, artifacts))
-        ended = await process.run(command, spec.duration + spec.drain)
-        path = artifacts / RECORDS
-        if not path.exists() or not path.read_bytes().strip():
-            said = "interrupted" if ended.interrupted else process.reason(ended.output)
-            raise EngineFailed(f"aiperf ended with {ended.status} and no record: {said}")
+        records = folder / "artifacts" / RECORDS
+        write_inputs(spec, order, folder)
+        command = command_line(program, arguments(spec, folder, records.parent))
+        exited = await run_process(command, spec.duration + spec.drain)
+        if not records.exists() or not records.read_bytes().strip():
+            reason = "interrupted" if exited.interrupted else failure_reason(exited.output)
+            raise LoadGeneratorFailed(f"aiperf ended with {exited.status} and no record: {reason}")
         try:
-            return read_records(path), ended.interrupted
+            start, requests = read_requests(records, is_open=spec.mode != "closed")
         except NotImportable as error:
-            raise EngineFailed(str(error)) from None
+            raise LoadGeneratorFailed(str(error)) from None
+    named = [each.model_copy(update={"prompt": prompt_id(each.prompt)}) for each in requests]
+    return start, named, exited.interrupted
 
 
-def _result(
-    told: Foreign,
-    subject: Subject,
-    series: Sequence[Series],
-    price_per_hour: float | None,
-) -> Result:
-    notes = [*told.notes]
-    if len(told.requests) > PROMPTS:
-        notes.append(f"after {PROMPTS} prompts aiperf began again with the first")
-    here = environment()
-    about = here.model_copy(update={"versions": here.versions | {"aiperf": VERSION}})
-    whole = result(replace(told, notes=tuple(notes), environment=about), subject)
-    flat = whole.plateau
-    verdict = whole.verdict.model_copy(update={"client_cpu": _cpu(series, flat)})
-    paid = cost(flat, series, price_per_hour)
-    return whole.model_copy(update={"series": tuple(series), "cost": paid, "verdict": verdict})
+def _with_machine(judged: Result, series: Sequence[Series], price: float | None) -> Result:
+    """Returns the result with what was sampled of this machine; `price` is that of an hour."""
+    here, plateau = environment(), judged.plateau
+    machine = here.model_copy(update={"versions": here.versions | {"aiperf": VERSION}})
+    verdict = judged.verdict.model_copy(update={"client_cpu": _client_cpu(series, plateau)})
+    changes = {
+        "environment": machine,
+        "series": tuple(series),
+        "cost": cost(plateau, series, price),
+        "verdict": verdict,
+    }
+    return judged.model_copy(update=changes)
 
 
-def _cpu(series: Sequence[Series], plateau: Phase) -> float | None:
-    """Cores that aiperf and all its processes used on average. One of them never waits, so that
-    this says nothing of whether it kept up: the users in flight do."""
+def _client_cpu(series: Sequence[Series], plateau: Phase) -> float | None:
+    """Returns the cores that aiperf's processes used on average.
+
+    One of them never waits, so that this says nothing of whether it kept up: the users in flight
+    do.
+    """
     used = [
         value
         for one in series
@@ -115,5 +123,5 @@ def _cpu(series: Sequence[Series], plateau: Phase) -> float | None:
 
 
 def _monotonic(stamp: int) -> float:
-    """Of nanoseconds since 1970: what time.monotonic() said then."""
+    """Returns what time.monotonic() was at a stamp in nanoseconds since 1970."""
     return time.monotonic() - (time.time() - stamp * NANO)

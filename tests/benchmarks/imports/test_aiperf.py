@@ -3,21 +3,20 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.imports.aiperf import read
-from benchmarks.imports.aiperf_records import NO_USAGE
-from benchmarks.imports.run import NotImportable, result
+from benchmarks.imports.aiperf import NO_USAGE, read
+from benchmarks.imports.external_run import NotImportable, result
 from benchmarks.results.schema import Outcome
 from tests.benchmarks.imports.support import RECORDED, aiperf_folder, change_summary, outcomes
 
 
 def test_an_answer_with_an_error_inside_counts_as_failed_though_aiperf_says_otherwise() -> None:
-    told = json.loads((RECORDED / "aiperf-error/profile_export_aiperf.json").read_text())
-    foreign = read(RECORDED / "aiperf-error")
+    summary = json.loads((RECORDED / "aiperf-error/profile_export_aiperf.json").read_text())
+    run = read(RECORDED / "aiperf-error")
 
-    assert told["request_count"]["avg"] == 75
-    assert told["error_summary"] == []
-    assert outcomes(foreign) == {Outcome.OK: 60, Outcome.IN_BAND_ERROR: 15}
-    assert {r.error for r in foreign.requests if r.outcome is Outcome.IN_BAND_ERROR} == {NO_USAGE}
+    assert summary["request_count"]["avg"] == 75
+    assert summary["error_summary"] == []
+    assert outcomes(run) == {Outcome.OK: 60, Outcome.IN_BAND_ERROR: 15}
+    assert {r.error for r in run.requests if r.outcome is Outcome.IN_BAND_ERROR} == {NO_USAGE}
 
 
 @pytest.mark.parametrize(
@@ -52,49 +51,49 @@ def test_times_and_tokens_are_those_of_the_server() -> None:
 
 
 def test_the_load_is_what_aiperf_was_asked_for() -> None:
-    made = result(read(RECORDED / "aiperf-error"), backend="truth")
+    imported = result(read(RECORDED / "aiperf-error"), backend="truth")
 
-    assert made.client == "aiperf"
-    assert (made.load.mode, made.load.users, made.load.ramp) == ("closed", 4, 2)
-    assert (made.load.duration, made.load.window, made.load.max_tokens) == (8, 2, 16)
-    assert made.load.protocol == "chat"
-    assert (made.subject.backend, made.subject.model) == ("truth", "truth")
-    assert made.subject.url == "http://127.0.0.1:18611"
-    assert made.environment.versions == {"aiperf": "0.13.0"}
-    assert made.prompts.source == "single.jsonl"
-    assert made.started_at.startswith("2026-11-26T16:12:59.7")
+    assert imported.client == "aiperf"
+    assert (imported.load.mode, imported.load.users, imported.load.ramp) == ("closed", 4, 2)
+    assert (imported.load.duration, imported.load.window, imported.load.max_tokens) == (8, 2, 16)
+    assert imported.load.protocol == "chat"
+    assert (imported.subject.backend, imported.subject.model) == ("truth", "truth")
+    assert imported.subject.url == "http://127.0.0.1:18611"
+    assert imported.environment.versions == {"aiperf": "0.13.0"}
+    assert imported.prompts.source == "single.jsonl"
+    assert imported.started_at.startswith("2026-11-26T16:12:59.7")
 
 
 def test_the_ramp_is_apart_and_the_plateau_has_all_users() -> None:
-    made = result(read(RECORDED / "aiperf-error"))
+    imported = result(read(RECORDED / "aiperf-error"))
 
-    assert made.ramp is not None
-    assert (made.ramp.start, made.ramp.end) == (0, 2)
-    assert (made.plateau.start, made.plateau.end) == (2, 8)
-    assert made.verdict.valid
-    assert made.verdict.users_reached == pytest.approx(4, rel=0.1)
-    assert made.verdict.loop_lag_p99 is None
-    assert made.plateau.outcomes == {Outcome.OK: 50, Outcome.IN_BAND_ERROR: 12}
+    assert imported.ramp is not None
+    assert (imported.ramp.start, imported.ramp.end) == (0, 2)
+    assert (imported.plateau.start, imported.plateau.end) == (2, 8)
+    assert imported.verdict.valid
+    assert imported.verdict.users_reached == pytest.approx(4, rel=0.1)
+    assert imported.verdict.loop_lag_p99 is None
+    assert imported.plateau.outcomes == {Outcome.OK: 50, Outcome.IN_BAND_ERROR: 12}
 
 
 def test_windows_add_up_to_all_tokens() -> None:
-    foreign = read(RECORDED / "aiperf-error")
-    made = result(foreign)
+    run = read(RECORDED / "aiperf-error")
+    imported = result(run)
 
-    arrived = sum(r.output_tokens or r.chunks for r in foreign.requests)
+    arrived = sum(r.output_tokens or r.chunks for r in run.requests)
     assert arrived == 60 * 16 + 15 * 8
-    assert sum(window.tokens for window in made.windows) == pytest.approx(arrived)
+    assert sum(window.tokens for window in imported.windows) == pytest.approx(arrived)
 
 
 def test_an_open_loop_counts_from_when_a_request_should_have_gone() -> None:
-    foreign = read(RECORDED / "aiperf-rate")
-    made = result(foreign)
+    run = read(RECORDED / "aiperf-rate")
+    imported = result(run)
 
-    assert (made.load.mode, made.load.rate, made.load.users) == ("poisson", 8, None)
-    assert made.load.protocol == "completions"
-    assert all(r.intended is not None and r.intended < r.sent for r in foreign.requests)
-    assert made.verdict.send_lag_p99 is not None
-    assert 0 < made.verdict.send_lag_p99 < 0.05
+    assert (imported.load.mode, imported.load.rate, imported.load.users) == ("poisson", 8, None)
+    assert imported.load.protocol == "completions"
+    assert all(r.intended is not None and r.intended < r.sent for r in run.requests)
+    assert imported.verdict.send_lag_p99 is not None
+    assert 0 < imported.verdict.send_lag_p99 < 0.05
 
 
 def test_the_warm_up_is_left_out() -> None:
@@ -105,7 +104,7 @@ def test_the_warm_up_is_left_out() -> None:
     assert len(read(RECORDED / "aiperf-rate").requests) == phases.count("profiling")
 
 
-def test_a_chunk_of_several_tokens_is_told() -> None:
+def test_a_chunk_of_several_tokens_is_counted() -> None:
     assert result(read(RECORDED / "aiperf-rate")).plateau.tokens_per_chunk == 4
 
 
@@ -161,21 +160,21 @@ def test_a_run_of_failures_only_has_no_summary(tmp_path: Path) -> None:
         (("aiperf_version",), None, "aiperf_version"),
     ],
 )
-def test_a_summary_of_something_else_is_told_in_one_line(
+def test_a_summary_of_something_else_is_refused_in_one_line(
     where: tuple[str, ...], value: object, says: str, tmp_path: Path
 ) -> None:
     folder = aiperf_folder(tmp_path)
     change_summary(folder, *where, value=value)
 
-    with pytest.raises(NotImportable) as told:
+    with pytest.raises(NotImportable) as raised:
         read(folder)
 
-    assert says in str(told.value)
-    assert str(folder) in str(told.value)
-    assert "\n" not in str(told.value)
+    assert says in str(raised.value)
+    assert str(folder) in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
-def test_a_bad_record_is_told_by_its_line(tmp_path: Path) -> None:
+def test_a_bad_record_is_named_by_its_line(tmp_path: Path) -> None:
     folder = aiperf_folder(tmp_path)
     path = folder / "profile_export.jsonl"
     lines = path.read_text().splitlines()

@@ -16,13 +16,15 @@ def test_a_run_of_aiperf_becomes_a_result_that_can_be_read(
 
     assert main([*given, "--model", "demo"]) == 0
 
-    made = files.read(tmp_path)
-    assert (made.subject.backend, made.subject.model) == ("vLLM", "demo")
+    imported = files.read(tmp_path)
+    assert (imported.subject.backend, imported.subject.model) == ("vLLM", "demo")
     assert len(list(files.requests(tmp_path))) == 75
     assert "75 requests, 15 of them failed (15 in_band_error, 60 ok)" in capsys.readouterr().out
 
 
-def test_a_void_run_is_written_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_void_run_is_written_and_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["aiperf", str(RECORDED / "aiperf-grace"), "--out", str(tmp_path)]) == 3
 
     assert not files.read(tmp_path).verdict.valid
@@ -63,8 +65,8 @@ def test_what_cannot_be_imported_is_one_line(
 
     assert main([tool, str(RECORDED / path), "--out", str(tmp_path / "out"), *more]) == 1
 
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert says in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert says in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -73,7 +73,7 @@ def test_every_bad_request_is_told_from_the_good(
     tmp_path: Path, fate: str, protocol: str, outcome: Outcome
 ) -> None:
     """The first request of all is good: it is the warm-up's, and the server counts from it on."""
-    with truth_server(ttft=0.02, itl=0.005, tokens=8, fate=fate, every=5) as server:
+    with truth_server(ttft=0.02, itl=0.005, tokens=8, failure=fate, every=5) as server:
         # The warm-up must not be the one that goes wrong.
         assert load(server.url, tmp_path / "first", duration=1, users=1, timeout=0.5).status == 1
         run = load(
@@ -82,7 +82,7 @@ def test_every_bad_request_is_told_from_the_good(
         )  # fmt: skip
         truth = server.truth()
     told = Counter(request.outcome for request in run.requests)
-    true = truth["fates"]
+    true = truth["endings"]
     assert set(told) <= {Outcome.OK, outcome}
     # Both warm-ups are the server's alone: the first failed, the second went well.
     assert told[outcome] == true[fate] - 1

@@ -1,4 +1,4 @@
-"""aiperf's double, as a program."""
+"""The double of aiperf, as a program."""
 
 import json
 import shutil
@@ -21,24 +21,24 @@ class Double:
         return self.folder / "aiperf"
 
     @property
-    def saw(self) -> dict[str, Any]:
-        """`words` of its command line, `inputs` of its file of prompts, `system` prompt."""
-        told: dict[str, Any] = json.loads((self.folder / "saw").read_text())
-        return told
+    def seen(self) -> dict[str, Any]:
+        """Returns its arguments as `words`, its prompts as `inputs`, and the `system` prompt."""
+        seen: dict[str, Any] = json.loads((self.folder / "saw").read_text())
+        return seen
 
     def option(self, name: str) -> str:
-        words = self.saw["words"]
+        words = self.seen["words"]
         return str(words[words.index(name) + 1])
 
 
 def double(folder: Path, *, does: str = "work", version: str = "0.13.0") -> Double:
-    """`does` is work, fail or wait, which waits for Ctrl-C."""
-    made = Double(folder)
+    """Returns a stand-in that ends as `does` says: work, fail, or wait for Ctrl-C."""
+    stand_in = Double(folder)
     source = (HERE / "double.py").read_text()
-    made.program.write_text(f"#!{sys.executable}\n{source}")
-    made.program.chmod(0o755)
+    stand_in.program.write_text(f"#!{sys.executable}\n{source}")
+    stand_in.program.chmod(0o755)
     (folder / "python").symlink_to(sys.executable)
     (folder / "does").write_text(does)
     (folder / "version").write_text(version)
     shutil.copy(OPTIONS, folder / "options")
-    return made
+    return stand_in

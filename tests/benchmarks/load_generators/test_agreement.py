@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.imports.__main__ import main as imported
-from benchmarks.load_generators.aiperf.errors import EngineFailed
-from benchmarks.load_generators.aiperf.program import find
+from benchmarks.imports.__main__ import main as import_run
+from benchmarks.load_generators.aiperf.process import LoadGeneratorFailed, find_program
 from benchmarks.results import files
 from benchmarks.results.schema import Distribution, Outcome, Phase, Result
 from common.models.model import DEMO_MODEL
@@ -42,14 +41,14 @@ def vllm_bench(url: str, folder: Path) -> Result:
     words += ["--save-result", "--save-detailed", f"--result-filename={folder / 'bench.json'}"]
     folder.mkdir()
     subprocess.run([program, *words], check=True, capture_output=True, cwd=folder)
-    assert imported(["vllm", str(folder / "bench.json"), "--out", str(folder)]) == 0
+    assert import_run(["vllm", str(folder / "bench.json"), "--out", str(folder)]) == 0
     return files.read(folder)
 
 
 def aiperf(url: str, folder: Path) -> Result:
     try:
-        find()
-    except EngineFailed as error:
+        find_program()
+    except LoadGeneratorFailed as error:
         pytest.skip(str(error))
     options = {"users": USERS, "ramp": 1, "duration": 5, "max_tokens": TOKENS}
     return load(url, folder, engine="aiperf", **options).result

@@ -5,14 +5,17 @@ import pytest
 
 from benchmarks.load.spec import Spec
 from benchmarks.load_generators.aiperf.command import (
-    PROMPTS,
+    INPUT_PROMPTS,
     arguments,
-    prompt_of,
-    refuse,
-    write_files,
+    check_supported,
+    prompt_id,
+    write_inputs,
 )
-from benchmarks.load_generators.aiperf.errors import EngineFailed
-from benchmarks.load_generators.aiperf.process import command, reason
+from benchmarks.load_generators.aiperf.process import (
+    LoadGeneratorFailed,
+    command_line,
+    failure_reason,
+)
 from benchmarks.prompts import Prompt, PromptSet
 from tests.benchmarks.load_generators.support import OPTIONS
 
@@ -22,16 +25,16 @@ TWO = PromptSet(source="two", prompts=(Prompt.of(["One?"]), Prompt.of(["Two?", "
 
 
 def given(tmp_path: Path, **values: object) -> dict[str, str | None]:
-    """The options that aiperf would get; those without a value have None."""
+    """Returns the options that aiperf would get; those without a value have None."""
     spec = Spec.model_validate(values)
-    write_files(spec, TWO.order(spec.seed), tmp_path)
+    write_inputs(spec, TWO.order(spec.seed), tmp_path)
     words = arguments(spec, tmp_path, tmp_path / "artifacts")
     assert words[0] == "profile"
-    found: dict[str, str | None] = {}
+    options: dict[str, str | None] = {}
     for word, after in zip(words[1:], [*words[2:], "--"], strict=True):
         if word.startswith("--"):
-            found[word] = None if after.startswith("--") else after
-    return found
+            options[word] = None if after.startswith("--") else after
+    return options
 
 
 def test_every_option_is_one_that_aiperf_lists(tmp_path: Path) -> None:
@@ -94,9 +97,9 @@ def test_prompts_lie_in_the_file_in_the_order_of_the_run(tmp_path: Path) -> None
 
     assert options["--dataset-sampling-strategy"] == "sequential"
     assert options["--input-file"] == str(tmp_path / "prompts.jsonl")
-    assert [line["text"] for line in lines] == [order[n].turns[0] for n in range(PROMPTS)]
-    assert [prompt_of(line["session_id"]) for line in lines[:4]] == [order[n].id for n in range(4)]
-    assert len({line["session_id"] for line in lines}) == PROMPTS
+    assert [line["text"] for line in lines] == [order[n].turns[0] for n in range(INPUT_PROMPTS)]
+    assert [prompt_id(line["session_id"]) for line in lines[:4]] == [order[n].id for n in range(4)]
+    assert len({line["session_id"] for line in lines}) == INPUT_PROMPTS
 
 
 def test_a_system_prompt_goes_before_a_chat_by_a_file(tmp_path: Path) -> None:
@@ -124,25 +127,25 @@ def test_a_system_prompt_goes_before_a_completion_as_our_client_sends_it(tmp_pat
     ],
 )
 def test_what_aiperf_would_do_otherwise_is_refused(changes: dict[str, object], says: str) -> None:
-    with pytest.raises(EngineFailed, match=says):
-        refuse(Spec.model_validate(CLOSED | changes), TWO)
+    with pytest.raises(LoadGeneratorFailed, match=says):
+        check_supported(Spec.model_validate(CLOSED | changes), TWO)
 
 
 def test_limits_of_single_prompts_are_refused_unless_the_run_has_one() -> None:
     limited = PromptSet(source="one", prompts=(Prompt.of(["One?"], 5),))
 
-    refuse(Spec.model_validate({**CLOSED, "max_tokens": 9}), limited)
-    with pytest.raises(EngineFailed, match="--max-tokens"):
-        refuse(Spec.model_validate(CLOSED), limited)
+    check_supported(Spec.model_validate({**CLOSED, "max_tokens": 9}), limited)
+    with pytest.raises(LoadGeneratorFailed, match="--max-tokens"):
+        check_supported(Spec.model_validate(CLOSED), limited)
 
 
 def test_a_key_is_never_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     program = Path("/somewhere/bin/aiperf")
     monkeypatch.delenv("LLM_API_KEY", raising=False)
-    assert command(program, ["profile"]) == [str(program), "profile"]
+    assert command_line(program, ["profile"]) == [str(program), "profile"]
 
     monkeypatch.setenv("LLM_API_KEY", "secret")
-    words = command(program, ["profile"])
+    words = command_line(program, ["profile"])
     assert words[0] == "/somewhere/bin/python"
     assert words[2:] == [str(program), "profile"]
     assert not any("secret" in word for word in words)
@@ -156,5 +159,5 @@ def test_a_key_is_never_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> 
         ("", "it said nothing"),
     ],
 )
-def test_a_failure_is_told_in_one_line(output: str, says: str) -> None:
-    assert reason(output) == says
+def test_a_failure_is_one_line(output: str, says: str) -> None:
+    assert failure_reason(output) == says

@@ -10,9 +10,13 @@ import pytest
 
 from benchmarks.load.__main__ import main
 from benchmarks.load.spec import Spec
-from benchmarks.load_generators.aiperf import program
-from benchmarks.load_generators.aiperf.errors import EngineFailed
-from benchmarks.load_generators.aiperf.program import INSTALL, check, find
+from benchmarks.load_generators.aiperf import process as aiperf_process
+from benchmarks.load_generators.aiperf.process import (
+    INSTALL,
+    LoadGeneratorFailed,
+    check_version,
+    find_program,
+)
 from benchmarks.load_generators.aiperf.run import run
 from benchmarks.machine_metrics import Sampler
 from benchmarks.prompts import load_prompts
@@ -27,8 +31,8 @@ DURATION, USERS = 6, 4
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[TruthServer]:
-    with truth_server(ttft=0.01, itl=0.001, tokens=4) as made:
-        yield made
+    with truth_server(ttft=0.01, itl=0.001, tokens=4) as started:
+        yield started
 
 
 @pytest.fixture
@@ -41,17 +45,16 @@ def words(url: str, folder: Path) -> list[str]:
     return [url, *load, f"--out={folder}", "--max-tokens=16", "--label=truth"]
 
 
-async def measured(url: str, made: Double, **changes: object) -> tuple[Result, list[Request]]:
+async def measured(url: str, stand_in: Double, **changes: object) -> tuple[Result, list[Request]]:
     load: dict[str, object] = {"users": USERS, "ramp": 1, "duration": DURATION, "window": 2}
     spec = Spec.model_validate({"url": url, "model": "truth", "max_tokens": 16, **load, **changes})
     subject = Subject(backend="truth", model="truth", url=url)
     sampler = Sampler()
-    return await run(spec, load_prompts("builtin"), subject, sampler, program=made.program)
+    return await run(spec, load_prompts("builtin"), subject, sampler, program=stand_in.program)
 
 
 async def test_a_run_gives_a_result_like_any_other(url: str, tmp_path: Path) -> None:
-    made = double(tmp_path)
-    result, requests = await measured(url, made, seed=2)
+    result, requests = await measured(url, double(tmp_path), seed=2)
 
     prompts = load_prompts("builtin")
     order = prompts.order(2)
@@ -82,63 +85,65 @@ async def test_our_own_client_warms_up_before(server: TruthServer, tmp_path: Pat
     await measured(server.url, double(tmp_path), warmup=3)
 
     truth = await asyncio.to_thread(server.truth)
-    assert truth["fates"]["whole"] == 3
+    assert truth["endings"]["whole"] == 3
 
 
 async def test_the_key_arrives(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_API_KEY", "secret")
-    made = double(tmp_path)
-    await measured(url, made)
+    stand_in = double(tmp_path)
+    await measured(url, stand_in)
 
-    assert made.option("--api-key") == "secret"
+    assert stand_in.option("--api-key") == "secret"
 
 
 async def test_the_system_prompt_arrives(url: str, tmp_path: Path) -> None:
-    made = double(tmp_path)
-    await measured(url, made, system_prompt="Be brief.")
+    stand_in = double(tmp_path)
+    await measured(url, stand_in, system_prompt="Be brief.")
 
-    assert made.saw["system"] == "Be brief."
+    assert stand_in.seen["system"] == "Be brief."
 
 
-async def test_what_aiperf_says_of_its_failure_is_told(url: str, tmp_path: Path) -> None:
-    with pytest.raises(EngineFailed) as told:
+async def test_what_aiperf_prints_of_its_failure_is_the_error(url: str, tmp_path: Path) -> None:
+    with pytest.raises(LoadGeneratorFailed) as raised:
         await measured(url, double(tmp_path, does="fail"))
 
-    assert str(told.value) == "aiperf ended with 1 and no record: the server is not there"
+    assert str(raised.value) == "aiperf ended with 1 and no record: the server is not there"
 
 
 async def test_an_option_that_aiperf_does_not_know_fails(url: str, tmp_path: Path) -> None:
-    made = double(tmp_path)
+    stand_in = double(tmp_path)
     options = tmp_path / "options"
     options.write_text(options.read_text().replace("--osl\n", ""))
 
-    with pytest.raises(EngineFailed, match=r"Unknown option: \['--osl'\]"):
-        await measured(url, made)
+    with pytest.raises(LoadGeneratorFailed, match=r"Unknown option: \['--osl'\]"):
+        await measured(url, stand_in)
 
 
 async def test_another_version_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EngineFailed, match=r"aiperf 0\.14\.0 is unknown; this installs 0\.13\.0"):
-        await check(double(tmp_path, version="0.14.0").program)
+    with pytest.raises(
+        LoadGeneratorFailed, match=r"aiperf 0\.14\.0 is unknown; this installs 0\.13\.0"
+    ):
+        await check_version(double(tmp_path, version="0.14.0").program)
 
 
-async def test_a_program_that_cannot_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(EngineFailed, match="No such file"):
-        await check(tmp_path / "aiperf")
+async def test_a_program_that_cannot_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LoadGeneratorFailed, match="No such file"):
+        await check_version(tmp_path / "aiperf")
 
 
 def test_without_aiperf_one_line_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(program, "OWN", tmp_path / "aiperf")
+    monkeypatch.setattr(aiperf_process, "INSTALLED", tmp_path / "aiperf")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("AIPERF", raising=False)
 
-    with pytest.raises(EngineFailed) as told:
-        find()
+    with pytest.raises(LoadGeneratorFailed) as raised:
+        find_program()
 
-    assert str(told.value) == f"aiperf is missing; this installs it: {INSTALL}"
+    assert str(raised.value) == f"aiperf is missing; this installs it: {INSTALL}"
     (tmp_path / "aiperf").touch()
-    assert find() == tmp_path / "aiperf"
+    assert find_program() == tmp_path / "aiperf"
 
 
 def test_the_load_client_takes_it_by_an_option(
@@ -158,12 +163,12 @@ def test_the_load_client_takes_it_by_an_option(
 
 
 async def test_an_interrupted_run_keeps_what_was_measured(url: str, tmp_path: Path) -> None:
-    made = double(tmp_path, does="wait")
+    stand_in = double(tmp_path, does="wait")
     out = tmp_path / "out"
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "benchmarks.load_generators.aiperf", *words(url, out)],
+        *[sys.executable, "-m", "benchmarks.load", *words(url, out), "--engine=aiperf"],
         cwd=REPOSITORY,
-        env={**os.environ, "AIPERF": str(made.program), "TMPDIR": str(tmp_path)},
+        env={**os.environ, "AIPERF": str(stand_in.program), "TMPDIR": str(tmp_path)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     async with asyncio.timeout(60):

@@ -8,7 +8,7 @@ NVML = Path(__file__).parent / "nvml"
 
 
 def nvml_double() -> ModuleType:
-    """A new one each time."""
+    """Returns a new one each time."""
     spec = importlib.util.spec_from_file_location("pynvml", NVML / "pynvml.py")
     assert spec is not None
     assert spec.loader is not None

@@ -36,7 +36,7 @@ def test_the_double_has_the_real_packages_functions_and_parameters() -> None:
     assert "gpu" in dict(pynvml.c_nvmlUtilization_t._fields_)
 
 
-def test_what_a_gpu_tells_is_in_the_units_of_the_schema(nvml: ModuleType) -> None:
+def test_what_a_gpu_reports_is_in_the_units_of_the_schema(nvml: ModuleType) -> None:
     values = {(dict(key.labels)["gpu"], key.name, key.unit): value for key, value in GPUs().read()}
     assert values == {
         ("0", "utilization", "ratio"): 0.75,
@@ -60,9 +60,9 @@ def test_only_the_visible_ones_are_read(
 
 
 def test_an_environment_names_its_gpus_and_driver(nvml: ModuleType) -> None:
-    found = environment()
-    assert found.gpus == nvml.NAMES
-    assert found.driver == "580.1"
+    described = environment()
+    assert described.gpus == nvml.NAMES
+    assert described.driver == "580.1"
 
 
 def test_without_a_gpu_there_are_no_values_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_without_a_gpu_there_are_no_values_and_a_reason(monkeypatch: pytest.Monk
     gpus = GPUs()
     assert gpus.read() == []
     assert gpus.memory() == ()
-    assert gpus.why == "nvidia-ml-py is not installed"
+    assert gpus.unavailable == "nvidia-ml-py is not installed"
 
 
 def test_a_driver_that_is_not_there_is_no_gpu(
@@ -82,10 +82,10 @@ def test_a_driver_that_is_not_there_is_no_gpu(
     monkeypatch.setattr(nvml, "nvmlInit", missing)
     gpus = GPUs()
     assert (gpus.read(), gpus.names, gpus.driver) == ([], (), None)
-    assert gpus.why == "no NVIDIA GPU: NVML Shared Library Not Found"
+    assert gpus.unavailable == "no NVIDIA GPU: NVML Shared Library Not Found"
 
 
-def test_gpu_memory_that_does_not_come_back_is_told(
+def test_gpu_memory_that_does_not_come_back_is_reported(
     nvml: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leftovers, "GPU_TIMEOUT", 0.0)

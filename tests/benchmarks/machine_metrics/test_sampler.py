@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from benchmarks.machine_metrics import Sampler
 from benchmarks.machine_metrics.processes import roles
-from benchmarks.machine_metrics.scrape import readings, unit
+from benchmarks.machine_metrics.prometheus import readings, unit
 from benchmarks.results.schema import Series
 from tests.benchmarks.machine_metrics.support import NVML
 from tests.service_process import eventually
@@ -74,20 +74,20 @@ async def test_the_services_and_the_engines_series_are_on_the_runs_time_axis() -
             page.cache.set(0.5)
             await asyncio.sleep(0.2)
         ended = time.monotonic() - start
-    found = by_name(sampler.series(start))
-    waiting = found["service gen_ai_server_requests_waiting"]
+    series = by_name(sampler.series(start))
+    waiting = series["service gen_ai_server_requests_waiting"]
     assert [time for time, _ in waiting.points] == sorted(time for time, _ in waiting.points)
     for at, value in waiting.points:
         assert -5 < at < ended
         # A scrape takes a moment: its value may be from just before or after its time.
         assert value == (7 if at > changed else 1) or abs(at - changed) < 0.1
     assert waiting.points[-1][1] == 7
-    assert found["service gen_ai_server_tokens_total"].labels == {"model": "demo"}
-    assert found["service gen_ai_server_tokens_total"].unit == "tokens"
-    assert found["engine vllm:kv_cache_usage_perc"].unit == "ratio"
-    assert found["engine vllm:kv_cache_usage_perc"].points[-1][1] == 0.5
+    assert series["service gen_ai_server_tokens_total"].labels == {"model": "demo"}
+    assert series["service gen_ai_server_tokens_total"].unit == "tokens"
+    assert series["engine vllm:kv_cache_usage_perc"].unit == "ratio"
+    assert series["engine vllm:kv_cache_usage_perc"].points[-1][1] == 0.5
     assert sampler.warnings == ()
-    assert not [name for name in found if "_bucket" in name or "python_" in name]
+    assert not [name for name in series if "_bucket" in name or "python_" in name]
 
 
 async def test_a_process_tree_uses_the_cpu_that_it_burns() -> None:
@@ -97,14 +97,14 @@ async def test_a_process_tree_uses_the_cpu_that_it_burns() -> None:
             start, before = time.monotonic(), burning.cpu_times().user
             await asyncio.sleep(1)
             truth = (burning.cpu_times().user - before) / (time.monotonic() - start)
-    found = by_name(sampler.series(start))
-    cpu = found["process cpu api"]
+    series = by_name(sampler.series(start))
+    cpu = series["process cpu api"]
     mean = sum(value for _, value in cpu.points) / len(cpu.points)
     assert cpu.unit == "ratio"
     # The machine may be busy with others: the truth is what the kernel gave it.
     assert mean == pytest.approx(truth, rel=0.5)
-    assert found["process memory api"].points[0][1] > 2**20
-    assert "client memory" in found
+    assert series["process memory api"].points[0][1] > 2**20
+    assert "client memory" in series
 
 
 async def test_a_value_that_never_changes_keeps_its_two_ends() -> None:
@@ -123,8 +123,8 @@ async def test_what_cannot_be_had_is_absent_and_said_once() -> None:
     async with Sampler(metrics_url=url, pids=[2**22 + 1], interval=0.05) as sampler:
         start = time.monotonic()
         await asyncio.sleep(0.2)
-    found = sampler.series(start)
-    assert {one.source for one in found} <= {"client", "gpu"}
+    series = sampler.series(start)
+    assert {one.source for one in series} <= {"client", "gpu"}
     (warning,) = sampler.warnings
     assert warning.startswith(f"{url} could not be read: ")
 
@@ -163,7 +163,7 @@ async def test_gpus_are_sampled_where_there_are_any(monkeypatch: pytest.MonkeyPa
     assert [(one.labels, one.unit) for one in power] == [({"gpu": "0"}, "watts")]
 
 
-def test_the_api_process_of_a_service_is_told_from_its_engine() -> None:
+def test_the_api_process_of_a_service_is_distinguished_from_its_engine() -> None:
     worker = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
     argument = "_bentoml_impl.worker.service"
     supervisor = (
@@ -178,7 +178,7 @@ def test_the_api_process_of_a_service_is_told_from_its_engine() -> None:
         process.stdin.close()
 
 
-def test_units_are_told_by_the_end_of_a_name() -> None:
+def test_a_unit_is_the_end_of_a_name() -> None:
     assert unit("gen_ai_server_ttft_seconds_sum") == "seconds"
     assert unit("gen_ai_server_ttft_seconds_count") == ""
     assert unit("ray_object_store_memory_bytes") == "bytes"

@@ -1,4 +1,4 @@
-"""A study that nobody measured, its report, and a browser that shows it."""
+"""A synthetic study, its report, and a browser that shows it."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.report.__main__ import main
-from tests.benchmarks.report.made_up import study
+from tests.benchmarks.report.synthetic import study
 from tests.service_process import REPOSITORY
 
 FLAGS = [
@@ -34,12 +34,14 @@ def page(studied: Path) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """While Playwright is there its event loop runs, and no asynchronous test can."""
-    found = subprocess.run([REPOSITORY / "scripts" / "chromium"], capture_output=True, text=True)
-    if found.returncode:
+    completed = subprocess.run(
+        [REPOSITORY / "scripts" / "chromium"], capture_output=True, text=True
+    )
+    if completed.returncode:
         if os.environ.get("CI") or os.environ.get("LLM_TEST_ALL"):
-            pytest.fail(found.stderr)
-        pytest.skip(found.stderr)
+            pytest.fail(completed.stderr)
+        pytest.skip(completed.stderr)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found.stdout.strip(), args=FLAGS)
+        started = playwright.chromium.launch(executable_path=completed.stdout.strip(), args=FLAGS)
         yield started
         started.close()

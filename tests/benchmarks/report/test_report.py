@@ -16,24 +16,24 @@ from benchmarks.report.cells import Group, groups
 from benchmarks.report.colours import marks
 from benchmarks.report.comparison import compare
 from benchmarks.report.conclusion import conclusion, ranked
-from benchmarks.report.courses import courses
-from benchmarks.report.figures import figures, steps
+from benchmarks.report.criteria import UNDECLARED, criteria, undeclared_criteria
+from benchmarks.report.figures import figures, logarithmic_ticks
 from benchmarks.report.metrics import RATE
 from benchmarks.report.page import html, report
-from benchmarks.report.qualities import TOLD, others_tell, qualities
 from benchmarks.report.repeating import commands
-from benchmarks.report.runs import Found, Run, find
+from benchmarks.report.runs import Results, Run, find_results
 from benchmarks.report.tables import outcomes
+from benchmarks.report.timelines import timelines
 from benchmarks.results.files import write
 from benchmarks.results.schema import Distribution, Outcome, Result
 from services.__main__ import backends
-from tests.benchmarks.report.made_up import MANIFEST, SPEED, result, study
+from tests.benchmarks.report.synthetic import MANIFEST, SPEED, result, study
 from tests.service_process import REPOSITORY
 
 
 def group(*results: Result) -> Group:
-    (found,) = groups(Run(str(number), each) for number, each in enumerate(results))
-    return found
+    (only,) = groups(Run(str(number), each) for number, each in enumerate(results))
+    return only
 
 
 def repeats(backend: str, speed: float, count: int = 3, noise: float = 0.01) -> list[Result]:
@@ -41,53 +41,55 @@ def repeats(backend: str, speed: float, count: int = 3, noise: float = 0.01) -> 
 
 
 def test_a_clear_difference_is_ranked() -> None:
-    told = conclusion(group(*repeats("vllm", 2400), *repeats("echo", 4000)))
-    assert told[0].startswith("At 50 users echo (")
-    assert "has the highest token rate, then vllm (" in told[0]
+    sentences = conclusion(group(*repeats("vllm", 2400), *repeats("echo", 4000)))
+    assert sentences[0].startswith("At 50 users echo (")
+    assert "has the highest token rate, then vllm (" in sentences[0]
 
 
 def test_a_difference_within_the_spread_is_not_ranked() -> None:
-    told = conclusion(group(*repeats("vllm", 2400, noise=0.1), *repeats("echo", 2450, noise=0.1)))
-    assert "no difference in highest token rate is shown between" in told[0]
+    sentences = conclusion(
+        group(*repeats("vllm", 2400, noise=0.1), *repeats("echo", 2450, noise=0.1))
+    )
+    assert "no difference in highest token rate is shown between" in sentences[0]
 
 
 def test_those_behind_the_best_are_ranked_no_further_than_shown() -> None:
-    made = group(
+    compared = group(
         *repeats("echo", 4000),
         *repeats("vllm", 2400, noise=0.1),
         *repeats("mlc", 2450, noise=0.1),
         *repeats("transformers", 300),
     )
-    places = [{each.backend for each in place} for place in ranked(made.cells, RATE)]
-    assert places == [{"echo"}, {"vllm", "mlc"}, {"transformers"}]
-    assert "between whom no difference is shown, then transformers" in conclusion(made)[0]
+    ranks = [{each.backend for each in rank} for rank in ranked(compared.cells, RATE)]
+    assert ranks == [{"echo"}, {"vllm", "mlc"}, {"transformers"}]
+    assert "between whom no difference is shown, then transformers" in conclusion(compared)[0]
 
 
-def test_one_order_at_several_loads_is_told_once() -> None:
+def test_one_order_at_several_loads_is_stated_once() -> None:
     runs = [result(backend, users, n) for backend in SPEED for users in (10, 50) for n in range(3)]
-    rates = [told for told in conclusion(group(*runs)) if "token rate" in told]
+    rates = [each for each in conclusion(group(*runs)) if "token rate" in each]
     assert len(rates) == 1
     assert rates[0].startswith("At 10 and 50 users echo (")
     assert rates[0].endswith("(numbers at 50).")
 
 
-def test_who_fails_a_lot_is_told_beside_the_ranks() -> None:
-    (told,) = (
+def test_who_fails_a_lot_is_stated_beside_the_ranks() -> None:
+    (warning,) = (
         sentence
         for sentence in conclusion(group(*repeats("transformers", 300), *repeats("vllm", 2400)))
         if "did not end well" in sentence
     )
-    assert told.startswith("transformers at 50 users: 12 of ")
-    assert "(9 in band error, 3 http error), and its latencies are those of the others." in told
+    assert warning.startswith("transformers at 50 users: 12 of ")
+    assert "(9 in band error, 3 http error), and its latencies are those of the others." in warning
 
 
-def test_one_repeat_alone_is_told_as_such() -> None:
-    told = conclusion(group(*repeats("vllm", 2400, 1), *repeats("echo", 4000, 1)))
-    assert any("were measured once" in sentence for sentence in told)
+def test_one_repeat_alone_is_stated_as_such() -> None:
+    sentences = conclusion(group(*repeats("vllm", 2400, 1), *repeats("echo", 4000, 1)))
+    assert any("were measured once" in sentence for sentence in sentences)
 
 
 def test_a_difference_between_some_of_those_who_share_a_place_is_not_denied() -> None:
-    made = [
+    results = [
         each.model_copy(
             update={
                 "plateau": each.plateau.model_copy(update={"tokens_per_second": rate + spread * n})
@@ -96,9 +98,9 @@ def test_a_difference_between_some_of_those_who_share_a_place_is_not_denied() ->
         for backend, rate, spread in (("echo", 104, 0), ("vllm", 98, 5), ("mlc", 97, 0))
         for n, each in enumerate(repeats(backend, 1000))
     ]
-    cells = group(*made).measured
-    assert [len(place) for place in ranked(cells, RATE)] == [3]
-    assert "told apart only in part" in conclusion(group(*made))[0]
+    cells = group(*results).measured
+    assert [len(rank) for rank in ranked(cells, RATE)] == [3]
+    assert "told apart only in part" in conclusion(group(*results))[0]
 
 
 def test_prompts_must_be_the_same_for_all_backends_but_not_for_all_repeats() -> None:
@@ -114,18 +116,18 @@ def test_prompts_must_be_the_same_for_all_backends_but_not_for_all_repeats() -> 
     assert any("asked the same" in sentence for sentence in conclusion(unfair))
 
 
-def test_a_void_run_counts_for_nothing_and_is_told() -> None:
+def test_a_void_run_counts_for_nothing_and_is_stated() -> None:
     slow = result("vllm", 50, 9, speed=1, void=("the client lagged",))
-    made = group(*repeats("vllm", 2400), *repeats("echo", 4000), slow)
+    compared = group(*repeats("vllm", 2400), *repeats("echo", 4000), slow)
     assert "1 run is void and counts for nothing: vllm at 50 users, the client lagged." in (
-        conclusion(made)
+        conclusion(compared)
     )
-    assert min(r.plateau.tokens_per_second for c in made.cells for r in c.valid) > 100
+    assert min(r.plateau.tokens_per_second for c in compared.cells for r in c.valid) > 100
 
 
-def test_a_rate_that_falls_is_told() -> None:
-    told = conclusion(group(*repeats("lmdeploy", 3600)))
-    (fell,) = (sentence for sentence in told if "fell" in sentence)
+def test_a_rate_that_falls_is_stated() -> None:
+    sentences = conclusion(group(*repeats("lmdeploy", 3600)))
+    (fell,) = (sentence for sentence in sentences if "fell" in sentence)
     assert fell.startswith("The rate of lmdeploy fell by ")
     assert fell.endswith("in every repeat at 50 users.")
     steady = conclusion(group(*repeats("vllm", 3600)))
@@ -151,9 +153,9 @@ def test_an_upgrade_is_compared_cell_by_cell() -> None:
 def test_what_results_say_cannot_become_part_of_the_page() -> None:
     evil = "<script>alert(1)</script>"
     runs = (Run(evil, result("vllm", model=evil, quantization=evil, settings={"x": evil})),)
-    made = html(report(Found(evil, runs, unreadable=(evil,))))
-    assert "<script>alert" not in made
-    assert made.count("<script>") == 1
+    text = html(report(Results(evil, runs, unreadable=(evil,))))
+    assert "<script>alert" not in text
+    assert text.count("<script>") == 1
 
 
 def test_what_was_not_measured_is_not_drawn_and_said() -> None:
@@ -162,8 +164,8 @@ def test_what_was_not_measured_is_not_drawn_and_said() -> None:
         each.model_copy(update={"plateau": each.plateau.model_copy(update={"goodput": None})})
         for each in runs
     ]
-    made = group(*bare)
-    drawn = [*figures(made, marks(["vllm"])), *courses(made, marks(["vllm"]))]
+    compared = group(*bare)
+    drawn = [*figures(compared, marks(["vllm"])), *timelines(compared, marks(["vllm"]))]
     assert not any("Goodput" in figure.title for figure in drawn)
     (machine,) = (figure for figure in drawn if figure.title.startswith("The machine"))
     assert "Not drawn: no GPU was sampled." in machine.caption
@@ -176,15 +178,15 @@ def test_the_limits_of_goodput_and_the_spread_are_in_the_captions() -> None:
     assert "whiskers run from the least to the greatest" in captions["Token rate"]
 
 
-def test_a_logarithmic_axis_has_steps_of_one_two_and_five() -> None:
-    assert steps([18, 0.9, 260]) == [1, 2, 5, 10, 20, 50, 100, 200]
+def test_a_logarithmic_axis_has_ticks_of_one_two_and_five() -> None:
+    assert logarithmic_ticks([18, 0.9, 260]) == [1, 2, 5, 10, 20, 50, 100, 200]
 
 
-def test_every_backend_tells_what_else_weighs_with_its_source() -> None:
-    told = others_tell()
-    assert set(told) == set(backends()) - {"echo"}
-    assert all(set(row) == set(TOLD) and all(row.values()) for row in told.values())
-    rows = qualities([*backends(), "somebody-elses"]).rows
+def test_every_backend_has_the_other_criteria_with_their_source() -> None:
+    declared = undeclared_criteria()
+    assert set(declared) == set(backends()) - {"echo"}
+    assert all(set(row) == set(UNDECLARED) and all(row.values()) for row in declared.values())
+    rows = criteria([*backends(), "somebody-elses"]).rows
     assert [row[0] for row in rows] == backends()
 
 
@@ -194,7 +196,7 @@ def test_how_the_requests_ended_is_counted_by_kind() -> None:
     assert (row["in band error"], row["http error"], row["runs"]) == (6, 2, 2)
 
 
-def test_what_a_study_could_not_measure_and_how_to_repeat_it_are_told(page: Path) -> None:
+def test_what_a_study_could_not_measure_and_how_to_repeat_it_are_stated(page: Path) -> None:
     text = page.read_text("utf-8")
     assert "mlc-10-0: failed, its service was not ready in 60 s" in text
     assert "backends: [echo, lmdeploy, vllm, transformers]" in text
@@ -205,28 +207,28 @@ def test_what_a_study_could_not_measure_and_how_to_repeat_it_are_told(page: Path
 def test_what_a_failed_cell_left_is_not_compared(tmp_path: Path) -> None:
     folder = study(tmp_path, ("vllm", "echo"), (10,), 1)
     write(folder / "cells" / MANIFEST["cells"][0]["id"], result("mlc", 10), [])
-    assert {run.result.subject.backend for run in find(folder).runs} == {"vllm", "echo"}
+    assert {run.result.subject.backend for run in find_results(folder).runs} == {"vllm", "echo"}
 
 
-def test_without_a_study_the_command_of_each_run_is_told() -> None:
+def test_without_a_study_the_command_of_each_run_is_stated() -> None:
     runs = (Run("a", result("vllm", 5, system_prompt="Be brief; <b>now</b>.")),)
-    (told,) = commands(runs)
-    _, spec = parsed(shlex.split(told)[3:])
+    (command,) = commands(runs)
+    _, spec = parsed(shlex.split(command)[3:])
     assert (spec.url, spec.users, spec.max_tokens) == ("http://localhost:3000", 5, 128)
     assert spec.system_prompt == "Be brief; <b>now</b>."
-    assert told in unescape(html(report(Found("alone", runs))))
+    assert command in unescape(html(report(Results("alone", runs))))
 
 
-def test_an_axis_of_percentiles_has_steps_whatever_their_range() -> None:
+def test_an_axis_of_percentiles_has_ticks_whatever_their_range() -> None:
     narrow = [result("vllm", 50, n) for n in range(2)]
     flat = Distribution(count=9, mean=1, std=0, min=1, p50=1, p90=1.01, p95=1.02, p99=1.03, max=2)
-    made = group(
+    compared = group(
         *(each.model_copy(update={"plateau": each.plateau.model_copy(update={"ttft": flat})})
           for each in narrow)
     )  # fmt: skip
     (figure,) = (
         each
-        for each in figures(made, marks(["vllm"]))
+        for each in figures(compared, marks(["vllm"]))
         if each.title == "Time to first token: percentiles"
     )
     assert ">1,000<" in figure.svg
@@ -237,10 +239,10 @@ def test_an_unreadable_result_is_named_and_the_rest_is_reported(tmp_path: Path) 
     study(tmp_path, backends=("vllm",), users=(10,), repeats=2)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "result.json").write_text("{}")
-    found = find(tmp_path)
-    assert len(found.runs) == 2
-    assert [line.split(":")[0] for line in found.unreadable] == ["broken/result.json"]
-    assert "broken/result.json" in html(report(found))
+    results = find_results(tmp_path)
+    assert len(results.runs) == 2
+    assert [line.split(":")[0] for line in results.unreadable] == ["broken/result.json"]
+    assert "broken/result.json" in html(report(results))
 
 
 def test_the_page_has_no_address_of_another(page: Path) -> None:
@@ -279,11 +281,11 @@ def test_a_folder_without_results_is_one_line(tmp_path: Path) -> None:
 
 def test_engines_with_names_of_their_own_for_4_bits_are_compared() -> None:
     names = {"lmdeploy": "awq", "mlc": "q4f16_1", "tensorrt_llm": "int4_awq", "vllm": "w4a16"}
-    made = groups(
+    compared = groups(
         Run(backend, result(backend, quantization=name)) for backend, name in names.items()
     )
-    assert [one.condition.quantization for one in made] == ["4-bit weights"]
-    assert len(made[0].cells) == 4
+    assert [one.condition.quantization for one in compared] == ["4-bit weights"]
+    assert len(compared[0].cells) == 4
 
 
 def test_who_fails_most_of_the_time_is_not_ranked() -> None:
@@ -293,13 +295,13 @@ def test_who_fails_most_of_the_time_is_not_ranked() -> None:
         return each.model_copy(update={"plateau": plateau})
 
     fast = [failing(each) for each in repeats("echo", 9000)]
-    made = group(*fast, *repeats("vllm", 2400), *repeats("mlc", 1200))
-    assert [[each.backend for each in place] for place in ranked(made.cells, RATE)] == [
+    compared = group(*fast, *repeats("vllm", 2400), *repeats("mlc", 1200))
+    assert [[each.backend for each in rank] for rank in ranked(compared.cells, RATE)] == [
         ["vllm"],
         ["mlc"],
     ]
-    assert any("echo at 50 users: 285 of 300" in told for told in conclusion(made))
-    assert any(told.endswith("so it is not ranked.") for told in conclusion(made))
+    assert any("echo at 50 users: 285 of 300" in each for each in conclusion(compared))
+    assert any(each.endswith("so it is not ranked.") for each in conclusion(compared))
 
 
 def test_one_run_before_and_one_after_show_no_difference_without_a_range() -> None:
@@ -310,7 +312,7 @@ def test_one_run_before_and_one_after_show_no_difference_without_a_range() -> No
     assert shown["Goodput, requests/s within the limits"] == "no difference shown"
 
 
-def test_another_machine_and_other_prompts_are_told_beside_a_change() -> None:
+def test_another_machine_and_other_prompts_are_stated_beside_a_change() -> None:
     before = group(*repeats("vllm", 2400))
     elsewhere = [
         each.model_copy(
@@ -325,9 +327,11 @@ def test_another_machine_and_other_prompts_are_told_beside_a_change() -> None:
     assert rows[0][-1] == "better (other prompts and machine)"
 
 
-def test_a_long_seed_is_told_whole() -> None:
-    made = result("vllm", 5)
-    seeded = made.model_copy(update={"prompts": made.prompts.model_copy(update={"seed": 20240601})})
-    (told,) = commands((Run("a", seeded),))
-    options, spec = parsed(shlex.split(told)[3:])
+def test_a_long_seed_is_stated_whole() -> None:
+    measured = result("vllm", 5)
+    seeded = measured.model_copy(
+        update={"prompts": measured.prompts.model_copy(update={"seed": 20240601})}
+    )
+    (command,) = commands((Run("a", seeded),))
+    options, spec = parsed(shlex.split(command)[3:])
     assert (spec.seed, options.model) == (20240601, None)

@@ -1,4 +1,4 @@
-"""Counting tokens as the measured service does."""
+"""Functions that count tokens as the measured service does."""
 
 import http.client
 import json
@@ -8,18 +8,18 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.prompts.errors import BadPrompts
+from benchmarks.prompts.prompt_set import BadPrompts
 
-Counter = Callable[[str], int]
-"""Tokens of a text, without those that a model adds at its beginning."""
+TokenCounter = Callable[[str], int]
+"""Returns the tokens of a text, without those that a model adds at its beginning."""
 KEY = "LLM_API_KEY"
 TIMEOUT = 60.0
 """Seconds."""
 FILE = "tokenizer.json"
 
 
-def served_tokenizer(url: str) -> Counter:
-    """By POST /tokenize of this project's services. The counter raises BadPrompts."""
+def served_tokenizer(url: str) -> TokenCounter:
+    """Returns a counter by POST /tokenize of this project's services, which raises BadPrompts."""
     address = f"{url.rstrip('/')}/tokenize"
 
     def count(text: str) -> int:
@@ -40,10 +40,10 @@ def served_tokenizer(url: str) -> Counter:
     return count
 
 
-def local_tokenizer(source: str) -> Counter:
-    """Of a model's directory, or of one on the hub, for an endpoint that counts no tokens.
+def local_tokenizer(source: str) -> TokenCounter:
+    """Returns the counter of a model's directory, or of one on the hub; raises BadPrompts.
 
-    Raises BadPrompts.
+    It serves for an endpoint that counts no tokens.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError

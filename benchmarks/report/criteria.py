@@ -1,4 +1,4 @@
-"""What weighs beside speed: as each backend declares it itself, the rest from qualities.toml."""
+"""Comparison criteria beside speed: what each backend declares, the rest from criteria.toml."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ HEAD = (
     "run on a CPU here", "run on a GPU here", "models", "stable releases", "documentation",
     "source of the last three",
 )  # fmt: skip
-TOLD = ("models", "stable_releases", "documentation", "source")
-FILE = Path(__file__).with_name("qualities.toml")
+UNDECLARED = ("models", "stable_releases", "documentation", "source")
+FILE = Path(__file__).with_name("criteria.toml")
 
 
-def qualities(measured: Iterable[str]) -> Table:
-    """Of the backends of this repository that were measured; others declare nothing."""
+def criteria(measured: Iterable[str]) -> Table:
+    """Returns the criteria of this repository's backends that were measured; no other has any."""
     known = [name for name in backends() if name in {each.split(" ")[0] for each in measured}]
     return Table("What else weighs", HEAD, tuple(_row(name) for name in known))
 
@@ -27,20 +27,20 @@ def qualities(measured: Iterable[str]) -> Table:
 def _row(name: str) -> tuple[str, ...]:
     _, engine = load(name)
     tested = engine.tested
-    told = (name, f"{engine.title} {engine.release}", engine.interface.replace("`", ""))
-    others = others_tell().get(name, {})
+    declared = (name, f"{engine.title} {engine.release}", engine.interface.replace("`", ""))
+    others = undeclared_criteria().get(name, {})
     runs = (
         (tested.cpu or "not yet").replace("`", ""),
         (tested.gpu or "not yet").replace("`", ""),
-        *(others.get(each, "") for each in TOLD),
+        *(others.get(each, "") for each in UNDECLARED),
     )
     if not engine.loads_weights:
-        return (*told, "no weights", "any", "none", *runs)
+        return (*declared, "no weights", "any", "none", *runs)
     rows = table(engine.name, engine.title)
     schemes = [row.name for row in rows.schemes if row.how not in ("never", "as stored")]
     hardware = f"NVIDIA GPUs of compute capability {rows.minimum:g} on" if rows.minimum else "GPUs"
     return (
-        *told,
+        *declared,
         ", ".join(dict.fromkeys(schemes)),
         f"{hardware}, CPUs" if rows.cpu else hardware,
         "every model" if rows.compiled else "none",
@@ -49,6 +49,6 @@ def _row(name: str) -> tuple[str, ...]:
 
 
 @cache
-def others_tell() -> Mapping[str, Mapping[str, str]]:
-    """What no service declares, by backend."""
+def undeclared_criteria() -> Mapping[str, Mapping[str, str]]:
+    """Returns by backend what no service declares."""
     return tomllib.loads(FILE.read_text("utf-8"))

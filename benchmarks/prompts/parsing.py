@@ -1,4 +1,4 @@
-"""Prompts from files of the shapes in which they are found."""
+"""Prompts from JSON and JSON Lines files of the usual shapes."""
 
 import json
 import sys
@@ -7,43 +7,48 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prompts.errors import BadPrompts
-from benchmarks.prompts.types import Prompt
+from benchmarks.prompts.prompt_set import BadPrompts, Prompt
 
 SHAPES = (
     '{"prompt"}, {"text"}, {"instruction", "context"}, {"turns"}, {"messages"} or {"conversations"}'
 )
-HUMAN = ("human", "user")
-NAMED = 5
-"""Bad lines that are told one by one."""
+USER_ROLES = ("human", "user")
+MAX_WARNINGS = 5
+"""How many bad lines are named one by one."""
 
 
 @dataclass
-class Found:
-    """`troubles` are lines, each with its number in the file."""
+class ParsedFile:
+    """The prompts of a file, and a description of each line that has none."""
 
     prompts: list[Prompt] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     @property
     def skipped(self) -> int:
-        return len(self.troubles)
+        return len(self.errors)
 
     @property
-    def first_trouble(self) -> str:
-        return f": {self.troubles[0]}" if self.troubles else ""
+    def first_error(self) -> str:
+        return f": {self.errors[0]}" if self.errors else ""
 
 
-def read_lines(path: Path) -> Found:
-    """A JSON Lines file. What is wrong in it is told on standard error. Raises BadPrompts."""
-    # JSON may have what else str.splitlines() takes for an end of line.
+def read_lines(path: Path) -> ParsedFile:
+    """Returns the prompts of a JSON Lines file, and warns of bad lines on standard error.
+
+    Raises BadPrompts for a file that cannot be read.
+    """
+    # JSON may contain other characters that str.splitlines() takes for an end of line.
     lines = _read(path).split("\n")
     rows = ((f"line {n}", text) for n, text in enumerate(lines, 1) if text.strip())
     return _collect(path, ((where, _json(text)) for where, text in rows))
 
 
-def read_sharegpt(path: Path) -> Found:
-    """A JSON array of conversations, or JSON Lines of them. Raises BadPrompts."""
+def read_sharegpt(path: Path) -> ParsedFile:
+    """Returns the prompts of a JSON array of conversations, or of JSON Lines of them.
+
+    Raises BadPrompts for a file that cannot be read.
+    """
     text = _read(path)
     if not text.lstrip().startswith("["):
         return read_lines(path)
@@ -69,34 +74,30 @@ def _json(text: str) -> Any:
         return None
 
 
-def _collect(path: Path, rows: Iterable[tuple[str, Any]]) -> Found:
-    found = Found()
+def _collect(path: Path, rows: Iterable[tuple[str, Any]]) -> ParsedFile:
+    parsed = ParsedFile()
     for where, row in rows:
         try:
-            found.prompts.append(_prompt(row))
+            parsed.prompts.append(_prompt(row))
         except BadPrompts as error:
-            found.troubles.append(f"{where} {error}")
-    _tell(path, found)
-    return found
-
-
-def _tell(path: Path, found: Found) -> None:
-    for trouble in found.troubles[:NAMED]:
-        print(f"warning: {path}, {trouble}", file=sys.stderr)
-    if found.skipped > NAMED:
-        print(f"warning: {path}: {found.skipped} such in all, left out", file=sys.stderr)
+            parsed.errors.append(f"{where} {error}")
+    for line in parsed.errors[:MAX_WARNINGS]:
+        print(f"warning: {path}, {line}", file=sys.stderr)
+    if parsed.skipped > MAX_WARNINGS:
+        print(f"warning: {path}: {parsed.skipped} such in all, left out", file=sys.stderr)
+    return parsed
 
 
 def _prompt(row: Any) -> Prompt:
-    """Raises BadPrompts, whose message goes on from the name of the line."""
-    said = list(_turns(row)) if isinstance(row, dict) else []
-    if not all(isinstance(turn, str) for turn in said):
+    """Returns a row's prompt; raises BadPrompts, whose message continues the line's name."""
+    texts = list(_turns(row)) if isinstance(row, dict) else []
+    if not all(isinstance(turn, str) for turn in texts):
         raise BadPrompts("has something that is not text where a user speaks")
-    turns = [turn for turn in said if turn.strip()]
+    turns = [turn for turn in texts if turn.strip()]
     if not turns:
         raise BadPrompts(f"is none of {SHAPES}")
     # Half of a pair of surrogates can be escaped in JSON, but never be sent.
-    if not all(_sendable(turn) for turn in turns):
+    if not all(_is_unicode(turn) for turn in turns):
         raise BadPrompts("has half of a character, which UTF-8 cannot say")
     limit = row.get("max_tokens")
     if limit is not None and (type(limit) is not int or limit < 1):
@@ -104,7 +105,7 @@ def _prompt(row: Any) -> Prompt:
     return Prompt.of(turns, limit)
 
 
-def _sendable(turn: str) -> bool:
+def _is_unicode(turn: str) -> bool:
     try:
         turn.encode()
     except UnicodeEncodeError:
@@ -113,7 +114,7 @@ def _sendable(turn: str) -> bool:
 
 
 def _turns(row: dict[str, Any]) -> Iterator[Any]:
-    """What a user says in it. dolly's context goes before its instruction."""
+    """Yields the user's messages of a row; dolly's context comes before its instruction."""
     for name in ("prompt", "text"):
         if isinstance(row.get(name), str):
             yield row[name]
@@ -123,8 +124,7 @@ def _turns(row: dict[str, Any]) -> Iterator[Any]:
         return
     for name in ("turns", "messages", "conversations"):
         if isinstance(row.get(name), list) and row[name]:
-            said = row[name] if name == "turns" else _of_the_user(row[name])
-            yield from said
+            yield from row[name] if name == "turns" else _user_contents(row[name])
             return
 
 
@@ -134,7 +134,7 @@ def _with_context(context: Any, instruction: str) -> Any:
     return f"{context}\n\n{instruction}" if isinstance(context, str) else context
 
 
-def _of_the_user(messages: list[Any]) -> Iterator[Any]:
+def _user_contents(messages: list[Any]) -> Iterator[Any]:
     for message in messages:
-        if isinstance(message, dict) and (message.get("role") or message.get("from")) in HUMAN:
+        if isinstance(message, dict) and (message.get("role") or message.get("from")) in USER_ROLES:
             yield message.get("content") or message.get("value") or ""

@@ -1,26 +1,25 @@
 """The figures with a time axis: the rate in windows, and the machine beside it."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import altair
 
 from benchmarks.report.cells import Cell, Group
-from benchmarks.report.colours import EDGE, Mark
-from benchmarks.report.drawing import WIDTH, Figure, colour, data, rows_of, shape
+from benchmarks.report.colours import EDGE
+from benchmarks.report.drawing import WIDTH, Figure, Marks, colour, data, rows_of, shape
 from benchmarks.results.schema import Result, Series
 
-Marks = Mapping[str, Mark]
 POINTS = 8
-"""Shapes along a line, so that it is told apart without its colour."""
+"""How many shapes a line has, which distinguish it without its colour."""
 MACHINE = {"gpu": "GPU utilization, %", "cpu": "CPU of the API process, cores"}
 
 
-def courses(group: Group, marks: Marks) -> Iterator[Figure]:
-    """Of each level of load."""
+def timelines(group: Group, marks: Marks) -> Iterator[Figure]:
+    """Yields the figures of each level of load."""
     for level in group.levels:
-        cells = group.at(level)
+        cells = group.cells_at(level)
         yield rate(group, cells, marks)
         if (figure := machine(group, cells, marks)) is not None:
             yield figure
@@ -63,7 +62,7 @@ def rate(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure:
 
 
 def machine(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure | None:
-    """Of the first valid repeat of each backend; None where nothing was sampled."""
+    """Returns what was sampled beside the first valid repeat of each backend, or None."""
     chosen = [(cell.backend, cell.valid[0]) for cell in cells]
     records = [
         {"backend": backend, "what": what, **point}
@@ -85,7 +84,7 @@ def machine(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure | None:
         for window in result.windows
     ]
     marks = {backend: marks[backend] for backend, _ in chosen}
-    everything = _thinned(rates) + records
+    everything = _with_shapes(rates) + records
     end = max(float(record["time"]) for record in everything)
     panels = [
         _panel(
@@ -121,7 +120,7 @@ def machine(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure | None:
 def _panel(
     records: list[dict[str, Any]], title: str, end: float, marks: Marks, *, first: bool, last: bool
 ) -> Any:
-    records = _thinned(records)
+    records = _with_shapes(records)
     base = altair.Chart(data(records)).encode(
         x=altair.X(
             "time:Q",
@@ -154,41 +153,41 @@ def _bounds(result: Result) -> Any:
 
 
 def _windows(cell: Cell) -> list[dict[str, Any]]:
-    """Window by window over the repeats, as far as they all go."""
+    """Returns a record for each window that all repeats have."""
     repeats = [result.windows for result in cell.valid]
-    found: list[dict[str, Any]] = []
-    for at in zip(*repeats, strict=False):
-        values = [window.tokens_per_second for window in at]
-        found.append(
+    records: list[dict[str, Any]] = []
+    for same in zip(*repeats, strict=False):
+        values = [window.tokens_per_second for window in same]
+        records.append(
             {
                 "backend": cell.backend,
-                "time": at[0].start,
+                "time": same[0].start,
                 "value": statistics.median(values),
                 "low": min(values),
                 "high": max(values),
-                "phase": at[0].phase,
+                "phase": same[0].phase,
             }
         )
-    return _thinned(found)
+    return _with_shapes(records)
 
 
-def _thinned(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Some are marked to be shown with their shape."""
+def _with_shapes(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the records, of which some are marked to be drawn with their shape."""
     by_backend: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         by_backend.setdefault(record["backend"], []).append(record)
-    for place, mine in enumerate(by_backend.values()):
-        step = max(1, len(mine) // POINTS)
-        offset = place * step // max(1, len(by_backend))
-        for number, record in enumerate(mine):
+    for index, own in enumerate(by_backend.values()):
+        step = max(1, len(own) // POINTS)
+        offset = index * step // max(1, len(by_backend))
+        for number, record in enumerate(own):
             record["shown"] = number % step == offset
     return records
 
 
 def _sampled(result: Result, what: str) -> list[dict[str, Any]]:
-    """Averages in the windows of the run; GPUs are averaged, processes of one role added up."""
-    series = [one for one in result.series if _is(one, what)]
-    found = []
+    """Returns averages in the run's windows: the mean of the GPUs, the sum of the processes."""
+    series = [one for one in result.series if _matches(one, what)]
+    records = []
     for window in result.windows:
         means = [
             statistics.fmean(inside)
@@ -203,11 +202,11 @@ def _sampled(result: Result, what: str) -> list[dict[str, Any]]:
         ]
         if means:
             value = 100 * statistics.fmean(means) if what == "gpu" else sum(means)
-            found.append({"time": window.start, "value": value})
-    return found
+            records.append({"time": window.start, "value": value})
+    return records
 
 
-def _is(series: Series, what: str) -> bool:
+def _matches(series: Series, what: str) -> bool:
     if what == "gpu":
         return series.source == "gpu" and series.name == "utilization"
     return (

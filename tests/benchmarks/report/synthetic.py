@@ -1,4 +1,4 @@
-"""Results that nobody measured: plausible numbers from a seed, for tests of the report."""
+"""Synthetic results: plausible numbers from a seed that nobody measured, for the report."""
 
 import json
 import random
@@ -41,7 +41,7 @@ MANIFEST: Mapping[str, Any] = {
         }
     ],
 }
-"""As far as a report reads it."""
+"""A study.json, as far as a report reads it."""
 
 
 def result(
@@ -59,7 +59,7 @@ def result(
     settings: Mapping[str, str] | None = None,
     **load: Any,
 ) -> Result:
-    """Equal arguments give equal results. `noise` is the relative deviation between repeats."""
+    """Returns equal results for equal arguments; `noise` is the relative deviation of repeats."""
     chance = random.Random(f"{backend} {users} {repeat} {model} {quantization} {system_prompt}")
     top = SPEED.get(backend, 1000) if speed is None else speed
     rate = top * users / (users + 30) * chance.gauss(1, noise)
@@ -131,13 +131,13 @@ def study(
     repeats: int = 3,
     **kwargs: Any,
 ) -> Path:
-    """Written as a study leaves it."""
+    """Writes results and a manifest as a study does, and returns the folder."""
     for backend in backends:
         for number in users:
             for repeat in range(repeats):
-                made = result(backend, number, repeat, **kwargs)
+                measured = result(backend, number, repeat, **kwargs)
                 name = f"{backend}-{number}-{repeat}{''.join(map(str, kwargs.values()))}"
-                write(folder / "cells" / name, made, [])
+                write(folder / "cells" / name, measured, [])
     (folder / "study.json").write_text(json.dumps(MANIFEST), "utf-8")
     return folder
 

@@ -1,4 +1,4 @@
-"""Prompts, and the order in which they are asked."""
+"""Prompts, and the order in which they are sent."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,13 +7,17 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-HASHED = 4096
-"""Places of an order that its hash is made of."""
+HASHED_PROMPTS = 4096
+"""How many of an order's prompts its hash is made of."""
+
+
+class BadPrompts(ValueError):
+    """A source gives no prompts; the message is one line and names it."""
 
 
 class Prompt(BaseModel):
-    """`id` is a hash of the content. `turns` are what the user says in turn; `max_tokens` goes
-    along where the source has one."""
+    """`id` is a hash of the content. `turns` are the user's messages; `max_tokens` is the source's
+    own limit, where it has one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,6 +27,7 @@ class Prompt(BaseModel):
 
     @classmethod
     def of(cls, turns: Sequence[str], max_tokens: int | None = None) -> Self:
+        """Returns the prompt with its id."""
         content = "\0".join([*turns, str(max_tokens)])
         return cls(
             id=hashlib.sha256(content.encode()).hexdigest()[:16],
@@ -32,9 +37,9 @@ class Prompt(BaseModel):
 
 
 class Order:
-    """Endless: all prompts, each once, then all again in another order.
+    """An endless sequence: all prompts, each once, then all again in another order.
 
-    Sorted by a hash of seed, round and content, so it is the same on every machine, for every
+    It is sorted by a hash of seed, round and content, so it is the same on every machine, for every
     backend, and whatever the order in the source.
     """
 
@@ -44,25 +49,25 @@ class Order:
         self._rounds: dict[int, list[Prompt]] = {}
 
     def __getitem__(self, index: int) -> Prompt:
-        number, place = divmod(index, len(self._prompts))
+        number, position = divmod(index, len(self._prompts))
         if number not in self._rounds:
             self._rounds[number] = sorted(self._prompts, key=lambda each: self._key(number, each))
-        return self._rounds[number][place]
+        return self._rounds[number][position]
 
     def _key(self, number: int, prompt: Prompt) -> bytes:
         return hashlib.sha256(f"{self._seed}:{number}:{prompt.id}".encode()).digest()
 
     @cached_property
     def hash(self) -> str:
-        """Of the first places: equal only for equal prompts in an equal order."""
-        made = hashlib.sha256()
-        for index in range(HASHED):
-            made.update(self[index].id.encode())
-        return made.hexdigest()[:16]
+        """The hash of the first prompts, equal only for equal prompts in an equal order."""
+        digest = hashlib.sha256()
+        for index in range(HASHED_PROMPTS):
+            digest.update(self[index].id.encode())
+        return digest.hexdigest()[:16]
 
 
 class PromptSet(BaseModel):
-    """`skipped` counts what the source had and could not be used."""
+    """`skipped` counts the prompts of the source that could not be used."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,4 +76,5 @@ class PromptSet(BaseModel):
     skipped: int = 0
 
     def order(self, seed: int) -> Order:
+        """Returns the order in which a run with this seed sends the prompts."""
         return Order(self.prompts, seed)

@@ -1,2 +1,0 @@
-class EngineFailed(Exception):
-    """aiperf is missing, cannot do what is asked, or gave nothing; one line."""
