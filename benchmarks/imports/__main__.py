@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from benchmarks.imports import aiperf, vllm
 from benchmarks.imports.run import UNKNOWN, Foreign, NotImportable, judged, result
-from benchmarks.load.told import told
+from benchmarks.load.result import summary_text
 from benchmarks.results import files
 from benchmarks.results.schema import Subject
 from common.command_line import Parser
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NotImportable, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
-    print(told(made))
+    print(summary_text(made))
     print(judged(foreign.requests))
     return VALID if made.verdict.valid else VOID
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.load.spec import Spec
-from benchmarks.load.statistics import percentile
-from benchmarks.load.summary import phase
-from benchmarks.load.verdict import SEND_LAG_LIMIT, USERS_LIMIT
-from benchmarks.load.windows import FAILED, phases, windows
+from benchmarks.load.summary import percentile, phase, phase_bounds, windows
+from benchmarks.load.verdict import SEND_LAG_LIMIT, USERS_LIMIT, too_few_users, users_reached
 from benchmarks.results.schema import (
+    FAILED,
     Environment,
     Phase,
     Prompts,
@@ -58,14 +57,14 @@ class Foreign:
 def result(foreign: Foreign, subject: Subject | None = None, *, backend: str = UNKNOWN) -> Result:
     """`subject` is what was measured, where more of it is known than the tool told."""
     spec, requests = foreign.spec, foreign.requests
-    made = {name: _phase(foreign, at, stop) for name, at, stop in phases(spec, foreign.end)}
+    made = {name: _phase(foreign, at, stop) for name, at, stop in phase_bounds(spec, foreign.end)}
     flat = made.get("plateau") or _phase(foreign, spec.ramp, spec.duration)
     along = windows(spec, requests, foreign.end)
     return Result(
         started_at=foreign.started_at,
         client=foreign.client,
         subject=subject or _subject(foreign, backend),
-        load=spec.load,
+        load=spec.for_result(foreign.prompts.source),
         prompts=foreign.prompts,
         environment=foreign.environment or _environment(foreign),
         verdict=_verdict(foreign, along, flat),
@@ -101,12 +100,12 @@ def _verdict(foreign: Foreign, along: Sequence[Window], flat: Phase) -> Verdict:
     spec, requests = foreign.spec, foreign.requests
     lags = [r.sent - r.intended for r in requests if r.intended is not None]
     lag = percentile(lags, 99) if lags else None
-    reached = _reached(along)
+    reached = users_reached(along)
     reasons = {
         "it was interrupted": foreign.cancelled,
         "no request of the plateau ended well": flat.end_to_end is None,
         f"requests were sent {(lag or 0) * 1000:.0f} ms late (p99)": (lag or 0) > SEND_LAG_LIMIT,
-        f"only {reached:.1f} of {spec.users} users were in flight": (
+        too_few_users(spec, reached): (
             spec.users is not None and reached < USERS_LIMIT * spec.users
         ),
     }
@@ -128,12 +127,6 @@ def plateau_end(sent: Sequence[float], end: float) -> float:
     one that sends most of them at once, its end."""
     last = max(sent) + JUST_AFTER
     return last if last > end / 2 else end
-
-
-def _reached(along: Sequence[Window]) -> float:
-    flat = [window for window in along if window.phase == "plateau"]
-    seconds = sum(window.seconds for window in flat)
-    return sum(w.in_flight * w.seconds for w in flat) / seconds if seconds else 0.0
 
 
 def judged(requests: Sequence[Request]) -> str:

@@ -159,6 +159,7 @@ def _spec(told: Detailed, path: Path, url: str | None, window: float, end: float
             mode="closed" if closed else "poisson",
             users=(told.max_concurrency or told.num_prompts) if closed else None,
             rate=None if closed else float(told.request_rate),
+            ramp=0.0,
             duration=plateau_end([at - began for at in told.start_times], end),
             window=window,
             timeout=TIMEOUT,

@@ -10,7 +10,7 @@ from benchmarks.environment import environment
 from benchmarks.imports import aiperf
 from benchmarks.imports.aiperf_records import RECORDS, Record, read_records, requests, start_of
 from benchmarks.imports.run import Foreign, NotImportable, result
-from benchmarks.load.before import warm_up
+from benchmarks.load.prepare import warm_up
 from benchmarks.load.result import cost
 from benchmarks.load.spec import Spec
 from benchmarks.load_generators.aiperf import process

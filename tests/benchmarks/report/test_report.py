@@ -327,7 +327,7 @@ def test_another_machine_and_other_prompts_are_told_beside_a_change() -> None:
 
 def test_a_long_seed_is_told_whole() -> None:
     made = result("vllm", 5)
-    seeded = made.model_copy(update={"prompts": made.prompts.model_copy(update={"seed": 20240601})})
+    seeded = made.model_copy(update={"load": made.load.model_copy(update={"seed": 20240601})})
     (told,) = commands((Run("a", seeded),))
-    options, spec = parsed(shlex.split(told)[3:])
-    assert (spec.seed, options.model) == (20240601, None)
+    _, spec = parsed(shlex.split(told)[3:])
+    assert (spec.seed, spec.model) == (20240601, None)

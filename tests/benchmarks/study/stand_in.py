@@ -11,10 +11,10 @@ import signal
 import sys
 from pathlib import Path
 
+from benchmarks.load.spec import Spec
 from benchmarks.results.files import write
 from benchmarks.results.schema import (
     Environment,
-    Load,
     Outcome,
     Phase,
     Prompts,
@@ -54,8 +54,9 @@ def result(
     return Result(
         started_at="2026-01-01T00:00:00Z",
         subject=Subject.model_validate_json(options.subject.read_text()),
-        load=Load(
-            mode=options.mode, users=options.users, rate=options.rate, ramp=options.ramp,
+        load=Spec(
+            url=options.url, mode=options.mode, users=options.users, rate=options.rate,
+            ramp=options.ramp,
             duration=options.duration, window=options.window, protocol=options.protocol,
             timeout=options.timeout,
         ),
