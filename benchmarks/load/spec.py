@@ -46,7 +46,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f"{hint}; allowed are: {', '.join(known)}"
 
 
-def _address(url: str) -> str:
+def _checked_url(url: str) -> str:
     """Returns the URL. A result names it, so it may hold no secret."""
     try:
         parts = urlsplit(url)
@@ -60,7 +60,7 @@ def _address(url: str) -> str:
     return url
 
 
-Url = Annotated[str, AfterValidator(_address)]
+Url = Annotated[str, AfterValidator(_checked_url)]
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Users = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -153,15 +153,15 @@ class LoadShape(Part):
     engine: Literal["load", "aiperf"] = Field("load", description="that makes the load")
     mode: Mode = Field("closed", description="closed: users who wait for answers; else open")
     protocol: Protocol = Field("chat", description="of the endpoint")
-    duration: Seconds = Field(300.0, description="the ramp included")
+    duration: Seconds = Field(300, description="the ramp included")
     ramp: SecondsFromZero = Field(
         default_factory=_usual_ramp,
         description=f"in which the users come ({USUAL_RAMP:g}, at most a third of the duration)",
     )
-    window: Seconds = Field(5.0, description="in which rates are told")
+    window: Seconds = Field(5, description="in which rates are told")
     warm_up: WarmUp = Field(0, description="requests before the run")
-    drain: SecondsFromZero = Field(30.0, description="for what is in flight at the end")
-    timeout: Seconds = Field(600.0, description="of a request")
+    drain: SecondsFromZero = Field(30, description="for what is in flight at the end")
+    timeout: Seconds = Field(600, description="of a request")
     max_tokens: Count | None = Field(None, description="of an answer")
     ignore_eos: bool = Field(False, description="generate max-tokens, whatever the model says")
     temperature: Temperature | None = Field(None, description="of sampling; the endpoint's own")
