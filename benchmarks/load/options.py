@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
-    """Returns what is said of the result, and the load. Raises WrongOption."""
+    """Returns where the result goes and what it names, and the load. Raises WrongOption."""
     options = _parser().parse_args(arguments)
     given: dict[str, Any] = {} if options.spec is None else _read(options.spec)
     for path, _ in _fields(Spec):
@@ -56,15 +56,15 @@ def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
 
 def words(spec: Spec) -> list[str]:
     """Returns the arguments that make the same load again, wherever the endpoint is."""
-    found = [spec.url]
+    arguments = [spec.url]
     for path, field in _fields(Spec):
         value = _value(spec, path)
         if path in (("url",), ("pid",), ("metrics_url",)) or value in (None, False):
             continue
-        found.append(_flag(path, field))
+        arguments.append(_flag(path, field))
         if value is not True:
-            found.append(str(value).removesuffix(".0"))
-    return found
+            arguments.append(str(value).removesuffix(".0"))
+    return arguments
 
 
 def _parser() -> Parser:

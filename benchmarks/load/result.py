@@ -54,7 +54,7 @@ def result(
         [part.health for part in parts],
         interrupted=any(part.interrupted for part in parts),
     )
-    whole = Result(
+    finished = Result(
         started_at=started,
         subject=subject,
         load=spec.for_result(prompts.source),
@@ -69,15 +69,15 @@ def result(
         cost=cost(plateau, series, spec.price_per_hour),
         notes=(*notes, *_repetitions(prompts, requests)),
     )
-    return whole, requests
+    return finished, requests
 
 
 def _repetitions(prompts: Prompts, requests: Sequence[Request]) -> list[str]:
     """Returns a note where prompts were asked more than once: a prefix cache may know them."""
-    asked = len({request.index for request in requests})
-    if asked <= prompts.count:
+    count = len({request.index for request in requests})
+    if count <= prompts.count:
         return []
-    return [f"each of the {prompts.count} prompts was asked {asked / prompts.count:.1f} times"]
+    return [f"each of the {prompts.count} prompts was asked {count / prompts.count:.1f} times"]
 
 
 def cost(plateau: Phase, series: Sequence[Series], price_per_hour: float | None) -> Cost:

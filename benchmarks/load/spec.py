@@ -50,10 +50,10 @@ def _checked_url(url: str) -> str:
     """Returns the URL. A result names it, so it may hold no secret."""
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+        valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
     except ValueError:
-        whole = False
-    if not whole or any(character.isspace() for character in url):
+        valid = False
+    if not valid or any(character.isspace() for character in url):
         raise mistake("has to be like http://localhost:3000")
     if parts.username is not None or parts.password is not None:
         raise mistake(f"has a user or a password in it: a key comes from {KEY}")
@@ -80,6 +80,7 @@ class Part(BaseModel):
         frozen=True,
         strict=True,
         allow_inf_nan=False,
+        validate_default=True,
         hide_input_in_errors=True,
         protected_namespaces=(),
     )

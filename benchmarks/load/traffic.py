@@ -55,18 +55,18 @@ class Traffic:
     ) -> bool:
         """Sends as many turns of the prompt as the run asks for, none of them after the end.
         Returns whether all went well."""
-        said: list[str] = []
+        conversation: list[str] = []
         for turn, text in enumerate(prompt.turns[: self.spec.turns]):
             if turn and time.monotonic_ns() >= self.end:
                 break
-            said.append(text)
-            data = body(self.spec, said, prompt.max_tokens)
+            conversation.append(text)
+            data = body(self.spec, conversation, prompt.max_tokens)
             sent = Sent(index, user, turn, prompt.id, time.monotonic_ns(), intended)
             self.requests.append(sent)
             await self.endpoint.send(sent, data)
             if sent.outcome is not Outcome.OK:
                 return False
-            said.append(sent.text)
+            conversation.append(sent.text)
         return True
 
 

@@ -131,6 +131,22 @@ def verdict(
             and reached + _backing_off(requests, plateau) < USERS_LIMIT * spec.users
         ),
     }
+    void = [reason for reason, holds in reasons.items() if holds]
+    tokens = sum(request.output_tokens or 0 for request in requests)
+    spent = sum(health.cpu_seconds for health in healths)
+    return Verdict(
+        valid=not void,
+        reasons=tuple(void),
+        warnings=_warnings(plateau, lag, cpu),
+        loop_lag_p99=lag,
+        client_cpu=cpu,
+        client_cpu_per_1000_tokens=spent / tokens * 1000 if tokens else None,
+        send_lag_p99=send_lag,
+        users_reached=reached,
+    )
+
+
+def _warnings(plateau: Phase, lag: float, cpu: float) -> tuple[str, ...]:
     unfinished = plateau.outcomes.get(Outcome.UNFINISHED, 0)
     warnings = {
         f"{counted(unfinished, 'request')} of the plateau had no end after the drain: the "
@@ -140,19 +156,7 @@ def verdict(
         ),
         f"the client used {cpu:.0%} of a core": CPU_WARNING < cpu <= CPU_LIMIT,
     }
-    void = [reason for reason, holds in reasons.items() if holds]
-    tokens = sum(request.output_tokens or 0 for request in requests)
-    spent = sum(health.cpu_seconds for health in healths)
-    return Verdict(
-        valid=not void,
-        reasons=tuple(void),
-        warnings=tuple(warning for warning, holds in warnings.items() if holds),
-        loop_lag_p99=lag,
-        client_cpu=cpu,
-        client_cpu_per_1000_tokens=spent / tokens * 1000 if tokens else None,
-        send_lag_p99=send_lag,
-        users_reached=reached,
-    )
+    return tuple(warning for warning, holds in warnings.items() if holds)
 
 
 def users_reached(windows: Sequence[Window]) -> float:

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 ALSO = ("bentoml", "torch", "transformers", "tokenizers", "flashinfer-python", "xgrammar")
 ASK_VERSIONS = """
 import importlib.metadata as m, json, platform, sys
-found = {"python": platform.python_version()}
+versions = {"python": platform.python_version()}
 for name in sys.argv[1:]:
-    try: found[name] = m.version(name)
+    try: versions[name] = m.version(name)
     except m.PackageNotFoundError: pass
-print(json.dumps(found))
+print(json.dumps(versions))
 """
 
 

@@ -142,13 +142,13 @@ def _setting_mistakes(
 
 def _load_mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
     """Yields what a client would refuse: of the load itself, else of what targets change in it."""
-    if (found := _load_mistake(study, None)) is not None:
-        field, message = found
+    if (problem := _load_mistake(study, None)) is not None:
+        field, message = problem
         yield text.error(("load", *field), message)
         return
     for index, target in enumerate(study.backends):
-        if (found := _load_mistake(study, target)) is not None:
-            field, message = found
+        if (problem := _load_mistake(study, target)) is not None:
+            field, message = problem
             own = field[:1] if field and field[0] in target.model_fields_set else ()
             yield text.error(("backends", index, *own), message)
 
