@@ -18,6 +18,8 @@ DESCRIPTION = f"""Put a load on an endpoint, and say what its users saw.
 
 A key is taken from the environment variable {KEY}. Times are in seconds.
 """
+OF_THE_ENDPOINT = ("metrics_url", "pid")
+"""Fields that say nothing of another endpoint than that of their spec."""
 FieldPath = tuple[str, ...]
 
 
@@ -34,6 +36,8 @@ def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
     """Returns where the result goes and what it names, and the load. Raises WrongOption."""
     options = _parser().parse_args(arguments)
     given: dict[str, Any] = {} if options.spec is None else _read(options.spec)
+    if hasattr(options, "url"):
+        given = {name: value for name, value in given.items() if name not in OF_THE_ENDPOINT}
     for path, _ in _fields(Spec):
         if hasattr(options, ".".join(path)):
             *groups, name = path
@@ -59,7 +63,7 @@ def words(spec: Spec) -> list[str]:
     arguments = [spec.url]
     for path, field in _fields(Spec):
         value = _value(spec, path)
-        if path in (("url",), ("pid",), ("metrics_url",)) or value in (None, False):
+        if path[0] in ("url", *OF_THE_ENDPOINT) or value is None or value is False:
             continue
         arguments.append(_flag(path, field))
         if value is not True:

@@ -61,7 +61,7 @@ def test_the_help_describes_each_option_with_its_default(
 
 
 def test_a_load_becomes_the_command_that_makes_it_again() -> None:
-    load = Spec.model_validate({**EVERYTHING, "system_prompt": "Be brief; now."})
+    load = Spec.model_validate({**EVERYTHING, "system_prompt": "Be brief; now.", "ramp": 0})
     assert parsed(words(load))[1] == load
 
 
@@ -72,6 +72,15 @@ def test_a_load_is_read_from_a_file_and_options_go_before_it(tmp_path: Path) -> 
     assert parsed([f"--spec={file}"])[1] == load
     changed = parsed([f"--spec={file}", "--users=3", "--ttft-limit=2"])[1]
     assert (changed.users, changed.limits.ttft, changed.limits.end_to_end) == (3, 2, 12)
+
+
+def test_another_endpoint_than_that_of_the_file_has_other_metrics(tmp_path: Path) -> None:
+    file = tmp_path / "spec.json"
+    file.write_text(spec(pid=7, metrics_url="http://host/metrics").model_dump_json())
+    same, other = parsed([f"--spec={file}"])[1], parsed([f"--spec={file}", "http://another"])[1]
+    assert (same.url, same.pid, same.metrics_url) == ("http://host", 7, "http://host/metrics")
+    assert (other.url, other.pid, other.metrics_url) == ("http://another", None, None)
+    assert other.users == same.users
 
 
 @pytest.mark.parametrize(
