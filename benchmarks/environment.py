@@ -27,7 +27,8 @@ GIB = 2**30
 
 
 def environment() -> Environment:
-    """Of this process and its machine. `host` is its processor, memory and system, not its name."""
+    """Returns that of this process and its machine. `host` is its processor, memory and system, not
+    its name."""
     gpus = GPUs()
     return Environment(
         versions={"python": platform.python_version(), **_versions()},
@@ -40,25 +41,26 @@ def environment() -> Environment:
 
 
 def commit() -> str | None:
-    """Of this repository, with "-dirty" when files differ from it; None outside of git."""
-    found = git("rev-parse", "HEAD")
-    if found and git("status", "--porcelain", "--untracked-files=no"):
-        return f"{found}-dirty"
-    return found
+    """Returns that of this repository, with "-dirty" when files differ from it; None outside of
+    git."""
+    head = git("rev-parse", "HEAD")
+    if head and git("status", "--porcelain", "--untracked-files=no"):
+        return f"{head}-dirty"
+    return head
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def git(*arguments: str) -> str | None:
-    """What git says of this repository; None where it cannot."""
+    """Returns what git says of this repository; None where it cannot."""
     try:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
     except OSError:
@@ -71,7 +73,7 @@ def _memory() -> float:
 
 
 def _cpus() -> int:
-    """Those that this process may use."""
+    """Returns how many this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

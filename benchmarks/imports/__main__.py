@@ -17,10 +17,9 @@ from benchmarks.imports.external_run import (
     import_errors,
     result,
 )
-from benchmarks.load.told import told
-from benchmarks.load.windows import FAILED
+from benchmarks.load.result import summary_text
 from benchmarks.results import files
-from benchmarks.results.schema import Request, Subject
+from benchmarks.results.schema import FAILED, Request, Subject
 from common.command_line import Parser
 
 VALID, WRONG, VOID = 0, 1, 3
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NotImportable, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
-    print(told(imported))
+    print(summary_text(imported))
     print(_outcome_counts(run.requests))
     return VALID if imported.verdict.valid else VOID
 

@@ -9,10 +9,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from benchmarks.load.spec import Spec
-from benchmarks.load.statistics import percentile
-from benchmarks.load.summary import phase
-from benchmarks.load.verdict import SEND_LAG_LIMIT, USERS_LIMIT
-from benchmarks.load.windows import phases, windows
+from benchmarks.load.summary import percentile, phase, phase_bounds, windows
+from benchmarks.load.verdict import SEND_LAG_LIMIT, USERS_LIMIT, too_few_users, users_reached
 from benchmarks.results.schema import (
     Environment,
     Outcome,
@@ -73,7 +71,7 @@ class ExternalRun:
 def result(run: ExternalRun, subject: Subject | None = None, *, backend: str = UNKNOWN) -> Result:
     """Returns the result; `subject` is what was measured, where more is known than the tool's."""
     spec = run.spec
-    by_name = {name: _phase(run, start, end) for name, start, end in phases(spec, run.end)}
+    by_name = {name: _phase(run, start, end) for name, start, end in phase_bounds(spec, run.end)}
     plateau = by_name.get("plateau") or _phase(run, spec.ramp, spec.duration)
     timeline = windows(spec, run.requests, run.end)
     versions = {} if run.version is None else {run.client: run.version}
@@ -82,7 +80,7 @@ def result(run: ExternalRun, subject: Subject | None = None, *, backend: str = U
         started_at=run.started_at,
         client=run.client,
         subject=subject or Subject(backend=backend, model=spec.model or UNKNOWN, url=url),
-        load=spec.load,
+        load=spec.for_result(run.prompts.source),
         prompts=run.prompts,
         environment=Environment(versions=versions, host=UNKNOWN, cpus=0),
         verdict=_verdict(run, timeline, plateau),
@@ -103,16 +101,12 @@ def _verdict(run: ExternalRun, timeline: Sequence[Window], plateau: Phase) -> Ve
     """Judges by what is visible from outside, which a client's CPU and loop lag are not."""
     lags = [r.sent - r.intended for r in run.requests if r.intended is not None]
     lag = percentile(lags, 99)
-    flat = [window for window in timeline if window.phase == "plateau"]
-    seconds = sum(window.seconds for window in flat)
-    in_flight = sum(w.in_flight * w.seconds for w in flat) / seconds if seconds else 0.0
-    users = run.spec.users
+    reached, users = users_reached(timeline), run.spec.users
     conditions = {
         "it was interrupted": run.cancelled,
         "no request of the plateau ended well": plateau.end_to_end is None,
         f"requests were sent {lag * 1000:.0f} ms late (p99)": lag > SEND_LAG_LIMIT,
-        f"only {in_flight:.1f} of {users} users were in flight": users is not None
-        and in_flight < USERS_LIMIT * users,
+        too_few_users(run.spec, reached): users is not None and reached < USERS_LIMIT * users,
     }
     reasons = tuple(reason for reason, holds in conditions.items() if holds)
     return Verdict(
@@ -123,7 +117,7 @@ def _verdict(run: ExternalRun, timeline: Sequence[Window], plateau: Phase) -> Ve
         client_cpu=None,
         client_cpu_per_1000_tokens=None,
         send_lag_p99=lag if lags else None,
-        users_reached=in_flight,
+        users_reached=reached,
     )
 
 

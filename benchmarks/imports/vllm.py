@@ -171,6 +171,7 @@ def _spec(detailed: DetailedResult, path: Path, url: str | None, duration: float
             mode="closed" if closed else "poisson",
             users=(detailed.max_concurrency or detailed.num_prompts) if closed else None,
             rate=None if closed else float(rate),
+            ramp=0.0,
             duration=duration,
             window=WINDOW,
             timeout=TIMEOUT,

@@ -8,7 +8,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,19 +15,16 @@ import uvloop
 from pydantic import ValidationError
 from rich.console import Console
 
-from benchmarks.load.before import NotReady, metrics_of, reset_cache, warm_up, with_model
-from benchmarks.load.crew import WorkerFailed, work
+from benchmarks.load.generators import load_generator
 from benchmarks.load.options import WrongOption, parsed
-from benchmarks.load.procs import local_workers
-from benchmarks.load.progress import shown
+from benchmarks.load.prepare import metrics_url, reset_cache, warm_up, with_model
+from benchmarks.load.progress import window_display
 from benchmarks.load.ray_workers import ray_workers
 from benchmarks.load.request import NANO
-from benchmarks.load.result import result, started_at
-from benchmarks.load.share import Share, share
-from benchmarks.load.spec import Spec
-from benchmarks.load.told import told
-from benchmarks.load_generators.aiperf import run as aiperf
-from benchmarks.load_generators.aiperf.process import LoadGeneratorFailed
+from benchmarks.load.result import result, started_at, summary_text
+from benchmarks.load.run import WorkerResult, run
+from benchmarks.load.spec import LoadFailed, Spec
+from benchmarks.load.workers import local_workers, run_workers
 from benchmarks.machine_metrics import Sampler
 from benchmarks.prompts import (
     BadPrompts,
@@ -42,17 +38,16 @@ from benchmarks.results.schema import Prompts, Request, Result, Subject
 
 VALID, WRONG, VOID, INTERRUPTED = 0, 1, 3, 130
 LOCAL = ("localhost", "127.0.0.1", "::1")
-EXPECTED = (BadPrompts, LoadGeneratorFailed, NotReady, OSError, WorkerFailed, WrongOption)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """An exit status."""
+    """Returns the exit status."""
     try:
         options, spec = parsed(arguments)
         if options.out is not None:
             options.out.mkdir(parents=True, exist_ok=True)  # not after all the work
-        made, requests = uvloop.run(measure(options, spec))
-    except EXPECTED as error:
+        measured, requests = uvloop.run(measure(spec, options))
+    except (BadPrompts, LoadFailed, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
@@ -61,93 +56,83 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failure = None
     try:
         if options.out is not None:
-            files.write(options.out, made, requests)
+            files.write(options.out, measured, requests)
     except OSError as error:
         failure = error
-    print(told(made))
+    print(summary_text(measured))
     if failure is not None:
         print(f"error: {failure}", file=sys.stderr)
         return WRONG
-    return VALID if made.verdict.valid else VOID
+    return VALID if measured.verdict.valid else VOID
 
 
-async def measure(options: argparse.Namespace, asked: Spec) -> tuple[Result, list[Request]]:
-    """Raises what is EXPECTED."""
-    spec = await with_model(asked)
-    prompts = await asyncio.to_thread(_prompts, options, spec)
-    subject = _subject(options, spec)
-    metrics = options.metrics_url or await metrics_of(spec)
-    if options.engine == "aiperf":
-        price, sampler = options.price_per_hour, _sampler(options, spec, metrics)
-        return await aiperf.run(spec, prompts, subject, sampler, price_per_hour=price)
+async def measure(spec: Spec, options: argparse.Namespace) -> tuple[Result, list[Request]]:
+    """Returns the result of a run, and its requests. Raises BadPrompts, LoadFailed or OSError."""
+    spec = await with_model(spec)
+    prompts = await asyncio.to_thread(_prompts, spec)
+    subject = _subject(spec, options)
+    sampler = _sampler(spec, await metrics_url(spec))
+    if spec.engine != "load":
+        generator = load_generator(spec.engine)
+        price = spec.price_per_hour
+        return await generator.run(spec, prompts, subject, sampler, price_per_hour=price)
     order = prompts.order(spec.seed)
     await warm_up(spec, order)
-    if options.reset_cache is not None:
-        await reset_cache(spec, options.reset_cache)
-    async with AsyncExitStack() as stack:
-        sampler = await stack.enter_async_context(_sampler(options, spec, metrics))
-        start, parts = await _run(spec, prompts, options.ray)
-    started = started_at(start * NANO, time.monotonic())
-    requests = sorted((r for part in parts for r in part.requests), key=lambda r: r.ended)
-    made = result(
+    await reset_cache(spec)
+    async with sampler:
+        start, parts = await _run(spec, prompts)
+    about = Prompts(
+        source=prompts.source,
+        count=len(prompts.prompts),
+        skipped=prompts.skipped,
+        hash=order.hash,
+        seed=spec.seed,
+    )
+    return result(
         spec,
         subject,
-        Prompts(
-            source=prompts.source,
-            count=len(prompts.prompts),
-            skipped=prompts.skipped,
-            hash=order.hash,
-            seed=spec.seed,
-        ),
-        requests,
-        [part.health for part in parts],
-        end=max(part.end for part in parts),
-        started=started,
-        interrupted=any(part.interrupted for part in parts),
+        about,
+        parts,
+        started=started_at(start * NANO, time.monotonic()),
         series=sampler.series(start * NANO),
-        price_per_hour=options.price_per_hour,
         notes=sampler.warnings,
     )
-    return made, requests
 
 
-async def _run(spec: Spec, prompts: PromptSet, ray: str | None) -> tuple[int, list[Share]]:
-    with shown(spec, Console(stderr=True)) as told:
-        if ray is not None:
-            async with ray_workers(ray, spec, prompts) as remote:
-                return await work(remote, told)
+async def _run(spec: Spec, prompts: PromptSet) -> tuple[int, list[WorkerResult]]:
+    """Returns the start, a stamp of time.monotonic_ns(), and what each client process measured."""
+    with window_display(spec, Console(stderr=True)) as display:
+        if spec.ray is not None:
+            async with ray_workers(spec.ray, spec, prompts) as remote:
+                return await run_workers(remote, display)
         if spec.procs > 1:
-            async with local_workers(spec, prompts) as workers:
-                return await work(workers, told)
+            async with local_workers(spec, prompts) as local:
+                return await run_workers(local, display)
         order = prompts.order(spec.seed)
         start = time.monotonic_ns()
-        return start, [await share(spec, order, start=start, told=told)]
+        return start, [await run(spec, order, start=start, report=display)]
 
 
-def _prompts(options: argparse.Namespace, spec: Spec) -> PromptSet:
-    """Tokens are counted by the tokenizer that is named, else by the service's own."""
-    named = options.tokenizer
+def _prompts(spec: Spec) -> PromptSet:
+    """Returns the prompts. Their tokens are counted by the tokenizer that is named, else by the
+    service's own."""
+    name = spec.prompts.tokenizer
     return load_prompts(
-        options.prompts,
-        min_tokens=options.min_prompt_tokens,
-        max_tokens=options.max_prompt_tokens,
-        min_words=options.min_prompt_words,
-        max_words=options.max_prompt_words,
-        count=options.prompt_count,
+        **spec.prompts.model_dump(exclude={"tokenizer"}),
         seed=spec.seed,
-        tokenizer=served_tokenizer(spec.url) if named is None else local_tokenizer(named),
+        tokenizer=served_tokenizer(spec.url) if name is None else local_tokenizer(name),
     )
 
 
-def _sampler(options: argparse.Namespace, spec: Spec, metrics_url: str | None) -> Sampler:
-    """The GPUs of this machine are none of an endpoint's on another."""
-    pids = [] if options.pid is None else [options.pid]
+def _sampler(spec: Spec, metrics_url: str | None) -> Sampler:
+    """Returns a sampler, of this machine's GPUs only where the endpoint is on it."""
+    pids = [] if spec.pid is None else [spec.pid]
     here = bool(pids) or urlsplit(spec.url).hostname in LOCAL
     return Sampler(metrics_url=metrics_url, pids=pids, gpus=here)
 
 
-def _subject(options: argparse.Namespace, spec: Spec) -> Subject:
-    """Raises WrongOption."""
+def _subject(spec: Spec, options: argparse.Namespace) -> Subject:
+    """Returns what is measured. Raises WrongOption."""
     if options.subject is None:
         name = options.label or urlsplit(spec.url).netloc
         return Subject(backend=name, model=spec.model or "default", url=spec.url)

@@ -1,23 +1,29 @@
-"""The command line of a run."""
+"""The command line of a run, which is made of the fields of a Spec."""
 
 import argparse
-import math
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from types import UnionType
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
-from benchmarks.load.messages import PATHS
-from benchmarks.load.spec import KEY, Spec
+from benchmarks.load.spec import KEY, Flag, LoadFailed, Spec
 
 DESCRIPTION = f"""Put a load on an endpoint, and say what its users saw.
 
 A key is taken from the environment variable {KEY}. Times are in seconds.
 """
+OF_THE_ENDPOINT = ("metrics_url", "pid")
+"""Fields that say nothing of another endpoint than that of their spec."""
+FieldPath = tuple[str, ...]
 
 
-class WrongOption(ValueError):
+class WrongOption(LoadFailed):
     """One line: which option, what is wrong, what is allowed."""
 
 
@@ -26,99 +32,135 @@ class Parser(argparse.ArgumentParser):
         raise WrongOption(message)
 
 
-def parser() -> Parser:
-    made = Parser(
+def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
+    """Returns where the result goes and what it names, and the load. Raises WrongOption."""
+    options = _parser().parse_args(arguments)
+    given: dict[str, Any] = {} if options.spec is None else _read(options.spec)
+    if hasattr(options, "url"):
+        given = {name: value for name, value in given.items() if name not in OF_THE_ENDPOINT}
+    for path, _ in _fields(Spec):
+        if hasattr(options, ".".join(path)):
+            *groups, name = path
+            values = given
+            for group in groups:
+                values = values.setdefault(group, {})
+            values[name] = getattr(options, ".".join(path))
+    if given.get("url") is None:
+        raise WrongOption("the following arguments are required: URL")
+    mode = given.get("mode", "closed")
+    if mode != "closed" and given.get("rate") is None:
+        raise WrongOption(f"--mode {mode} needs --rate, in requests per second")
+    if hasattr(options, "system_prompt"):
+        given["system_prompt"] = _text(options.system_prompt)
+    try:
+        return options, Spec.model_validate(given)
+    except ValidationError as error:
+        raise WrongOption(_described(error)) from None
+
+
+def words(spec: Spec) -> list[str]:
+    """Returns the arguments that make the same load again, wherever the endpoint is."""
+    arguments = [spec.url]
+    for path, field in _fields(Spec):
+        value = _value(spec, path)
+        if path[0] in ("url", *OF_THE_ENDPOINT) or value is None or value is False:
+            continue
+        arguments.append(_flag(path, field))
+        if value is not True:
+            arguments.append(str(value).removesuffix(".0"))
+    return arguments
+
+
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m benchmarks.load",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _of_the_load(made)
-    _of_the_prompts(made)
-    _of_the_result(made)
-    return made
-
-
-def positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
-    return value
-
-
-def _of_the_load(made: Parser) -> None:
-    add = made.add_argument
-    add("url", metavar="URL", help="http://localhost:3000")
-    add("--protocol", choices=PATHS, default="chat")
-    add("--model", help="as the endpoint names it; its first one")
-    add("--mode", choices=["closed", "poisson", "constant"], default="closed")
-    add("--users", type=int, help="of a closed loop (10)")
-    add("--rate", type=float, help="requests per second of an open loop")
-    add("--duration", type=float, default=300.0, help="the ramp included (300)")
-    add("--ramp", type=float, help="in which the users come (20, at most a third of the duration)")
-    add("--window", type=float, default=5.0, help="in which rates are told (5)")
-    add("--warmup", type=int, default=0, metavar="N", help="requests before the run")
-    add("--reset-cache", metavar="PATH", help="POST it after the warm-up: /flush_cache of SGLang")
-    add("--drain", type=float, default=30.0, help="for what is in flight at the end (30)")
-    add("--timeout", type=float, default=600.0, help="of a request (600)")
-    add("--max-tokens", type=int)
-    add("--ignore-eos", action="store_true", help="generate max-tokens, whatever the model says")
-    add("--temperature", type=float)
-    add("--turns", type=int, default=1, help="of a conversation, at most (1)")
-    add("--procs", type=int, default=1, help="client processes (1)")
-    add("--ray", metavar="ADDRESS", help="of a Ray cluster, over which they are spread; or local")
-    add("--engine", choices=["load", "aiperf"], default="load", help="that makes the load (load)")
-    add("--ttft-limit", type=float, help="for goodput")
-    add("--tpot-limit", type=float, help="for goodput")
-    add("--end-to-end-limit", type=float, help="for goodput")
-
-
-def _of_the_prompts(made: Parser) -> None:
-    add = made.add_argument
-    add("--prompts", default="builtin", help="builtin, dolly, sharegpt:FILE, synthetic:N, FILE")
-    add("--min-prompt-tokens", type=int)
-    add("--max-prompt-tokens", type=int)
-    add("--min-prompt-words", type=int)
-    add("--max-prompt-words", type=int)
-    add("--tokenizer", help="directory or hub id; the endpoint's own, by POST /tokenize")
-    add("--prompt-count", type=int)
-    add("--system-prompt", help="the text, or @FILE")
-    add("--seed", type=int, default=0, help="of the order of prompts and of arrivals (0)")
-
-
-def _of_the_result(made: Parser) -> None:
-    add = made.add_argument
+    for path, field in _fields(Spec):
+        _add(parser, path, field)
+    add = parser.add_argument
+    add("--spec", metavar="FILE", help="the load as JSON, or - for standard input")
     add("--out", type=Path, metavar="DIR", help="for result.json and requests.jsonl")
     add("--label", help="of what is measured; the host")
     add("--subject", type=Path, metavar="FILE", help="JSON: what is measured")
-    add("--metrics-url", help="sampled beside the run; URL/metrics where there is one")
-    add("--pid", type=int, help="root of the service's processes on this machine")
-    add("--price-per-hour", type=positive, help="of the machine, for the cost of tokens")
+    return parser
 
 
-def spec_of(options: argparse.Namespace) -> Spec:
-    """Raises WrongOption."""
-    given: dict[str, Any] = {
-        name: value for name, value in vars(options).items() if name in Spec.model_fields
-    }
-    closed = options.mode == "closed"
-    if closed and options.users is None:
-        given["users"] = 10
-    if options.ramp is None:
-        given["ramp"] = max(0.0, min(20.0, options.duration / 3)) if closed else 0.0
-    if options.mode != "closed" and options.rate is None:
-        raise WrongOption(f"--mode {options.mode} needs --rate, in requests per second")
-    given["system_prompt"] = _text(options.system_prompt)
+def _add(parser: Parser, path: FieldPath, field: FieldInfo) -> None:
+    kind = _scalar(field.annotation)
+    flag = _flag(path, field)
+    metavar = _spelling(field).metavar or flag.strip("-").replace("-", "_").upper()
+    more: dict[str, Any] = {"type": kind, "metavar": metavar}
+    if kind is bool:
+        more = {"action": "store_true"}
+    elif get_origin(kind) is Literal:
+        more = {"choices": get_args(kind)}
+    if path == ("url",):
+        more["nargs"] = "?"
+    else:
+        more["dest"] = ".".join(path)
+    help_ = f"{field.description}{_default(field)}"
+    parser.add_argument(flag, default=argparse.SUPPRESS, help=help_, **more)
+
+
+def _default(field: FieldInfo) -> str:
+    """Returns the default in brackets, where it is one value that says something."""
+    default = field.get_default()
+    if default in (PydanticUndefined, None, False, 0):
+        return ""
+    return f" ({default:g})" if isinstance(default, float) else f" ({default})"
+
+
+def _fields(model: type[BaseModel], path: FieldPath = ()) -> Iterator[tuple[FieldPath, FieldInfo]]:
+    """Yields each field that has one value, also of the models inside, by its path."""
+    for name, field in model.model_fields.items():
+        kind = _scalar(field.annotation)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _fields(kind, (*path, name))
+        else:
+            yield (*path, name), field
+
+
+def _scalar(annotation: Any) -> Any:
+    """Returns the type inside Annotated and `| None`."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
+def _spelling(field: FieldInfo) -> Flag:
+    return next((each for each in field.metadata if isinstance(each, Flag)), Flag())
+
+
+def _flag(path: FieldPath, field: FieldInfo) -> str:
+    if path == ("url",):
+        return "url"
+    return _spelling(field).name or f"--{path[-1].replace('_', '-')}"
+
+
+def _value(spec: Spec, path: FieldPath) -> Any:
+    value: Any = spec
+    for name in path:
+        value = getattr(value, name)
+    return value
+
+
+def _read(file: str) -> dict[str, Any]:
     try:
-        return Spec(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
-        raise WrongOption(f"{where}{first['msg'].removeprefix('Value error, ')}") from None
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+        values = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise WrongOption(f"--spec {file}: {error}") from None
+    if not isinstance(values, dict):
+        raise WrongOption(f"--spec {file}: is no JSON object")
+    return values
 
 
-def _text(given: str | None) -> str | None:
-    if given is None or not given.startswith("@"):
+def _text(given: str) -> str:
+    """Returns the text of a system prompt, that of the file of an @FILE."""
+    if not given.startswith("@"):
         return given
     try:
         return Path(given[1:]).read_text("utf-8").strip()
@@ -126,11 +168,10 @@ def _text(given: str | None) -> str | None:
         raise WrongOption(f"--system-prompt {given}: {error}") from None
 
 
-def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
-    """Raises WrongOption."""
-    options = parser().parse_args(arguments)
-    for name in ("ray", "reset_cache"):
-        if options.engine != "load" and getattr(options, name) is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise WrongOption(f"{flag} has no effect with --engine {options.engine}")
-    return options, spec_of(options)
+def _described(error: ValidationError) -> str:
+    first = error.errors()[0]
+    at = first.get("ctx", {}).get("at")
+    path = tuple(map(str, first["loc"])) + (() if at is None else (at,))
+    fields = dict(_fields(Spec))
+    where = _flag(path, fields[path]) if path in fields else ".".join(path)
+    return f"{where}: {first['msg']}" if where else first["msg"]

@@ -8,44 +8,45 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.load.glance import Glance
+from benchmarks.load.run import ProgressReport
 from benchmarks.load.spec import Spec
 
 
-class Windows:
-    """Shows a window when each process has told of it: the seconds since the start, and a sentence
-    of chunks, not tokens: those are known when an answer has ended."""
+class WindowDisplay:
+    """Takes the reports of all processes. Shows a window when each has reported on it: the seconds
+    since the start, and a sentence of chunks, not tokens: those are known when an answer has
+    ended."""
 
     def __init__(self, spec: Spec, show: Callable[[float, str], None]) -> None:
         self._spec = spec
         self._show = show
-        self._told: defaultdict[int, list[Glance]] = defaultdict(list)
+        self._reports: defaultdict[int, list[ProgressReport]] = defaultdict(list)
         self._chunks = 0
 
-    def __call__(self, glance: Glance) -> None:
-        told = self._told[glance.window]
-        told.append(glance)
-        if len(told) == self._spec.procs:
-            del self._told[glance.window]
-            self._show((glance.window + 1) * self._spec.window, self._sentence(told))
+    def __call__(self, report: ProgressReport) -> None:
+        reports = self._reports[report.window]
+        reports.append(report)
+        if len(reports) == self._spec.procs:
+            del self._reports[report.window]
+            self._show((report.window + 1) * self._spec.window, self._sentence(reports))
 
-    def _sentence(self, told: Sequence[Glance]) -> str:
-        chunks = sum(one.chunks for one in told)
+    def _sentence(self, reports: Sequence[ProgressReport]) -> str:
+        chunks = sum(report.chunks for report in reports)
         rate = (chunks - self._chunks) / self._spec.window
         self._chunks = chunks
-        bad = sum(one.bad for one in told)
-        failed = f", {bad} failed" if bad else ""
+        failed = sum(report.failed for report in reports)
         return (
-            f"{sum(one.flying for one in told)} in flight, {rate:,.0f} chunks/s, "
-            f"{sum(one.well for one in told)} answered{failed}"
+            f"{sum(report.in_flight for report in reports)} in flight, {rate:,.0f} chunks/s, "
+            f"{sum(report.succeeded for report in reports)} answered"
+            + (f", {failed} failed" if failed else "")
         )
 
 
 @contextmanager
-def shown(spec: Spec, console: Console) -> Iterator[Windows]:
-    """A bar on a terminal, a line for each window elsewhere."""
+def window_display(spec: Spec, console: Console) -> Iterator[WindowDisplay]:
+    """Shows a bar on a terminal, a line for each window elsewhere."""
     if not console.is_terminal:
-        yield Windows(spec, partial(_line, spec, console))
+        yield WindowDisplay(spec, partial(_print_line, spec, console))
         return
     columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as bar:
@@ -54,9 +55,9 @@ def shown(spec: Spec, console: Console) -> Iterator[Windows]:
         def show(at: float, sentence: str) -> None:
             bar.update(task, completed=min(at, spec.duration), description=sentence)
 
-        yield Windows(spec, show)
+        yield WindowDisplay(spec, show)
 
 
-def _line(spec: Spec, console: Console, at: float, sentence: str) -> None:
+def _print_line(spec: Spec, console: Console, at: float, sentence: str) -> None:
     line = f"{at:6.1f} s of {spec.duration:g}: {sentence}"
     console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -17,20 +17,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.load.crew import WorkerFailed
-from benchmarks.load.procs import ROOT
 from benchmarks.load.spec import KEY, Spec
-from benchmarks.load.worker import Task
+from benchmarks.load.worker import WorkerTask
+from benchmarks.load.workers import ROOT, WorkerFailed
 from benchmarks.prompts import PromptSet
+from benchmarks.words import counted
 
-LOOKS = 10
-"""At another machine's clock."""
+CLOCK_READINGS = 10
+"""Of another machine's clock."""
 LISTENER_TIMEOUT = 5.0
-AT_ONCE = 4
-"""Calls of one actor: it is read from while it is told something."""
+CALLS_AT_ONCE = 4
+"""Of one actor: it is read from while it is written to."""
 
 
-class Remote:
+class RemoteProcess:
     """The other machine's side, an actor: a client process there, and its pipes."""
 
     def __init__(self, task: str, key: str | None) -> None:
@@ -63,12 +63,14 @@ class Remote:
         self._process.send_signal(signal.SIGINT)
 
     def stop(self) -> None:
-        """Whatever it is doing."""
+        """Kills it, whatever it is doing."""
         self._process.kill()
         self._process.wait()
 
 
 class RayWorker:
+    """A client process of another machine, whose clock is ahead by so many nanoseconds."""
+
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self._ahead = 0
@@ -77,15 +79,16 @@ class RayWorker:
         line: str = await self.actor.readline.remote()
         return line
 
-    async def look_at_clock(self) -> None:
-        """The first look starts the process too; the quickest is the best."""
-        looks = []
-        for _ in range(LOOKS):
+    async def compare_clocks(self) -> None:
+        """Measures how far its clock is ahead. The first reading starts the process too; the
+        quickest is the best."""
+        readings = []
+        for _ in range(CLOCK_READINGS):
             before = time.monotonic_ns()
             there = await self.actor.clock.remote()
             after = time.monotonic_ns()
-            looks.append((after - before, there - (before + after) // 2))
-        self._ahead = min(looks)[1]
+            readings.append((after - before, there - (before + after) // 2))
+        self._ahead = min(readings)[1]
 
     async def start(self, stamp: int) -> None:
         await self.actor.write.remote(str(stamp + self._ahead))
@@ -98,35 +101,36 @@ class RayWorker:
 async def ray_workers(
     address: str, spec: Spec, prompts: PromptSet
 ) -> AsyncIterator[list[RayWorker]]:
-    """Spread over the machines, a processor for each. `address` is that of a cluster, or "local"
-    for one that is started here and ended after the run. Raises WorkerFailed."""
-    ray = await asyncio.to_thread(_connected, address)
+    """Spreads the processes over the machines, a processor for each. `address` is that of a
+    cluster, or "local" for one that is started here and ended after the run. Raises
+    WorkerFailed."""
+    ray = await asyncio.to_thread(_connect, address)
     workers: list[RayWorker] = []
     try:
         _require_processors(ray, spec.procs)
-        remote = ray.remote(num_cpus=1, scheduling_strategy="SPREAD", max_concurrency=AT_ONCE)
-        actor = remote(Remote)
+        remote = ray.remote(num_cpus=1, scheduling_strategy="SPREAD", max_concurrency=CALLS_AT_ONCE)
+        actor = remote(RemoteProcess)
         for shard in range(spec.procs):
-            task = Task(spec=spec, prompts=prompts, shard=shard).model_dump_json()
+            task = WorkerTask(spec=spec, prompts=prompts, shard=shard).model_dump_json()
             workers.append(RayWorker(actor.remote(task, os.environ.get(KEY))))
-        await asyncio.gather(*(worker.look_at_clock() for worker in workers))
+        await asyncio.gather(*(worker.compare_clocks() for worker in workers))
         yield workers
     except ray.exceptions.RayError as error:
         raise WorkerFailed(f"--ray {address}: {_first_line(error)}") from None
     finally:
         try:
-            stops = (_stopped(worker) for worker in workers)
+            stops = (_stop(worker) for worker in workers)
             await asyncio.gather(*stops, return_exceptions=True)  # a dead machine has stopped
         finally:
             ray.shutdown()
 
 
-async def _stopped(worker: RayWorker) -> None:
+async def _stop(worker: RayWorker) -> None:
     await worker.actor.stop.remote()
 
 
-def _connected(address: str) -> Any:
-    """The module. Raises WorkerFailed."""
+def _connect(address: str) -> Any:
+    """Returns the module ray, connected to the cluster. Raises WorkerFailed."""
     try:
         import ray
     except ImportError:
@@ -141,21 +145,22 @@ def _connected(address: str) -> Any:
 
 
 def _require_listener(address: str) -> None:
-    """Ray itself waits for minutes for a cluster that is not there."""
-    there = urlsplit(address if "://" in address else f"//{address}")
+    """Raises WorkerFailed where nobody listens: Ray itself waits for minutes for a cluster."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
     try:
-        if there.hostname is None or there.port is None:
+        if parts.hostname is None or parts.port is None:
             return
-        with socket.create_connection((there.hostname, there.port), LISTENER_TIMEOUT):
+        with socket.create_connection((parts.hostname, parts.port), LISTENER_TIMEOUT):
             return
     except (OSError, ValueError) as error:
         raise WorkerFailed(f"--ray {address}: {error}") from None
 
 
-def _require_processors(ray: Any, wanted: int) -> None:
-    there = int(ray.cluster_resources().get("CPU", 0))
-    if there < wanted:
-        raise WorkerFailed(f"the Ray cluster has {there} processors, too few for --procs {wanted}")
+def _require_processors(ray: Any, procs: int) -> None:
+    available = int(ray.cluster_resources().get("CPU", 0))
+    if available < procs:
+        have = counted(available, "processor")
+        raise WorkerFailed(f"the Ray cluster has {have}, too few for --procs {procs}")
 
 
 def _first_line(error: Exception) -> str:

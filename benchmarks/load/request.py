@@ -1,26 +1,70 @@
-"""One request: sent, stamped as it is answered, and judged."""
+"""One request: its body, the connection that it goes over, its stamps, and how it ended."""
 
 import asyncio
 import itertools
+import os
+import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import orjson
 
-from benchmarks.load.readers import Events, Raw, Reader
+from benchmarks.load.spec import KEY, Spec
+from benchmarks.load.stream import EventStream, StreamReader, TextStream
 from benchmarks.results.schema import Outcome, Request
 
 NANO = 1e-9
-SHOWN = 300
-"""Characters of an error's text."""
+ERROR_LENGTH = 300
+"""Characters of an error's text that are kept."""
+PATHS = {
+    "generate": "/generate",
+    "chat": "/v1/chat/completions",
+    "completions": "/v1/completions",
+}
+READ_BUFFER = 2**20
+"""Bytes: at aiohttp's own 64 KiB large answers wait for the reader."""
+OPEN_FILES = 2**16
+CONNECT_TIMEOUT = 30.0
+KEEP_ALIVE = 3600.0
+
+
+def body(spec: Spec, turns: Sequence[str], max_tokens: int | None) -> bytes:
+    """Returns the JSON of a request. `turns` are what user and model said in turn, the user last;
+    `max_tokens` is the prompt's, before which that of the run goes."""
+    values = _conversation(spec, turns)
+    limit = spec.max_tokens or max_tokens
+    given = {"model": spec.model, "max_tokens": limit, "temperature": spec.temperature}
+    if spec.protocol == "generate":
+        del given["model"]
+    else:
+        values |= {"stream": True, "stream_options": {"include_usage": True}}
+    values |= {name: value for name, value in given.items() if value is not None}
+    if spec.ignore_eos:
+        values["ignore_eos"] = True
+    return orjson.dumps(values)
+
+
+def _conversation(spec: Spec, turns: Sequence[str]) -> dict[str, Any]:
+    """Returns the fields with the text. Where the run has no system prompt, /generate is told to
+    use none of its own either."""
+    system = spec.system_prompt
+    if spec.protocol == "generate":
+        return {"prompt": turns[-1], "system_prompt": system or ""}
+    if spec.protocol == "completions":
+        return {"prompt": f"{system}\n\n{turns[-1]}" if system else turns[-1]}
+    messages = [{"role": "system", "content": system or ""}] if system is not None else []
+    for number, text in enumerate(turns):
+        messages.append({"role": "assistant" if number % 2 else "user", "content": text})
+    return {"messages": messages}
 
 
 @dataclass(slots=True)
 class Sent:
-    """Stamps are those of time.monotonic_ns(), taken before anything is parsed; `weights` are how
-    much content came with each."""
+    """A request on its way. Stamps are those of time.monotonic_ns(), taken before anything is
+    parsed; `weights` are how much content came with each."""
 
     index: int
     user: int
@@ -36,16 +80,17 @@ class Sent:
     outcome: Outcome = Outcome.UNFINISHED
     status: int | None = None
     error: str | None = None
-    reader: Reader | None = None
+    reader: StreamReader | None = None
 
     @property
     def text(self) -> str:
-        return "".join(self.reader.heard.text) if self.reader is not None else ""
+        return "".join(self.reader.content.text) if self.reader is not None else ""
 
     def record(self, start: int, tokens: int | None = None) -> Request:
-        """With times from `start` on; `tokens` counted afterwards where no usage came."""
-        heard = self.reader.heard if self.reader is not None else None
-        usage = (heard.usage if heard is not None else None) or {}
+        """Returns it with times from `start` on; `tokens` were counted afterwards, where no usage
+        came."""
+        content = self.reader.content if self.reader is not None else None
+        usage = (content.usage if content is not None else None) or {}
         counted = _number(usage, "completion_tokens")
         details = usage.get("prompt_tokens_details")
         stamps = self.stamps
@@ -75,41 +120,64 @@ class Sent:
 
 
 def _number(values: Any, name: str) -> int | None:
-    """What a server says may be anything."""
-    found = values.get(name) if isinstance(values, dict) else None
-    return found if isinstance(found, int) else None
+    """Returns a count that a server sent, which may be anything."""
+    value = values.get(name) if isinstance(values, dict) else None
+    return value if isinstance(value, int) else None
 
 
 def _since(start: int, stamp: int | None) -> float | None:
     return None if stamp is None else (stamp - start) * NANO
 
 
-class Endpoint:
-    """Where requests go; `session` keeps the connections."""
+def allow_connections() -> None:
+    """Raises this process's limit of open files to what the machine allows: each connection is
+    one, and a shell's usual limit of 1,024 would look like a server that refuses the others."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
-    def __init__(
-        self, session: aiohttp.ClientSession, url: str, *, raw: bool, timeout: float
-    ) -> None:
+
+def open_session() -> aiohttp.ClientSession:
+    """Returns a session with as many connections as are needed, kept open, which adds to a request
+    nothing but the key."""
+    headers = {"content-type": "application/json", "accept-encoding": "identity"}
+    if key := os.environ.get(KEY):
+        headers["authorization"] = f"Bearer {key}"
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+        headers=headers,
+        read_bufsize=READ_BUFFER,
+    )
+
+
+class EndpointClient:
+    """Sends requests to the endpoint of a run."""
+
+    def __init__(self, session: aiohttp.ClientSession, spec: Spec) -> None:
         self._session = session
-        self._url = url
-        self._reader: type[Raw] | type[Events] = Raw if raw else Events
-        self._timeout = timeout
+        self._url = spec.url.rstrip("/") + PATHS[spec.protocol]
+        self._reader: type[StreamReader] = (
+            TextStream if spec.protocol == "generate" else EventStream
+        )
+        self._timeout = spec.timeout
 
     async def send(self, sent: Sent, body: bytes) -> Sent:
-        """The same, with what came of it. A cancelled one stays UNFINISHED."""
+        """Returns the same, with what came of it. A cancelled one stays UNFINISHED."""
         sent.reader = self._reader()
         try:
             async with asyncio.timeout(self._timeout):
                 await self._exchange(sent, body)
         except aiohttp.ServerTimeoutError as error:
-            sent.outcome, sent.error = Outcome.UNREACHABLE, _short(str(error))
+            sent.outcome, sent.error = Outcome.UNREACHABLE, _shortened(str(error))
         except TimeoutError:
             sent.outcome, sent.error = Outcome.TIMEOUT, f"no end within {self._timeout:g} s"
         except aiohttp.ClientConnectorError as error:
-            sent.outcome, sent.error = Outcome.UNREACHABLE, _short(str(error))
+            sent.outcome, sent.error = Outcome.UNREACHABLE, _shortened(str(error))
         except (aiohttp.ClientError, ConnectionError) as error:
             sent.outcome = Outcome.UNREACHABLE if sent.headers is None else Outcome.CUT
-            sent.error = _short(str(error) or type(error).__name__)
+            sent.error = _shortened(str(error) or type(error).__name__)
         finally:
             sent.ended = time.monotonic_ns()
         return sent
@@ -122,7 +190,7 @@ class Endpoint:
             sent.headers, sent.status = now(), response.status
             if response.status != 200:
                 sent.outcome = Outcome.HTTP_ERROR
-                sent.error = _short(
+                sent.error = _shortened(
                     (await response.text(errors="replace")) or response.reason or ""
                 )
                 return
@@ -134,21 +202,17 @@ class Endpoint:
                     stamps.append(stamp)
                     weights.append(weight)
         reader.close()
-        sent.outcome, sent.error = _judged(reader)
+        sent.outcome, sent.error = _outcome(reader)
 
 
-def _judged(reader: Reader) -> tuple[Outcome, str | None]:
-    heard = reader.heard
-    if heard.error is not None:
-        return Outcome.IN_BAND_ERROR, _short(heard.error)
-    if not heard.ended:
+def _outcome(reader: StreamReader) -> tuple[Outcome, str | None]:
+    content = reader.content
+    if content.error is not None:
+        return Outcome.IN_BAND_ERROR, _shortened(content.error)
+    if not content.ended:
         return Outcome.CUT, "the stream ended without saying so"
     return Outcome.OK, None
 
 
-def _short(text: str) -> str:
-    return " ".join(text.split())[:SHOWN]
-
-
-def failures(sent: Sequence[Sent]) -> int:
-    return sum(one.outcome not in (Outcome.OK, Outcome.UNFINISHED) for one in sent)
+def _shortened(text: str) -> str:
+    return " ".join(text.split())[:ERROR_LENGTH]

@@ -1,5 +1,6 @@
-"""One client process of several: its task and then the start as lines on standard input, what it
-has to say as lines on standard output, its share as the last."""
+"""One client process of several, as `python -m benchmarks.load.worker`: it reads its task and then
+the start as lines on standard input, writes its reports as lines on standard output, its result
+last."""
 
 import os
 import signal
@@ -9,15 +10,14 @@ import threading
 import uvloop
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.load.glance import Glance
-from benchmarks.load.share import share
+from benchmarks.load.run import ProgressReport, run
 from benchmarks.load.spec import Spec
 from benchmarks.prompts import PromptSet
 
-READY, SHARE = "ready", "share"
+READY, RESULT = "ready", "result"
 
 
-class Task(BaseModel):
+class WorkerTask(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     spec: Spec
@@ -26,36 +26,37 @@ class Task(BaseModel):
 
 
 def main() -> None:
-    """The start is a stamp of time.monotonic_ns(), a clock that all processes of a machine share;
-    without one the parent is gone."""
+    """Runs the task. The start is a stamp of time.monotonic_ns(), a clock that all processes of a
+    machine share; without one the parent is gone."""
     # A Ray actor has it blocked, which a child inherits.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    task = Task.model_validate_json(sys.stdin.readline())
+    task = WorkerTask.model_validate_json(sys.stdin.readline())
     spec = task.spec
     order = task.prompts.order(spec.seed)
-    _say(READY)
+    _write(READY)
     start = sys.stdin.readline()
     if not start:
         return
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
-    def tell(glance: Glance) -> None:
-        _say(glance.model_dump_json())
+    def report(progress: ProgressReport) -> None:
+        _write(progress.model_dump_json())
 
-    made = uvloop.run(
-        share(spec, order, start=int(start), shard=task.shard, shards=spec.procs, told=tell)
+    shard, shards = task.shard, spec.procs
+    result = uvloop.run(
+        run(spec, order, start=int(start), shard=shard, shards=shards, report=report)
     )
-    _say(SHARE)
-    _say(made.model_dump_json())
+    _write(RESULT)
+    _write(result.model_dump_json())
 
 
 def _end_with_the_parent() -> None:
-    """Standard input has nothing more to say but that: nobody is left to take the share."""
+    """Ends this process when standard input ends: nobody is left to take the result."""
     os.read(sys.stdin.fileno(), 1)
     os._exit(1)
 
 
-def _say(line: str) -> None:
+def _write(line: str) -> None:
     print(line, flush=True)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from benchmarks.load.spec import Spec
 from benchmarks.report.metrics import Metric, Spread, spread_of_repeats, uncertainty
 from benchmarks.report.runs import Run
-from benchmarks.results.schema import Load, Result, Subject
+from benchmarks.results.schema import Result, Subject
 
 FOUR_BITS = re.compile(r"awq|gptq|int4|w4a|q4f|q4_|nvfp4|mxfp4|4[-_]?bit")
 """A part of the names of 4-bit schemes; `w4a8` has 4-bit weights too."""
@@ -177,13 +178,13 @@ def _system_prompt_name(text: str | None) -> str:
     return f"system prompt {hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def _level(load: Load) -> float:
+def _level(load: Spec) -> float:
     level = load.users if load.mode == "closed" else load.rate
     return float(level or 0)
 
 
-def _limits(load: Load) -> str:
-    named = {"TTFT": load.ttft_limit, "TPOT": load.tpot_limit, "whole": load.end_to_end_limit}
+def _limits(load: Spec) -> str:
+    named = {"TTFT": load.limits.ttft, "TPOT": load.limits.tpot, "whole": load.limits.end_to_end}
     texts = [f"{name} {limit:g} s" for name, limit in named.items() if limit is not None]
     return f"goodput within {' and '.join(texts)}" if texts else ""
 

@@ -238,9 +238,9 @@ def _limits(group: Group, metric: Metric) -> str:
         return ""
     load = group.measured[0].valid[0].load
     limits = (
-        ("TTFT", load.ttft_limit),
-        ("TPOT", load.tpot_limit),
-        ("whole request", load.end_to_end_limit),
+        ("TTFT", load.limits.ttft),
+        ("TPOT", load.limits.tpot),
+        ("whole request", load.limits.end_to_end),
     )
     texts = [f"{name} {1000 * limit:g} ms" for name, limit in limits if limit is not None]
     return f"The limits: {', '.join(texts)}. " if texts else ""

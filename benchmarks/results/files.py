@@ -18,7 +18,8 @@ class Unreadable(ValueError):
 
 
 def write(folder: Path, result: Result, requests: Iterable[Request]) -> Path:
-    """The requests first: where a result lies, all of it lies. Raises OSError."""
+    """Writes the requests first: where a result lies, all of it lies. Returns the result's path.
+    Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / REQUESTS, "".join(f"{r.model_dump_json()}\n" for r in requests))
     path = folder / RESULT
@@ -27,7 +28,7 @@ def write(folder: Path, result: Result, requests: Iterable[Request]) -> Path:
 
 
 def read(path: Path) -> Result:
-    """Of a result.json or the folder that holds one. Raises Unreadable."""
+    """Returns the result of a result.json, or of the folder that holds one. Raises Unreadable."""
     path = path / RESULT if path.is_dir() else path
     try:
         return Result.model_validate_json(path.read_bytes())
@@ -40,7 +41,7 @@ def read(path: Path) -> Result:
 
 
 def requests(folder: Path) -> Iterator[Request]:
-    """The requests of a run, in the order of their ends. Raises Unreadable."""
+    """Yields the requests of a run, in the order of their ends. Raises Unreadable."""
     path = folder / REQUESTS
     with path.open() as file:
         for number, line in enumerate(file, 1):
@@ -51,7 +52,7 @@ def requests(folder: Path) -> Iterator[Request]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """All of it or nothing, also when the machine stops meanwhile. Raises OSError."""
+    """Writes all of it or nothing, also when the machine stops meanwhile. Raises OSError."""
     part = path.with_name(f".{path.name}.part")
     with part.open("w") as file:
         file.write(text)

@@ -9,7 +9,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION: Final = 1
+from benchmarks.load.spec import Spec
+
+SCHEMA_VERSION: Final = 2
 Source = Literal["gpu", "service", "engine", "process", "client"]
 
 
@@ -27,6 +29,9 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     UNFINISHED = "unfinished"
+
+
+FAILED = frozenset(Outcome) - {Outcome.OK, Outcome.UNFINISHED}
 
 
 class Request(Record):
@@ -154,28 +159,6 @@ class Prompts(Record):
     seed: int
 
 
-class Load(Record):
-    """What was asked of the client. `rate` is in requests per second, of an open loop."""
-
-    mode: Literal["closed", "poisson", "constant"]
-    users: int | None = None
-    rate: float | None = None
-    ramp: float
-    duration: float
-    window: float
-    protocol: Literal["generate", "chat", "completions"]
-    max_tokens: int | None = None
-    ignore_eos: bool = False
-    temperature: float | None = None
-    system_prompt: str | None = None
-    turns: int = 1
-    procs: int = 1
-    timeout: float
-    ttft_limit: float | None = None
-    tpot_limit: float | None = None
-    end_to_end_limit: float | None = None
-
-
 class Cost(Record):
     price_per_hour: float | None = None
     per_million_output_tokens: float | None = None
@@ -215,11 +198,11 @@ class Environment(Record):
 class Result(Record):
     """result.json."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     started_at: str
     client: Literal["load", "aiperf", "vllm-bench"] = "load"
     subject: Subject
-    load: Load
+    load: Spec
     prompts: Prompts
     environment: Environment
     verdict: Verdict

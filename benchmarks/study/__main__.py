@@ -18,13 +18,13 @@ from rich.console import Console
 
 from benchmarks.environment import environment
 from benchmarks.study import estimate
-from benchmarks.study.cells import Cell, cells
+from benchmarks.study.cells import StudyCell, cells
 from benchmarks.study.client import PROGRAM
 from benchmarks.study.manifest import (
     FINISHED,
-    Entry,
+    CellEntry,
     Manifest,
-    Start,
+    RunnerStart,
     Status,
     entry,
     load,
@@ -33,9 +33,10 @@ from benchmarks.study.manifest import (
     text_hash,
 )
 from benchmarks.study.progress import progress
-from benchmarks.study.reading import Plan, plan
-from benchmarks.study.runner import Left, Runner
-from benchmarks.study.text import StudyError
+from benchmarks.study.reading import StudyPlan, plan
+from benchmarks.study.runner import LeftBehind, Runner
+from benchmarks.study.yaml_text import StudyError
+from benchmarks.words import counted, readable_time
 from common.command_line import Parser
 
 MEASURED, FAILED, UNUSABLE, VOID, INTERRUPTED = 0, 1, 2, 3, 130
@@ -46,18 +47,18 @@ SHARED_START = (
 
 
 def main(arguments: Sequence[str] | None = None, program: Sequence[str] = PROGRAM) -> int:
-    """`program` is the command line of the load client."""
+    """Returns the exit status. `program` is the command line of the load client."""
     options = _options(arguments)
     try:
         study = plan(options.file)
-        made = cells(study)
+        every = cells(study)
         out: Path = options.out or Path("studies") / options.file.stem
         if options.dry_run:
             before = load(out)
-            _show(study, made, before.cells if before is not None else ())
+            _show(study, every, before.cells if before is not None else ())
             return MEASURED
         with only_one(out):
-            return _run(study, made, out, options, program)
+            return _run(study, every, out, options, program)
     except StudyError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
@@ -69,14 +70,14 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] = PROGRA
             file=sys.stderr,
         )
         return FAILED
-    except Left as error:
+    except LeftBehind as error:
         print(f"error: {error}; free it, and the same command goes on", file=sys.stderr)
         return FAILED
 
 
 def _run(
-    study: Plan,
-    made: Sequence[Cell],
+    study: StudyPlan,
+    every: Sequence[StudyCell],
     out: Path,
     options: argparse.Namespace,
     program: Sequence[str],
@@ -84,13 +85,13 @@ def _run(
     # What it has to say of services that it inspects is of no use to the reader of a study.
     logging.getLogger("bentoml").setLevel(logging.ERROR)
     before = load(out)
-    manifest, todo = _resumed(study, made, before, options)
+    manifest, todo = _resumed(study, every, before, options)
     notes = _dropped(before, manifest)
     console = Console(stderr=True)
-    with progress(console) as shown:
+    with progress(console) as display:
         for sentence in (*notes, *_notes(study, manifest, todo)):
-            shown.note(sentence)
-        runner = Runner(study, manifest, todo, out, shown, program)
+            display.note(sentence)
+        runner = Runner(study, manifest, todo, out, display, program)
         interrupted = asyncio.run(_until_signal(runner))
     entries = runner.entries
     print(_summary(entries, out), file=sys.stderr)
@@ -98,7 +99,7 @@ def _run(
 
 
 async def _until_signal(runner: Runner) -> int:
-    """0, or the exit status of a process that ended by the signal that came."""
+    """Returns 0, or the exit status of a process that ended by the signal that came."""
     came: list[int] = []
     task = asyncio.ensure_future(runner.run())
 
@@ -115,17 +116,20 @@ async def _until_signal(runner: Runner) -> int:
 
 
 def _resumed(
-    study: Plan, made: Sequence[Cell], before: Manifest | None, options: argparse.Namespace
-) -> tuple[Manifest, list[Cell]]:
-    """What is known by now, and the cells that are to be measured."""
+    study: StudyPlan,
+    every: Sequence[StudyCell],
+    before: Manifest | None,
+    options: argparse.Namespace,
+) -> tuple[Manifest, list[StudyCell]]:
+    """Returns what is known by now, and the cells that are to be measured."""
     entries = merged(
-        [entry(cell) for cell in made],
+        [entry(cell) for cell in every],
         before.cells if before is not None else (),
         replace=options.replace,
     )
     again = (Status.FAILED, Status.VOID) if options.retry_failed else ()
     done = {one.id for one in entries if one.status in FINISHED and one.status not in again}
-    start = Start(
+    start = RunnerStart(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=("python", "-m", "benchmarks.study", *_words(options)),
         environment=environment(),
@@ -141,7 +145,7 @@ def _resumed(
         starts=(*(before.starts if before is not None else ()), start),
         cells=entries,
     )
-    return manifest, [cell for cell in made if cell.id not in done]
+    return manifest, [cell for cell in every if cell.id not in done]
 
 
 def _dropped(before: Manifest | None, now: Manifest) -> list[str]:
@@ -152,16 +156,18 @@ def _dropped(before: Manifest | None, now: Manifest) -> list[str]:
     return [f"no longer in the study, but still in the folder: {', '.join(gone)}"]
 
 
-def _notes(study: Plan, manifest: Manifest, todo: Sequence[Cell]) -> list[str]:
-    """What a person should know before it starts."""
-    notes = [f"{manifest.name}: {len(manifest.cells)} cells, {len(todo)} to measure"]
+def _notes(study: StudyPlan, manifest: Manifest, todo: Sequence[StudyCell]) -> list[str]:
+    """Returns what a person should know before it starts."""
+    count = counted(len(manifest.cells), "cell")
+    notes = [f"{manifest.name}: {count}, {len(todo)} to measure"]
     skipped = [one for one in manifest.cells if one.status in (Status.FAILED, Status.VOID)]
     waiting = {cell.id for cell in todo}
     kept = [one.id for one in skipped if one.id not in waiting]
     if kept:
+        are, stay = ("is", "stays") if len(kept) == 1 else ("are", "stay")
         notes.append(
-            f"{len(kept)} cells failed or are void and stay so without --retry-failed: "
-            + ", ".join(kept)
+            f"{counted(len(kept), 'cell')} failed or {are} void and {stay} so without "
+            "--retry-failed: " + ", ".join(kept)
         )
     commits = {start.environment.commit for start in manifest.starts}
     if len(commits) > 1:
@@ -169,8 +175,8 @@ def _notes(study: Plan, manifest: Manifest, todo: Sequence[Cell]) -> list[str]:
     return [*notes, *_warm(study)]
 
 
-def _warm(study: Plan) -> list[str]:
-    """Whose caches know the prompts of the cells before."""
+def _warm(study: StudyPlan) -> list[str]:
+    """Returns notes on those whose caches know the prompts of the cells before."""
     names = [t.name for t in study.study.backends if t.url is not None and t.reset_cache is None]
     notes = [SHARED_START] if study.study.share_service else []
     if names:
@@ -181,11 +187,11 @@ def _warm(study: Plan) -> list[str]:
     return notes
 
 
-def _show(study: Plan, made: Sequence[Cell], entries: Sequence[Entry]) -> None:
+def _show(study: StudyPlan, every: Sequence[StudyCell], entries: Sequence[CellEntry]) -> None:
     known = {one.id: one for one in entries}
     todo = []
-    width = max(len(cell.id) for cell in made)
-    for number, cell in enumerate(made, 1):
+    width = max(len(cell.id) for cell in every)
+    for number, cell in enumerate(every, 1):
         before = known.get(cell.id)
         status = before.status if before is not None else Status.PENDING
         changed = before is not None and before.hash != cell.hash
@@ -195,32 +201,32 @@ def _show(study: Plan, made: Sequence[Cell], entries: Sequence[Entry]) -> None:
         print(f"{number:>4}  {cell.id:<{width}}  {status}{note}")
     blocks = estimate.blocks(todo, share_service=study.study.share_service)
     starts = sum(block[0].target.backend is not None for block in blocks)
-    load_seconds = sum(cell.load.duration for cell in todo)
+    load_seconds = sum(cell.spec.duration for cell in todo)
     print(
-        f"{len(made)} cells, {len(todo)} to measure: {estimate.readable(load_seconds)} of load, "
-        f"{starts} starts of a service; about "
-        f"{estimate.readable(estimate.seconds(blocks, entries))} in all, where a start that was "
+        f"{counted(len(every), 'cell')}, {len(todo)} to measure: {readable_time(load_seconds)} of "
+        f"load, {starts} starts of a service; about "
+        f"{readable_time(estimate.seconds(blocks, entries))} in all, where a start that was "
         f"never seen counts {estimate.START_GUESS:.0f} s"
     )
     for note in _warm(study):
         print(note)
 
 
-def _summary(entries: Sequence[Entry], out: Path) -> str:
+def _summary(entries: Sequence[CellEntry], out: Path) -> str:
     counts = {status: sum(one.status is status for one in entries) for status in Status}
-    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    return f"{told}; report: python -m benchmarks.report {out}"
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    return f"{summary}; report: python -m benchmarks.report {out}"
 
 
-def _status(entries: Sequence[Entry]) -> int:
-    found = {one.status for one in entries}
-    if found <= {Status.OK}:
+def _status(entries: Sequence[CellEntry]) -> int:
+    statuses = {one.status for one in entries}
+    if statuses <= {Status.OK}:
         return MEASURED
-    return VOID if found <= {Status.OK, Status.VOID} else FAILED
+    return VOID if statuses <= {Status.OK, Status.VOID} else FAILED
 
 
 def _words(options: argparse.Namespace) -> list[str]:
-    """Its own command line, to repeat it."""
+    """Returns its own command line, to repeat it."""
     words = [options.file.name]
     words += ["--retry-failed"] if options.retry_failed else []
     return words + (["--replace"] if options.replace else [])

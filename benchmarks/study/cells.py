@@ -5,193 +5,179 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.study.reading import Plan, file_hash
-from benchmarks.study.spec import NONE, Load, Match, Model, Study, Target
-from benchmarks.study.text import StudyError
+from benchmarks.load.spec import Spec
+from benchmarks.study.reading import StudyPlan
+from benchmarks.study.spec import NONE, Exclusion, StudyFile, StudyModel, StudyTarget
+from benchmarks.study.yaml_text import StudyError
+from benchmarks.words import counted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
-    """Where a cell is on the axes of its study; repeats count from 0."""
+class StudyCell:
+    """One run of a study; repeats count from 0, `system_prompt` is its name in the file.
 
-    target: Target
-    model: Model
+    `id` is for a folder, and says what lies in it. `content` is all that bears on the numbers, and
+    `hash` that of it; cells of one `service` may share a start of it. The URL in `spec` is not that
+    of a service which is yet to be started.
+    """
+
+    target: StudyTarget
+    model: StudyModel
     quantization: str
     system_prompt: str
-    users: int | None
-    rate: float | None
     repeat: int
-
-    @property
-    def name(self) -> str:
-        """For a folder, saying what lies in it."""
-        plain = self.system_prompt == NONE
-        parts = [
-            self.target.name,
-            Path(self.model.name).name,
-            self.quantization,
-            "plain" if plain else Path(self.system_prompt).stem,
-            f"{self.users}-users" if self.users is not None else f"{self.rate:g}-per-s",
-            f"run-{self.repeat + 1}",
-        ]
-        return "_".join(re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-.") or "x" for part in parts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell(Point):
-    """One run. `content` is all that bears on its numbers, and `hash` that of it; cells of one
-    `service` may share a start of it."""
-
+    spec: Spec
+    content: Mapping[str, Any]
     id: str
     hash: str
     service: str
-    content: Mapping[str, Any]
-    system_prompt_file: Path | None
-    seed: int
-    load: Load
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """That the service is started with, beside model and quantization."""
+        """What the service is started with, beside model and quantization."""
         settings: Mapping[str, Any] = self.content["settings"]
         return settings
 
     @property
-    def at_load(self) -> str:
-        """For a reader: how many users, or which rate."""
-        if self.users is not None:
-            return f"{self.users} user{'s' if self.users != 1 else ''}"
-        return f"{self.rate:g} requests/s"
-
-    @property
-    def seconds(self) -> float:
-        """That the load takes; answers in flight at its end take some more."""
-        return self.load.duration
+    def level(self) -> str:
+        """How many users, or which rate, for a reader."""
+        if self.spec.users is not None:
+            return counted(self.spec.users, "user")
+        return f"{self.spec.rate:g} requests/s"
 
 
-def cells(plan: Plan) -> tuple[Cell, ...]:
-    """In the order of the study. Raises StudyError when nothing is left, or an exclusion has no
-    effect."""
-    made = list(_product(plan))
+def cells(plan: StudyPlan) -> tuple[StudyCell, ...]:
+    """Returns them in the order of the study. Raises StudyError when nothing is left, or an
+    exclusion has no effect."""
+    every = list(_product(plan))
     study = plan.study
-    for index, match in enumerate(study.exclude):
-        if not any(_matches(match, cell) for cell in made):
+    for index, exclusion in enumerate(study.exclude):
+        if not any(_excludes(exclusion, cell) for cell in every):
             raise plan.text.error(("exclude", index), "no cell is like that")
-    made = [cell for cell in made if not any(_matches(m, cell) for m in study.exclude)]
-    if not made:
+    kept = [cell for cell in every if not any(_excludes(e, cell) for e in study.exclude)]
+    if not kept:
         raise StudyError(f"{plan.text.file}: every cell is excluded")
-    return _ordered(_distinct(made), study)
+    return _ordered(_distinct(kept), study)
 
 
-def _product(plan: Plan) -> Iterator[Cell]:
+def _product(plan: StudyPlan) -> Iterator[StudyCell]:
     study = plan.study
     for repeat in range(max(target.repeats or study.repeats for target in study.backends)):
         for target in study.backends:
             if repeat >= (target.repeats or study.repeats):
                 continue
-            for model, quantization, system_prompt, (users, rate) in itertools.product(
+            for model, quantization, system_prompt, load in itertools.product(
                 target.models or study.models,
                 target.quantization or study.quantization,
                 target.system_prompt or study.system_prompt,
-                _levels(study.load, target),
+                study.loads(target),
             ):
-                point = Point(
-                    target=target,
-                    model=model,
-                    quantization=quantization,
-                    system_prompt=system_prompt,
-                    users=users,
-                    rate=rate,
-                    repeat=repeat,
-                )
-                yield _cell(plan, point)
+                yield _cell(plan, load, target, model, quantization, system_prompt, repeat)
 
 
-def _levels(load: Load, target: Target) -> Iterable[tuple[int | None, float | None]]:
-    if load.mode == "closed":
-        return [(users, None) for users in target.users or load.users or ()]
-    return [(None, rate) for rate in load.rate or ()]
-
-
-def _cell(plan: Plan, point: Point) -> Cell:
-    study, target = plan.study, point.target
-    file = plan.system_prompts[point.system_prompt]
+def _cell(
+    plan: StudyPlan,
+    load: Spec,
+    target: StudyTarget,
+    model: StudyModel,
+    quantization: str,
+    system_prompt: str,
+    repeat: int,
+) -> StudyCell:
+    text = plan.system_prompts[system_prompt]
+    seed = plan.study.seed + repeat
+    spec = load.model_copy(update={"system_prompt": text, "prompts": plan.prompts, "seed": seed})
     service = {
         "backend": target.name,
         "module": target.backend,
         "url": target.url,
-        "model": point.model.model_dump(),
-        "quantization": point.quantization,
-        "settings": {**study.settings, **target.settings} if target.backend else {},
+        "model": model.model_dump(),
+        "quantization": quantization,
+        "settings": {**plan.study.settings, **target.settings} if target.backend else {},
         "variables": target.variables,
+        "repeat": repeat,
     }
-    load = study.load.model_copy(update={"protocol": target.protocol or study.load.protocol})
-    prompts = {**study.prompts.model_dump(), "file": plan.prompts_hash}
-    if plan.prompts_hash is not None:
-        prompts["source"] = Path(study.prompts.source).name
-    level = {"users": point.users, "rate": point.rate}
     content = {
         **service,
-        "load": {**load.model_dump(exclude={"users", "rate"}), **level},
-        "system_prompt": None if file is None else file_hash(file),
-        "prompts": prompts,
-        "seed": study.seed + point.repeat,
-        "limits": study.limits.model_dump(),
-        "price_per_hour": target.price_per_hour or study.price_per_hour,
-        "share_service": study.share_service,
-        "repeat": point.repeat,
+        "load": _load_content(plan, spec),
+        "prompts_file": plan.prompts_hash,
+        "system_prompt": None if text is None else _hash(text),
+        "share_service": plan.study.share_service,
     }
-    return Cell(
-        **vars(point),
-        id=point.name,
-        hash=_hash(content),
-        service=_hash({**service, "repeat": point.repeat}),
+    parts = [
+        target.name,
+        Path(model.name).name,
+        quantization,
+        "plain" if system_prompt == NONE else Path(system_prompt).stem,
+        f"{spec.users}-users" if spec.users is not None else f"{spec.rate:g}-per-s",
+        f"run-{repeat + 1}",
+    ]
+    return StudyCell(
+        target=target,
+        model=model,
+        quantization=quantization,
+        system_prompt=system_prompt,
+        repeat=repeat,
+        spec=spec,
         content=content,
-        system_prompt_file=file,
-        seed=study.seed + point.repeat,
-        load=load,
+        id="_".join(re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-.") or "x" for part in parts),
+        hash=_hash(content),
+        service=_hash(service),
     )
 
 
-def _hash(content: Mapping[str, Any]) -> str:
+def _load_content(plan: StudyPlan, spec: Spec) -> dict[str, Any]:
+    """Returns what of the load bears on the numbers, wherever the study's files lie; their content
+    is hashed beside it."""
+    values = spec.model_dump(exclude={"url", "model", "system_prompt", "metrics_url", "pid"})
+    source, tokenizer = plan.study.prompts.source, plan.study.prompts.tokenizer
+    values["prompts"] |= {
+        "source": source if plan.prompts_hash is None else Path(source).name,
+        "tokenizer": tokenizer,
+    }
+    return values
+
+
+def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _distinct(made: Sequence[Cell]) -> list[Cell]:
-    """Names that differ only in what a folder's name cannot hold get their hash."""
-    ids = [cell.id for cell in made]
+def _distinct(every: Sequence[StudyCell]) -> list[StudyCell]:
+    """Returns them with ids that differ: those that differ only in what a folder's name cannot hold
+    get their hash."""
+    ids = [cell.id for cell in every]
     return [
         cell if ids.count(cell.id) == 1 else replace(cell, id=f"{cell.id}_{cell.hash[:6]}")
-        for cell in made
+        for cell in every
     ]
 
 
-def _matches(match: Match, cell: Point) -> bool:
-    own = {
+def _excludes(exclusion: Exclusion, cell: StudyCell) -> bool:
+    values = {
         "backend": cell.target.name,
         "model": cell.model.name,
         "quantization": cell.quantization,
-        "users": cell.users,
-        "rate": cell.rate,
+        "users": cell.spec.users,
+        "rate": cell.spec.rate,
         "system_prompt": cell.system_prompt,
         "repeat": cell.repeat + 1,
     }
-    return all(own[name] == getattr(match, name) for name in match.model_fields_set)
+    return all(values[name] == getattr(exclusion, name) for name in exclusion.model_fields_set)
 
 
-def _ordered(made: Sequence[Cell], study: Study) -> tuple[Cell, ...]:
-    """Whole starts of a service are moved where several cells share one.
+def _ordered(every: Sequence[StudyCell], study: StudyFile) -> tuple[StudyCell, ...]:
+    """Returns them as the study orders them; all cells of one start are moved together.
 
     `shuffled` spreads what drifts over all; `interleaved` goes through all backends again in each
     repeat, every second time backwards; `listed` does one backend after the other.
     """
-    blocks: dict[str, list[Cell]] = {}
-    for cell in made:
+    blocks: dict[str, list[StudyCell]] = {}
+    for cell in every:
         blocks.setdefault(cell.service if study.share_service else cell.id, []).append(cell)
     ordered = list(blocks.values())
     if study.order == "shuffled":
@@ -204,11 +190,11 @@ def _ordered(made: Sequence[Cell], study: Study) -> tuple[Cell, ...]:
     return tuple(cell for block in ordered for cell in block)
 
 
-def _interleaved(blocks: Sequence[list[Cell]]) -> list[list[Cell]]:
-    """The backends in turn within each repeat."""
-    result: list[list[Cell]] = []
+def _interleaved(blocks: Sequence[list[StudyCell]]) -> list[list[StudyCell]]:
+    """Returns the blocks with the backends in turn within each repeat."""
+    result: list[list[StudyCell]] = []
     for repeat in sorted({block[0].repeat for block in blocks}):
-        queues: dict[str, list[list[Cell]]] = {}
+        queues: dict[str, list[list[StudyCell]]] = {}
         for block in blocks:
             if block[0].repeat == repeat:
                 queues.setdefault(block[0].target.name, []).append(block)

@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 
 from benchmarks.results.schema import Subject
-from benchmarks.study.cells import Cell
+from benchmarks.study.cells import StudyCell
 from benchmarks.study.service import ServiceFailed, settings
-from benchmarks.study.spec import Model
+from benchmarks.study.spec import StudyModel
 
 TIMEOUT = 30.0
 """Seconds in which one that runs already has to answer."""
@@ -18,7 +18,7 @@ INTERVAL = 0.5
 
 
 async def wait_for(url: str, seconds: float, key: str | None) -> None:
-    """Until an endpoint that somebody else started answers. Raises ServiceFailed.
+    """Returns when an endpoint that somebody else started answers. Raises ServiceFailed.
 
     /readyz decides where there is one; others are taken to be ready when they answer at all.
     """
@@ -31,8 +31,8 @@ async def wait_for(url: str, seconds: float, key: str | None) -> None:
             await asyncio.sleep(INTERVAL)
 
 
-async def card(url: str, model: Model, key: str | None) -> dict[str, Any]:
-    """What /v1/models tells of `model`; empty where it tells nothing.
+async def card(url: str, model: StudyModel, key: str | None) -> dict[str, Any]:
+    """Returns what /v1/models says of `model`; empty where it says nothing.
 
     The demo model, which a study has when it names none, is whatever is there.
     """
@@ -47,11 +47,11 @@ async def card(url: str, model: Model, key: str | None) -> dict[str, Any]:
     return named[0] if named else {}
 
 
-def subject(cell: Cell, url: str, told: dict[str, Any]) -> Subject:
-    """What the result of `cell` says that it measured; `told` is the endpoint's card."""
+def subject(cell: StudyCell, url: str, card: dict[str, Any]) -> Subject:
+    """Returns what the result of `cell` says that it measured; `card` is the endpoint's."""
 
     def text(name: str) -> str | None:
-        return str(told[name]) if told.get(name) is not None else None
+        return str(card[name]) if card.get(name) is not None else None
 
     return Subject(
         backend=cell.target.name,
@@ -66,6 +66,7 @@ def subject(cell: Cell, url: str, told: dict[str, Any]) -> Subject:
 
 
 async def _not_ready(session: aiohttp.ClientSession, url: str) -> str | None:
+    """Returns why it is not, or None."""
     try:
         async with session.get(f"{url}/readyz") as response:
             if response.status in (404, 405) or response.status < 400:

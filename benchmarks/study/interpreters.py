@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 ALSO = ("bentoml", "torch", "transformers", "tokenizers", "flashinfer-python", "xgrammar")
 ASK_VERSIONS = """
 import importlib.metadata as m, json, platform, sys
-found = {"python": platform.python_version()}
+versions = {"python": platform.python_version()}
 for name in sys.argv[1:]:
-    try: found[name] = m.version(name)
+    try: versions[name] = m.version(name)
     except m.PackageNotFoundError: pass
-print(json.dumps(found))
+print(json.dumps(versions))
 """
 
 
@@ -27,8 +27,9 @@ class NoInterpreter(Exception):
 
 
 async def interpreter(backend: str) -> Path:
-    """Of the backend's own environment as it is; else this one, if it has what the backend's
-    extra asks for; else of the environment that scripts/setup makes. Raises NoInterpreter."""
+    """Returns that of the backend's own environment as it is; else this one, if it has what the
+    backend's extra asks for; else that of the environment which scripts/setup makes. Raises
+    NoInterpreter."""
     own = ROOT / f".venv-{backend}" / "bin" / "python"
     if own.exists():
         return own
@@ -49,7 +50,8 @@ async def interpreter(backend: str) -> Path:
 
 
 async def versions(python: Path, backend: str) -> dict[str, str]:
-    """Of the packages in its environment that make up the engine; empty when it cannot tell."""
+    """Returns those of the packages in its environment that make up the engine; empty when it
+    cannot tell."""
     process = await asyncio.create_subprocess_exec(
         python, "-c", ASK_VERSIONS, *_packages(backend), stdout=PIPE, stderr=subprocess.DEVNULL
     )
@@ -58,7 +60,7 @@ async def versions(python: Path, backend: str) -> dict[str, str]:
 
 
 def _packages(backend: str) -> list[str]:
-    """Also under the names of their builds for a CPU."""
+    """Returns their names, also those of their builds for a CPU."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extra = project["optional-dependencies"].get(backend, [])
     names = [Requirement(line).name for line in extra]

@@ -14,18 +14,18 @@ MARK = "LLM_STUDY_MARK"
 PROCESS_TIMEOUT = 10.0
 GPU_TIMEOUT = 60.0
 """Seconds: a driver frees the memory of a dead process with some delay."""
-LOOK_INTERVAL = 0.1
+INTERVAL = 0.1
 GPU_TOLERANCE = 512 * 2**20
 """Bytes that the driver itself may keep, or another program take."""
 
 
 def gpu_memory() -> Mapping[str, int]:
-    """Bytes used of each GPU; empty without one."""
+    """Returns the bytes used of each GPU; empty without one."""
     return {memory.gpu: memory.used for memory in GPUs().memory()}
 
 
 def marked(mark: str) -> Iterator[psutil.Process]:
-    """Every living process that has inherited `mark`."""
+    """Yields every living process that has inherited `mark`."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
@@ -33,13 +33,13 @@ def marked(mark: str) -> Iterator[psutil.Process]:
 
 
 def left(mark: str, port: int, gpu_before: Mapping[str, int]) -> tuple[str, ...]:
-    """A sentence for each thing that is left in the end; none is the proof. Blocks."""
-    found = [
+    """Returns a sentence for each thing that is left in the end; none is the proof. Blocks."""
+    sentences = [
         _processes(mark),
         None if port_is_free(port) else f"port {port} is still taken",
         _gpu_memory(gpu_before),
     ]
-    return tuple(sentence for sentence in found if sentence is not None)
+    return tuple(sentence for sentence in sentences if sentence is not None)
 
 
 def port_is_free(port: int) -> bool:
@@ -49,14 +49,14 @@ def port_is_free(port: int) -> bool:
 
 
 def _processes(mark: str) -> str | None:
-    """Kills them after a while."""
+    """Kills those that are left after a while. Returns a sentence of those that stay."""
     deadline = time.monotonic() + PROCESS_TIMEOUT
-    while (found := list(marked(mark))) and time.monotonic() < deadline:
-        time.sleep(LOOK_INTERVAL)
-    for process in found:
+    while (processes := list(marked(mark))) and time.monotonic() < deadline:
+        time.sleep(INTERVAL)
+    for process in processes:
         with suppress(psutil.Error):
             process.kill()
-    _, alive = psutil.wait_procs(found, PROCESS_TIMEOUT)
+    _, alive = psutil.wait_procs(processes, PROCESS_TIMEOUT)
     if not alive:
         return None
     names = ", ".join(f"{process.pid} ({_name(process)})" for process in alive)
@@ -81,4 +81,4 @@ def _gpu_memory(before: Mapping[str, int]) -> str | None:
                 f"GPU {gpu} has {more / 2**30:.1f} GiB more in use than before the start"
                 for gpu, more in kept.items()
             )
-        time.sleep(LOOK_INTERVAL)
+        time.sleep(INTERVAL)

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from benchmarks.results.files import write_whole
 from benchmarks.results.schema import Environment, Record
-from benchmarks.study.cells import Cell
-from benchmarks.study.text import StudyError
+from benchmarks.study.cells import StudyCell
+from benchmarks.study.yaml_text import StudyError
+from benchmarks.words import counted
 
 FILE = "study.json"
 CELLS = "cells"
@@ -21,7 +22,8 @@ LOCK = ".lock"
 
 
 class Status(StrEnum):
-    """Of a cell. `VOID`: its client was the bottleneck; `STOPPED`: the study was, meanwhile."""
+    """How far a cell is. `VOID`: its client was the bottleneck; `STOPPED`: the study was
+    interrupted meanwhile."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -34,7 +36,7 @@ class Status(StrEnum):
 FINISHED = (Status.OK, Status.VOID, Status.FAILED)
 
 
-class Entry(Record):
+class CellEntry(Record):
     """One cell. `id` is also its folder in cells/; `content` all that bears on its numbers.
 
     `seconds` from the start of its client, `start_seconds` those until its service was ready.
@@ -61,7 +63,7 @@ class Entry(Record):
     versions: dict[str, str] = {}
 
 
-class Start(Record):
+class RunnerStart(Record):
     """One start of the runner on this folder."""
 
     at: str
@@ -72,7 +74,7 @@ class Start(Record):
 class Manifest(Record):
     """study.json. `text` is the study file's; `cells` are in the order of their measurement."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: str
     file: str
     text: str
@@ -80,23 +82,24 @@ class Manifest(Record):
     order: str
     seed: int
     share_service: bool
-    starts: tuple[Start, ...] = ()
-    cells: tuple[Entry, ...]
+    starts: tuple[RunnerStart, ...] = ()
+    cells: tuple[CellEntry, ...]
 
 
 def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def entry(cell: Cell) -> Entry:
-    return Entry(
+def entry(cell: StudyCell) -> CellEntry:
+    """Returns that of a cell which is yet to be measured."""
+    return CellEntry(
         id=cell.id,
         hash=cell.hash,
         backend=cell.target.name,
         model=cell.model.name,
         quantization=cell.quantization,
-        users=cell.users,
-        rate=cell.rate,
+        users=cell.spec.users,
+        rate=cell.spec.rate,
         system_prompt=cell.system_prompt,
         repeat=cell.repeat,
         content=dict(cell.content),
@@ -104,7 +107,7 @@ def entry(cell: Cell) -> Entry:
 
 
 def load(folder: Path) -> Manifest | None:
-    """None where no study was begun. Raises StudyError for a file that is none."""
+    """Returns None where no study was begun. Raises StudyError for a file that is none."""
     path = folder / FILE
     if not path.exists():
         return None
@@ -119,12 +122,14 @@ def load(folder: Path) -> Manifest | None:
 
 
 def save(folder: Path, manifest: Manifest) -> None:
-    """Raises OSError."""
+    """Writes the manifest. Raises OSError."""
     write_whole(folder / FILE, manifest.model_dump_json(indent=1) + "\n")
 
 
-def merged(new: Sequence[Entry], before: Sequence[Entry], *, replace: bool) -> tuple[Entry, ...]:
-    """The cells of the study as it is now, with what was measured of them.
+def merged(
+    new: Sequence[CellEntry], before: Sequence[CellEntry], *, replace: bool
+) -> tuple[CellEntry, ...]:
+    """Returns the cells of the study as it is now, with what was measured of them.
 
     Raises StudyError where a cell was finished with another content, unless `replace`.
     """
@@ -137,9 +142,10 @@ def merged(new: Sequence[Entry], before: Sequence[Entry], *, replace: bool) -> t
         and known[one.id].hash != one.hash
     ]
     if changed and not replace:
+        was = "was" if len(changed) == 1 else "were"
         shown = "; ".join(changed[:3]) + ("; …" if len(changed) > 3 else "")
         raise StudyError(
-            f"{len(changed)} cells were measured with another study file: {shown}; "
+            f"{counted(len(changed), 'cell')} {was} measured with another study file: {shown}; "
             "give another --out, or --replace to measure them again"
         )
     return tuple(
@@ -148,22 +154,23 @@ def merged(new: Sequence[Entry], before: Sequence[Entry], *, replace: bool) -> t
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> str:
-    """Each field that differs, with both values."""
-    found = []
+    """Returns each field that differs, with both values."""
+    changes = []
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            found.append(differences(old, new, f"{prefix}{name}."))
+            changes.append(differences(old, new, f"{prefix}{name}."))
         else:
-            found.append(f"{prefix}{name}: {old} → {new}")
-    return ", ".join(found)
+            changes.append(f"{prefix}{name}: {old} → {new}")
+    return ", ".join(changes)
 
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Raises StudyError while another runner works in `folder`. The lock ends with its process."""
+    """Locks the folder. Raises StudyError while another runner works in it. The lock ends with its
+    process."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as file:
         try:

@@ -12,14 +12,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.study.estimate import readable
-from benchmarks.study.manifest import FINISHED, Entry, Status
+from benchmarks.study.manifest import FINISHED, CellEntry, Status
+from benchmarks.words import counted, readable_time
 
 COLOURS = {Status.OK: "green", Status.VOID: "yellow", Status.FAILED: "red", Status.STOPPED: "red"}
 
 
-class Progress(Protocol):
-    """Told by the runner what happens."""
+class StudyProgress(Protocol):
+    """Shows a person what the runner does."""
 
     def __enter__(self) -> Self: ...
 
@@ -32,24 +32,24 @@ class Progress(Protocol):
 
     def note(self, sentence: str) -> None: ...
 
-    def cells(self, entries: Sequence[Entry], seconds_left: float) -> None: ...
+    def cells(self, entries: Sequence[CellEntry], seconds_left: float) -> None: ...
 
     def phase(self, cell: str, what: str) -> None: ...
 
     def client(self, line: str) -> None: ...
 
-    def finished(self, entry: Entry) -> None: ...
+    def finished(self, entry: CellEntry) -> None: ...
 
 
-def verdict(entry: Entry) -> str:
-    """One line of what came of a cell."""
-    taken = f" in {readable(entry.seconds)}" if entry.seconds is not None else ""
+def outcome(entry: CellEntry) -> str:
+    """Returns one line of what came of a cell."""
+    taken = f" in {readable_time(entry.seconds)}" if entry.seconds is not None else ""
     reason = f": {entry.reason}" if entry.reason else ""
     return f"{entry.id}: {entry.status}{taken}{reason}"
 
 
-class Lines:
-    """For a log: one line for each thing that happens, with the time of day."""
+class ProgressLines:
+    """Prints one line for each thing that happens, with the time of day, as for a log."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -63,11 +63,11 @@ class Lines:
     def note(self, sentence: str) -> None:
         self._say(sentence)
 
-    def cells(self, entries: Sequence[Entry], seconds_left: float) -> None:
+    def cells(self, entries: Sequence[CellEntry], seconds_left: float) -> None:
         done = sum(entry.status in FINISHED for entry in entries)
         if done < len(entries):
-            left = readable(seconds_left)
-            self._say(f"{done} of {len(entries)} cells done, about {left} left")
+            left = readable_time(seconds_left)
+            self._say(f"{done} of {counted(len(entries), 'cell')} done, about {left} left")
 
     def phase(self, cell: str, what: str) -> None:
         self._say(f"{cell}: {what}")
@@ -75,8 +75,8 @@ class Lines:
     def client(self, line: str) -> None:
         self._say(f"  {line}")
 
-    def finished(self, entry: Entry) -> None:
-        self._say(verdict(entry))
+    def finished(self, entry: CellEntry) -> None:
+        self._say(outcome(entry))
         for line in entry.log if entry.status is Status.FAILED else ():
             self._say(f"  | {line}")
 
@@ -85,11 +85,11 @@ class Lines:
         self._console.print(f"{stamp} {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-class Display:
-    """For a terminal."""
+class ProgressDisplay:
+    """Draws on a terminal."""
 
     def __init__(self, console: Console) -> None:
-        self._entries: Sequence[Entry] = ()
+        self._entries: Sequence[CellEntry] = ()
         self._left_at = (0.0, time.monotonic())
         self._cell = self._phase = self._line = ""
         self._since = time.monotonic()
@@ -106,7 +106,7 @@ class Display:
     def note(self, sentence: str) -> None:
         self._live.console.print(escape(sentence), highlight=False)
 
-    def cells(self, entries: Sequence[Entry], seconds_left: float) -> None:
+    def cells(self, entries: Sequence[CellEntry], seconds_left: float) -> None:
         self._entries = entries
         self._left_at = (seconds_left, time.monotonic())
 
@@ -117,9 +117,9 @@ class Display:
     def client(self, line: str) -> None:
         self._line = line
 
-    def finished(self, entry: Entry) -> None:
+    def finished(self, entry: CellEntry) -> None:
         colour = COLOURS.get(entry.status, "default")
-        self._live.console.print(f"[{colour}]{escape(verdict(entry))}[/]", highlight=False)
+        self._live.console.print(f"[{colour}]{escape(outcome(entry))}[/]", highlight=False)
         for line in entry.log if entry.status is Status.FAILED else ():
             self._live.console.print(f"[dim]  | {escape(line)}[/]", highlight=False)
 
@@ -129,16 +129,18 @@ class Display:
         remaining = max(left - (time.monotonic() - at), 0)
         head = Table.grid(padding=(0, 1))
         head.add_row(
-            f"{done} of {len(self._entries)} cells",
+            f"{done} of {counted(len(self._entries), 'cell')}",
             ProgressBar(total=max(len(self._entries), 1), completed=done, width=30),
-            f"about {readable(remaining)} left",
+            f"about {readable_time(remaining)} left",
         )
         now = Text.assemble((self._cell, "bold"), " ", self._phase)
-        now.append(f" ({readable(time.monotonic() - self._since)})", "dim")
+        now.append(f" ({readable_time(time.monotonic() - self._since)})", "dim")
         return Group(head, now, Text(self._line, "cyan", overflow="ellipsis", no_wrap=True))
 
 
-def progress(console: Console) -> Progress:
-    """By what `console` is."""
-    make: Callable[[Console], Progress] = Display if console.is_terminal else Lines
+def progress(console: Console) -> StudyProgress:
+    """Returns a display for a terminal, else lines."""
+    make: Callable[[Console], StudyProgress] = (
+        ProgressDisplay if console.is_terminal else ProgressLines
+    )
     return make(console)

@@ -1,6 +1,7 @@
 """A study file read and checked, before anything is started."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,165 +9,212 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks.study.spec import NONE, Study, did_you_mean
-from benchmarks.study.text import StudyError, Text, Where, read
+from benchmarks.load.generators import load_generator
+from benchmarks.load.spec import LoadFailed, PromptSelection, did_you_mean
+from benchmarks.prompts import PromptSet
+from benchmarks.study.spec import NONE, StudyFile, StudyTarget
+from benchmarks.study.yaml_text import StudyError, YamlPath, YamlText, read_yaml
 from build_scripts.bentos.secrets import refuse_secrets
 from build_scripts.builder.errors import BuildError
 from common.settings import Settings
 from services.__main__ import backends
 
-OWN_SETTINGS = {"model": "models", "quantization": "quantization"}
+AXES = {"model": "models", "quantization": "quantization"}
 """Settings that are axes of a study, and the field that has them."""
 SECRET = ("api_keys",)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A checked study. `system_prompts` has the text of each, `prompts` the source as it is
-    given to a client, and `prompts_hash` that of its file, where it is one."""
-
-    text: Text
-    study: Study
-    system_prompts: Mapping[str, Path | None]
-    prompts: str
-    prompts_hash: str | None
-
-
-def plan(file: Path) -> Plan:
-    """Raises StudyError, with a line of text for each problem."""
-    text = read(file)
-    study = _validated(text)
-    problems = list(_problems(text, study))
-    if problems:
-        raise StudyError("\n".join(map(str, problems)))
-    names = {name: _system_prompt(file, name) for name in _all_system_prompts(study)}
-    source, path = _prompt_source(file, study.prompts.source)
-    digest = file_hash(path) if path is not None else None
-    return Plan(text, study, names, source, digest)
-
-
 SOURCES, SYNTHETIC = ("builtin", "dolly"), "synthetic:"
 
 
-def file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+@dataclass(frozen=True)
+class StudyPlan:
+    """A checked study. `system_prompts` has the text of each by its name in the file; `prompts` is
+    the study's, with files named for a client, whose directory is another one; `prompts_hash` is
+    that of their file, where they have one."""
+
+    text: YamlText
+    study: StudyFile
+    system_prompts: Mapping[str, str | None]
+    prompts: PromptSelection
+    prompts_hash: str | None
 
 
-def _validated(text: Text) -> Study:
+def plan(file: Path) -> StudyPlan:
+    """Returns the study of the file. Raises StudyError, with a line for each mistake."""
+    text = read_yaml(file)
+    study = _validated(text)
+    mistakes = list(_mistakes(text, study))
+    if mistakes:
+        raise StudyError("\n".join(map(str, mistakes)))
+    path = _prompt_file(file, study.prompts.source)
+    return StudyPlan(
+        text,
+        study,
+        {name: _system_prompt(file, name) for _, name in _system_prompts(study)},
+        _prompts(file, study.prompts),
+        None if path is None else hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _validated(text: YamlText) -> StudyFile:
     try:
-        return Study.model_validate(text.value)
+        return StudyFile.model_validate(text.value)
     except ValidationError as error:
-        every = error.errors(include_url=False)
-        # A list whose items are all wrong is not too short as well.
-        found = [
-            one
-            for one in every
-            if one["type"] != "too_short"
-            or not any(two["loc"][:-1][: len(one["loc"])] == one["loc"] for two in every)
-        ]
-        raise StudyError("\n".join(str(_described(text, one)) for one in found)) from None
+        problems = error.errors(include_url=False)
+        raise StudyError(
+            "\n".join(
+                str(_described(text, problem))
+                for problem in problems
+                if not _follows_from_another(problem, problems)
+            )
+        ) from None
 
 
-def _described(text: Text, problem: Mapping[str, Any]) -> StudyError:
-    where: Where = problem["loc"]
+def _follows_from_another(problem: Mapping[str, Any], problems: list[Any]) -> bool:
+    """Returns whether it is one only because of another: a default that needs a wrong field, or a
+    list that is too short as all of its items are wrong."""
+    if problem["type"] == "default_factory_not_called":
+        return True
+    path = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        other["loc"][:-1][: len(path)] == path for other in problems
+    )
+
+
+def _described(text: YamlText, problem: Mapping[str, Any]) -> StudyError:
+    path: YamlPath = problem["loc"]
     context = problem.get("ctx", {})
-    if "at" in context:
-        where = (*where, context["at"])
-    message = str(problem["msg"])
+    message, given = str(problem["msg"]), problem["input"]
+    if "text" in context:
+        return text.error((*path, context["at"]) if "at" in context else path, message)
     if problem["type"] == "missing":
-        message = "is missing"
-    elif problem["type"] == "literal_error":
+        return text.error(path, "is missing")
+    if problem["type"] == "literal_error":
         allowed = [part.strip(" '") for part in context["expected"].replace(" or ", ",").split(",")]
-        message = f"{problem['input']!r} is not known{did_you_mean(problem['input'], allowed)}"
-    else:
-        message = message[0].lower() + message[1:]
-        given = problem["input"]
-        if isinstance(given, str | int | float) and "at" not in context:
-            message += f", not {given!r}"
-    return text.error(where, message)
+        return text.error(path, f"{given!r} is not known{did_you_mean(given, allowed)}")
+    shown = f", not {given!r}" if isinstance(given, str | int | float) else ""
+    return text.error(path, f"{message[0].lower()}{message[1:]}{shown}")
 
 
-def _problems(text: Text, study: Study) -> Iterator[StudyError]:
-    yield from _setting_problems(text, ("settings",), study.settings)
+def _mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
+    yield from _setting_mistakes(text, ("settings",), study.settings)
     known = backends()
-    names: dict[str, int] = {}
+    names: set[str] = set()
     for index, target in enumerate(study.backends):
-        here: Where = ("backends", index)
+        path: YamlPath = ("backends", index)
         if target.backend is not None and target.backend not in known:
             message = f"{target.backend!r} is no backend{did_you_mean(target.backend, known)}"
-            yield text.error((*here, "backend"), message)
+            yield text.error((*path, "backend"), message)
         if target.name in names:
             yield text.error(
-                here, f"is the second one that is named {target.name!r}: give it a 'label'"
+                path, f"is the second one that is named {target.name!r}: give it a 'label'"
             )
-        names[target.name] = index
-        yield from _setting_problems(text, (*here, "settings"), target.settings)
-        if target.users is not None and study.load.mode != "closed":
-            yield text.error((*here, "users"), f"the mode {study.load.mode!r} takes no users")
-    yield from _file_problems(text, study)
+        names.add(target.name)
+        yield from _setting_mistakes(text, (*path, "settings"), target.settings)
+        if target.key_variable is not None and not os.environ.get(target.key_variable):
+            message = f"the environment variable {target.key_variable} is not set"
+            yield text.error((*path, "key_variable"), message)
+    yield from _load_mistakes(text, study)
+    yield from _file_mistakes(text, study)
 
 
-def _setting_problems(
-    text: Text, where: Where, settings: Mapping[str, Any]
+def _setting_mistakes(
+    text: YamlText, path: YamlPath, settings: Mapping[str, Any]
 ) -> Iterator[StudyError]:
-    known = [name for name in Settings.model_fields if name not in (*OWN_SETTINGS, *SECRET)]
+    known = [name for name in Settings.model_fields if name not in (*AXES, *SECRET)]
     for name, value in settings.items():
-        here = (*where, name)
-        if name in OWN_SETTINGS:
-            yield text.error(here, f"is given by the field {OWN_SETTINGS[name]!r} of the study")
+        at = (*path, name)
+        if name in AXES:
+            yield text.error(at, f"is given by the field {AXES[name]!r} of the study")
         elif name in SECRET:
-            yield text.error(here, "is a secret: set the variable API_KEYS when you start")
+            yield text.error(at, "is a secret: set the variable API_KEYS when you start")
         elif name not in known:
-            yield text.error(here, f"is no setting{did_you_mean(name, known)}")
+            yield text.error(at, f"is no setting{did_you_mean(name, known)}")
         elif value is not None:
             try:
                 refuse_secrets(Settings(**{name: value}))
             except ValidationError as error:
                 message = error.errors()[0]["msg"]
-                yield text.error(here, f"{message[0].lower()}{message[1:]}, not {value!r}")
+                yield text.error(at, f"{message[0].lower()}{message[1:]}, not {value!r}")
             except BuildError as error:
                 reason = str(error).partition(";")[0].replace("cannot be baked in", "stays out")
-                yield text.error(here, f"{reason}: a study file is passed around")
+                yield text.error(at, f"{reason}: a study file is passed around")
 
 
-def _file_problems(text: Text, study: Study) -> Iterator[StudyError]:
-    prompts = _prompt_source(text.file, study.prompts.source)[1]
+def _load_mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
+    """Yields what a client would refuse: of the load itself, else of what targets change in it."""
+    if (problem := _load_mistake(study, None)) is not None:
+        field, message = problem
+        yield text.error(("load", *field), message)
+        return
+    for index, target in enumerate(study.backends):
+        if (problem := _load_mistake(study, target)) is not None:
+            field, message = problem
+            own = field[:1] if field and field[0] in target.model_fields_set else ()
+            yield text.error(("backends", index, *own), message)
+
+
+def _load_mistake(study: StudyFile, target: StudyTarget | None) -> tuple[YamlPath, str] | None:
+    """Returns the field, if it is of one, and what is wrong."""
+    try:
+        for spec in study.loads(target):
+            if spec.engine != "load":
+                load_generator(spec.engine).refuse(spec, PromptSet(source="", prompts=()))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        at = problem.get("ctx", {}).get("at")
+        return ((at,) if at is not None else problem["loc"]), problem["msg"]
+    except LoadFailed as error:
+        return ("engine",), str(error)
+    return None
+
+
+def _file_mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
     source = study.prompts.source
-    if prompts is None and source not in SOURCES and not source.startswith(SYNTHETIC):
+    file = _prompt_file(text.file, source)
+    if file is None and source not in SOURCES and not source.startswith(SYNTHETIC):
         message = f"{source!r} is no source{did_you_mean(source, (*SOURCES, 'synthetic:TOKENS'))}"
         yield text.error(("prompts",), f"{message}, sharegpt:FILE, FILE.jsonl")
-    if prompts is not None and not prompts.is_file():
-        yield text.error(("prompts",), f"there is no file {str(prompts)!r}")
-    places: list[tuple[Where, tuple[str, ...]]] = [((), study.system_prompt)]
+    if file is not None and not file.is_file():
+        yield text.error(("prompts",), f"there is no file {str(file)!r}")
+    for path, name in _system_prompts(study):
+        try:
+            _system_prompt(text.file, name)
+        except OSError:
+            message = f"there is no file {str(text.file.parent / name)!r}"
+            yield text.error((*path, "system_prompt"), f"{message}; allowed are: {NONE}, a file")
+        except UnicodeDecodeError:
+            message = f"{str(text.file.parent / name)!r} is not UTF-8 text"
+            yield text.error((*path, "system_prompt"), message)
+
+
+def _system_prompts(study: StudyFile) -> Iterator[tuple[YamlPath, str]]:
+    """Yields each that is named, and where."""
+    for name in study.system_prompt:
+        yield (), name
     for index, target in enumerate(study.backends):
-        places.append((("backends", index), target.system_prompt or ()))
-    for where, names in places:
-        for name in names:
-            path = _system_prompt(text.file, name)
-            if path is not None and not path.is_file():
-                yield text.error(
-                    (*where, "system_prompt"),
-                    f"there is no file {str(path)!r}; allowed are: {NONE}, a file",
-                )
+        for name in target.system_prompt or ():
+            yield ("backends", index), name
 
 
-def _all_system_prompts(study: Study) -> Iterator[str]:
-    yield from study.system_prompt
-    for target in study.backends:
-        yield from target.system_prompt or ()
+def _system_prompt(study_file: Path, name: str) -> str | None:
+    return None if name == NONE else (study_file.parent / name).read_text("utf-8").strip()
 
 
-def _system_prompt(study_file: Path, name: str) -> Path | None:
-    return None if name == NONE else study_file.parent / name
+def _prompts(study_file: Path, prompts: PromptSelection) -> PromptSelection:
+    """Returns the prompts with files and directories named for a client."""
+    changes: dict[str, str] = {}
+    file = _prompt_file(study_file, prompts.source)
+    if file is not None:
+        prefix, colon, _ = prompts.source.rpartition(":")
+        changes["source"] = f"{prefix}{colon}{file.resolve()}"
+    if prompts.tokenizer is not None and (study_file.parent / prompts.tokenizer).is_dir():
+        changes["tokenizer"] = str((study_file.parent / prompts.tokenizer).resolve())
+    return prompts.model_copy(update=changes)
 
 
-def _prompt_source(study_file: Path, source: str) -> tuple[str, Path | None]:
-    """The source for a client, whose directory is another one, and its file if it has one."""
-    prefix, colon, rest = source.rpartition(":")
-    if prefix == "sharegpt":
-        path = study_file.parent / rest
-    elif not colon and source.endswith((".jsonl", ".json")):
-        path = study_file.parent / source
-    else:
-        return source, None
-    return f"{prefix}{colon}{path.resolve()}", path
+def _prompt_file(study_file: Path, source: str) -> Path | None:
+    """Returns the file of a source that has one."""
+    prefix, colon, name = source.rpartition(":")
+    if prefix == "sharegpt" or (not colon and source.endswith((".jsonl", ".json"))):
+        return study_file.parent / name
+    return None

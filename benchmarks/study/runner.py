@@ -9,22 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load.spec import Spec
 from benchmarks.results import files
-from benchmarks.results.schema import Outcome
+from benchmarks.results.schema import Outcome, Subject
 from benchmarks.study import client, endpoint, estimate
-from benchmarks.study.cells import Cell
-from benchmarks.study.client import PROGRAM, ClientFailed, Endpoint
-from benchmarks.study.manifest import CELLS, Entry, Manifest, Status, save
-from benchmarks.study.progress import Progress
-from benchmarks.study.reading import Plan
+from benchmarks.study.cells import StudyCell
+from benchmarks.study.client import PROGRAM, LoadClientFailed
+from benchmarks.study.manifest import CELLS, CellEntry, Manifest, Status, save
+from benchmarks.study.progress import StudyProgress
+from benchmarks.study.reading import StudyPlan
 from benchmarks.study.service import Service, ServiceFailed
+from benchmarks.words import readable_time
 
 SERVER_LOG = "server.log"
 DISK_NEEDED = 2**20
 """Bytes: with less, what failed did so for want of room."""
 
 
-class Left(Exception):
+class LeftBehind(Exception):
     """A stopped service left something behind: what is measured next would be wrong."""
 
 
@@ -36,11 +38,11 @@ class Runner:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: StudyPlan,
         manifest: Manifest,
-        todo: Sequence[Cell],
+        todo: Sequence[StudyCell],
         out: Path,
-        progress: Progress,
+        progress: StudyProgress,
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self._plan = plan
@@ -53,7 +55,7 @@ class Runner:
         self._started = False
 
     async def run(self) -> None:
-        """Raises OSError when nothing can be written any more, and Left."""
+        """Measures all. Raises OSError when nothing can be written any more, and LeftBehind."""
         save(self._out, self._manifest)
         while self._blocks:
             self._tell()
@@ -68,9 +70,9 @@ class Runner:
             if not block:
                 self._blocks.pop(0)
 
-    async def _block(self, block: list[Cell]) -> None:
-        """Cells of one start are taken from `block` as they end; those that are left need another
-        start, since the service died."""
+    async def _block(self, block: list[StudyCell]) -> None:
+        """Measures cells of one start, which are taken from `block` as they end; those that are
+        left need another start, since the service died."""
         self._started = False
         self._begin(block[0])
         if block[0].target.url is not None:
@@ -87,9 +89,9 @@ class Runner:
             for sentence in left:
                 self._progress.note(f"warning: {service.cell.id} is stopped: {sentence}")
         if left:
-            raise Left(f"{service.cell.id} left something behind: {'; '.join(left)}")
+            raise LeftBehind(f"{service.cell.id} left something behind: {'; '.join(left)}")
 
-    async def _on_endpoint(self, block: list[Cell]) -> None:
+    async def _on_endpoint(self, block: list[StudyCell]) -> None:
         cell = block[0]
         url = str(cell.target.url).rstrip("/")
         self._progress.phase(cell.id, f"waiting for {url}")
@@ -103,7 +105,7 @@ class Runner:
         metrics = cell.target.metrics_url or f"{url}/metrics"
         await self._measure_all(block, url, metrics, None)
 
-    async def _on_service(self, service: Service, block: list[Cell]) -> None:
+    async def _on_service(self, service: Service, block: list[StudyCell]) -> None:
         self._progress.phase(block[0].id, "starting the service")
         try:
             await service.start()
@@ -115,42 +117,45 @@ class Runner:
         await self._measure_all(block, service.url, f"{service.url}/metrics", service)
 
     async def _measure_all(
-        self, block: list[Cell], url: str, metrics_url: str, service: Service | None
+        self, block: list[StudyCell], url: str, metrics_url: str, service: Service | None
     ) -> None:
         while block:
             cell = block[0]
-            told = await endpoint.card(url, cell.model, client.api_key(cell.target))
+            card = await endpoint.card(url, cell.model, client.api_key(cell.target))
             if self._entries[cell.id].status is not Status.RUNNING:
                 self._begin(cell)
             if service is not None:
                 self._set(cell, versions=service.versions)
-            target = Endpoint(
-                url=url,
-                model=str(told.get("id") or cell.model.source or cell.model.name),
-                metrics_url=metrics_url,
-                pid=None if service is None else service.pid,
-                subject=endpoint.subject(cell, url, told),
+            spec = cell.spec.model_copy(
+                update={
+                    "url": url,
+                    "model": str(card.get("id") or cell.model.source or cell.model.name),
+                    "metrics_url": metrics_url,
+                    "pid": None if service is None else service.pid,
+                }
             )
-            alive = await self._measure(cell, target, service)
+            alive = await self._measure(cell, spec, endpoint.subject(cell, url, card), service)
             if service is not None and self._folder(cell) != service.log.parent:
                 shutil.copyfile(service.log, self._folder(cell) / SERVER_LOG)
             block.pop(0)
             if not alive:
                 return
 
-    async def _measure(self, cell: Cell, target: Endpoint, service: Service | None) -> bool:
-        """Whether the service can go on."""
+    async def _measure(
+        self, cell: StudyCell, spec: Spec, subject: Subject, service: Service | None
+    ) -> bool:
+        """Returns whether the service can go on."""
         folder = self._folder(cell)
-        files.write_whole(folder / client.SUBJECT, target.subject.model_dump_json(indent=1) + "\n")
-        self._progress.phase(cell.id, f"{cell.at_load}, {estimate.readable(cell.load.duration)}")
-        command = [*self._program, *client.arguments(self._plan, cell, target, folder)]
-        ended = None if service is None else service.ended
+        self._progress.phase(cell.id, f"{cell.level}, {readable_time(spec.duration)}")
+        command = [*self._program, *client.arguments(spec, subject, folder)]
+        service_end = None if service is None else service.ended
         begun = time.monotonic()
-        seconds = cell.load.duration + cell.load.drain + cell.load.timeout
+        seconds = spec.duration + spec.drain + spec.timeout
         try:
             key = client.api_key(cell.target)
-            code = await client.run(command, folder, seconds, self._progress.client, ended, key)
-        except ClientFailed as error:
+            line = self._progress.client
+            code = await client.run(command, folder, seconds, line, service_end, key)
+        except LoadClientFailed as error:
             self._seconds(cell, begun)
             if service is not None and not service.runs:
                 self._fail([cell], service.failure("in the middle of the run"))
@@ -161,24 +166,24 @@ class Runner:
         self._judge(cell, void=code == client.VOID)
         return True
 
-    def _judge(self, cell: Cell, *, void: bool) -> None:
+    def _judge(self, cell: StudyCell, *, void: bool) -> None:
         folder = self._folder(cell)
         try:
             result = files.read(folder)
         except files.Unreadable as error:
-            self._fail([cell], ClientFailed(f"the client left no result: {error}", ()))
+            self._fail([cell], LoadClientFailed(f"the client left no result: {error}", ()))
             return
         outcomes = result.plateau.outcomes
         if outcomes and not outcomes.get(Outcome.OK):
             counts = ", ".join(f"{outcome} {count}" for outcome, count in outcomes.items())
             lines = _first_errors(folder)
-            self._fail([cell], ClientFailed(f"no request ended well: {counts}", lines))
+            self._fail([cell], LoadClientFailed(f"no request ended well: {counts}", lines))
         elif void:
             self._end(cell, Status.VOID, "; ".join(result.verdict.reasons))
         else:
             self._end(cell, Status.OK, None)
 
-    def _begin(self, cell: Cell) -> None:
+    def _begin(self, cell: StudyCell) -> None:
         folder = self._folder(cell)
         if folder.exists():  # what an earlier try left
             shutil.rmtree(folder)
@@ -187,8 +192,9 @@ class Runner:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         self._set(cell, status=Status.RUNNING, reason=None, started_at=at, **fresh)
 
-    def _fail(self, cells: list[Cell], error: ServiceFailed | ClientFailed) -> None:
-        """All of `cells`, which it empties. Raises OSError when there is no room on the disk."""
+    def _fail(self, cells: list[StudyCell], error: ServiceFailed | LoadClientFailed) -> None:
+        """Notes the failure of all of `cells`, which it empties. Raises OSError when there is no
+        room on the disk."""
         if shutil.disk_usage(self._out).free < DISK_NEEDED:
             raise OSError(errno.ENOSPC, "no space left", str(self._out))
         for cell in cells[:]:
@@ -198,15 +204,15 @@ class Runner:
             self._end(cell, Status.FAILED, str(error))
         cells.clear()
 
-    def _end(self, cell: Cell, status: Status, reason: str | None) -> None:
+    def _end(self, cell: StudyCell, status: Status, reason: str | None) -> None:
         self._set(cell, status=status, reason=reason)
         self._progress.finished(self._entries[cell.id])
         self._tell()
 
-    def _seconds(self, cell: Cell, begun: float) -> None:
+    def _seconds(self, cell: StudyCell, begun: float) -> None:
         self._set(cell, seconds=round(time.monotonic() - begun, 1))
 
-    def _set(self, cell: Cell, **values: Any) -> None:
+    def _set(self, cell: StudyCell, **values: Any) -> None:
         self._entries[cell.id] = self._entries[cell.id].model_copy(update=values)
         entries = tuple(self._entries[entry.id] for entry in self._manifest.cells)
         self._manifest = self._manifest.model_copy(update={"cells": entries})
@@ -220,20 +226,20 @@ class Runner:
         left = estimate.seconds([b for b in blocks if b], entries, started=started)
         self._progress.cells(entries, left)
 
-    def _folder(self, cell: Cell) -> Path:
+    def _folder(self, cell: StudyCell) -> Path:
         return self._out / CELLS / cell.id
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[CellEntry, ...]:
         return self._manifest.cells
 
 
 def _first_errors(folder: Path, most: int = 5) -> list[str]:
-    """Each of the first different errors of a run's requests."""
-    found: dict[str, None] = {}
+    """Returns the first different errors of a run's requests."""
+    errors: dict[str, None] = {}
     for request in files.requests(folder):
         if request.error is not None:
-            found[f"{request.outcome}: {request.error}"] = None
-        if len(found) == most:
+            errors[f"{request.outcome}: {request.error}"] = None
+        if len(errors) == most:
             break
-    return list(found)
+    return list(errors)

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.study import leftovers
-from benchmarks.study.cells import Cell
+from benchmarks.study.cells import StudyCell
 from benchmarks.study.interpreters import NoInterpreter, interpreter, versions
 from benchmarks.study.leftovers import MARK
 from benchmarks.study.spec import AUTO
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 GRACE = 60.0
 """Seconds between SIGTERM and SIGKILL."""
 READY_INTERVAL = 0.2
-LOOK_TIMEOUT = 30.0
+QUESTION_TIMEOUT = 30.0
 KEPT_LINES = 20
 TAIL_BYTES = 2**16
 KEPT_VARIABLES = ("API_KEYS",)
@@ -50,7 +50,7 @@ class Service:
     Ends with this process, however that ends.
     """
 
-    def __init__(self, cell: Cell, log: Path, timeout: float) -> None:
+    def __init__(self, cell: StudyCell, log: Path, timeout: float) -> None:
         self.cell = cell
         self.log = log
         self._timeout = timeout
@@ -63,7 +63,7 @@ class Service:
         self._gpu_before: Mapping[str, int] = {}
 
     async def start(self) -> None:
-        """Return when it is ready. Raises ServiceFailed."""
+        """Returns when it is ready. Raises ServiceFailed."""
         assert self.cell.target.backend is not None
         backend = self.cell.target.backend
         try:
@@ -92,7 +92,7 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """The root of its processes."""
+        """That of the root of its processes."""
         assert self._process is not None
         return self._process.pid
 
@@ -101,19 +101,19 @@ class Service:
         return self._process is not None and self._process.returncode is None
 
     async def ended(self) -> None:
-        """Return when it has ended, which it should not."""
+        """Returns when it has ended, which it should not."""
         assert self._process is not None
         await self._process.wait()
 
     def failure(self, when: str) -> ServiceFailed:
-        """With the line that it printed for its user, or else its last one."""
+        """Returns the error, with the line that it printed for its user, or else its last one."""
         assert self._process is not None
         lines = last_lines(self.log)
         code = self._process.returncode
         return ServiceFailed(_reason(lines, f"ended with exit code {code} {when}"), lines)
 
     async def stop(self) -> tuple[str, ...]:
-        """What is left of it, in sentences; none is the proof that nothing is."""
+        """Returns what is left of it, in sentences; none is the proof that nothing is."""
         if self._process is None:
             return ()
         assert self._process.stdin is not None
@@ -123,7 +123,9 @@ class Service:
         return await asyncio.to_thread(leftovers.left, self._mark, self.port, before)
 
     async def _wait_ready(self, deadline: float) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(LOOK_TIMEOUT)) as session:
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(QUESTION_TIMEOUT)
+        ) as session:
             while not await is_ready(session, f"{self.url}/readyz"):
                 assert self._process is not None
                 if self._process.returncode is not None:
@@ -134,7 +136,7 @@ class Service:
                 await asyncio.sleep(READY_INTERVAL)
 
     def _environment(self) -> dict[str, str]:
-        """Without settings of ours: the study alone says what they are."""
+        """Returns this process's without settings of ours: the study alone says what they are."""
         own = {name.upper() for name in Settings.model_fields} - {*KEPT_VARIABLES}
         kept = {name: value for name, value in os.environ.items() if name not in own}
         return {
@@ -146,8 +148,8 @@ class Service:
         }
 
 
-def settings(cell: Cell) -> dict[str, str]:
-    """What its service is started with, as environment variables take it."""
+def settings(cell: StudyCell) -> dict[str, str]:
+    """Returns what its service is started with, as environment variables take it."""
     given: dict[str, Any] = {**cell.settings, "model": cell.model.source}
     if cell.quantization != AUTO:
         given["quantization"] = cell.quantization
@@ -168,7 +170,7 @@ async def is_ready(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 def last_lines(log: Path) -> list[str]:
-    """The end of a log, without empty lines; empty when there is none."""
+    """Returns the end of a log, without empty lines; empty when there is none."""
     with suppress(OSError), log.open("rb") as file:
         file.seek(max(log.stat().st_size - TAIL_BYTES, 0))
         lines = file.read().decode("utf-8", "replace").splitlines()
@@ -177,6 +179,5 @@ def last_lines(log: Path) -> list[str]:
 
 
 def _reason(lines: Sequence[str], what: str) -> str:
-    told = [line for line in lines if line.startswith("error: ")]
-    shown = told[-1].removeprefix("error: ") if told else lines[-1] if lines else "it said nothing"
-    return f"{what}: {shown}"
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return f"{what}: {(errors or lines or ['it said nothing'])[-1]}"

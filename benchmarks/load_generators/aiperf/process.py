@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.imports.aiperf import VERSION
-from benchmarks.load.spec import KEY
+from benchmarks.load.spec import KEY, LoadFailed
 from common.processes import child_guard
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +34,7 @@ KEPT_LINES = 40
 LINE_BYTES = 2**20
 
 
-class LoadGeneratorFailed(Exception):
+class LoadGeneratorFailed(LoadFailed):
     """aiperf is missing, cannot do what is asked, or recorded nothing; the message is one line."""
 
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.environment import environment
 from benchmarks.imports.aiperf import RECORDS, VERSION, external_run, read_requests
 from benchmarks.imports.external_run import NotImportable, result
-from benchmarks.load.before import warm_up
+from benchmarks.load.prepare import warm_up
 from benchmarks.load.result import cost
 from benchmarks.load.spec import Spec
 from benchmarks.load_generators.aiperf.command import (

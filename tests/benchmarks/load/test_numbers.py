@@ -3,19 +3,16 @@
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.load.arrivals import arrivals
-from benchmarks.load.glance import Watch
-from benchmarks.load.health import Health, Look, health
 from benchmarks.load.request import Sent
 from benchmarks.load.result import cost
+from benchmarks.load.run import ProgressCounter
 from benchmarks.load.spec import Spec
-from benchmarks.load.statistics import distribution, percentile
-from benchmarks.load.summary import phase, tpot
-from benchmarks.load.verdict import verdict
-from benchmarks.load.windows import windows
+from benchmarks.load.summary import distribution, percentile, phase, tpot, windows
+from benchmarks.load.traffic import arrivals
+from benchmarks.load.verdict import ClientHealth, HealthSample, client_health, verdict
 from benchmarks.results.schema import Outcome, Phase, Request, Series, Verdict
 
-CALM = Health(loop_lag_p99=0.001, cpu=0.1, cpu_seconds=1.0)
+CALM = ClientHealth(loop_lag_p99=0.001, cpu=0.1, cpu_seconds=1.0)
 
 
 def spec(**values: object) -> Spec:
@@ -67,8 +64,8 @@ def test_several_tokens_in_a_chunk_are_all_counted() -> None:
 def test_a_read_of_many_tokens_counts_when_it_came() -> None:
     """A single token, and the other 40 in one read, in the next window."""
     burst = request(2.0, tokens=41, chunks=2, gaps=(5.0,), weights=(1, 40), seconds=6.0)
-    flat = [w.tokens for w in windows(spec(), [burst], 10.0) if w.phase == "plateau"]
-    assert flat == [1, 40]
+    plateau = [w.tokens for w in windows(spec(), [burst], 10.0) if w.phase == "plateau"]
+    assert plateau == [1, 40]
 
 
 def test_a_broken_answer_has_as_many_tokens_as_a_whole_one_of_its_length() -> None:
@@ -111,18 +108,18 @@ def test_an_open_loop_waits_from_when_the_request_was_due() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "good"),
-    [({"ttft_limit": 0.6}, 1 / 8), ({"ttft_limit": 0.4}, 0), ({"tpot_limit": 0.4}, 0), ({}, None)],
+    [({"ttft": 0.6}, 1 / 8), ({"ttft": 0.4}, 0), ({"tpot": 0.4}, 0), ({}, None)],
 )
 def test_goodput_is_of_requests_that_kept_every_limit(
     limits: dict[str, float], good: float | None
 ) -> None:
-    assert phase(spec(**limits), [request(2.0)], 2.0, 10.0).goodput == good
+    assert phase(spec(limits=limits), [request(2.0)], 2.0, 10.0).goodput == good
 
 
 def test_an_answer_of_nothing_keeps_no_limit_of_the_first_token() -> None:
     nothing = request(2.0, tokens=0, first_token=None, last_token=None, chunks=0, gaps=())
-    assert phase(spec(ttft_limit=9.0), [nothing], 2.0, 10.0).goodput == 0
-    assert phase(spec(end_to_end_limit=9.0), [nothing], 2.0, 10.0).goodput == 1 / 8
+    assert phase(spec(limits={"ttft": 9.0}), [nothing], 2.0, 10.0).goodput == 0
+    assert phase(spec(limits={"end_to_end": 9.0}), [nothing], 2.0, 10.0).goodput == 1 / 8
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:
@@ -132,10 +129,10 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
     assert distribution([]) is None
 
 
-def judged(requests: list[Request], health: Health = CALM, **more: object) -> Verdict:
+def judged(requests: list[Request], health: ClientHealth = CALM, **more: object) -> Verdict:
     asked = spec(**more)
-    flat = phase(asked, requests, 2.0, 10.0)
-    return verdict(asked, requests, windows(asked, requests, 11.0), flat, [health])
+    plateau = phase(asked, requests, 2.0, 10.0)
+    return verdict(asked, requests, windows(asked, requests, 11.0), plateau, [health])
 
 
 def test_a_calm_client_is_valid() -> None:
@@ -148,11 +145,11 @@ def test_a_calm_client_is_valid() -> None:
 @pytest.mark.parametrize(
     ("health", "reason"),
     [
-        (Health(loop_lag_p99=0.2, cpu=0.1, cpu_seconds=1), "event loop lagged by 200 ms"),
-        (Health(loop_lag_p99=0.0, cpu=0.97, cpu_seconds=1), "97% of a core"),
+        (ClientHealth(loop_lag_p99=0.2, cpu=0.1, cpu_seconds=1), "event loop lagged by 200 ms"),
+        (ClientHealth(loop_lag_p99=0.0, cpu=0.97, cpu_seconds=1), "97% of a core"),
     ],
 )
-def test_a_client_that_did_not_keep_up_voids_the_run(health: Health, reason: str) -> None:
+def test_a_client_that_did_not_keep_up_voids_the_run(health: ClientHealth, reason: str) -> None:
     made = judged(back_to_back(), health)
     assert not made.valid
     assert reason in made.reasons[0]
@@ -160,7 +157,7 @@ def test_a_client_that_did_not_keep_up_voids_the_run(health: Health, reason: str
 
 def test_tokens_that_nobody_counted_void_the_run() -> None:
     made = judged([*back_to_back(), request(3.0, tokens=None, user=1)])
-    assert made.reasons[0].startswith("nobody counted the tokens of 1 answers")
+    assert made.reasons[0].startswith("nobody counted the tokens of 1 answer:")
 
 
 def test_what_broke_off_has_as_many_tokens_in_a_chunk_as_the_others() -> None:
@@ -195,23 +192,23 @@ def test_arrivals_are_the_same_for_the_same_seed_and_come_at_the_rate() -> None:
 
 
 def test_cost_is_that_of_the_plateau() -> None:
-    flat: Phase = phase(spec(), back_to_back(), 2.0, 10.0)
-    assert flat.tokens_per_second == 4
+    plateau: Phase = phase(spec(), back_to_back(), 2.0, 10.0)
+    assert plateau.tokens_per_second == 4
     power = [
         Series(
             source="gpu", name="power", unit="watts", points=((1.0, 900), (3.0, 100), (5.0, 300))
         )
     ]
-    made = cost(flat, power, 3.6)
+    made = cost(plateau, power, 3.6)
     assert made.per_million_output_tokens == pytest.approx(250)
     assert made.joules_per_output_token == pytest.approx(50)
-    assert cost(flat, [], None).joules_per_output_token is None
+    assert cost(plateau, [], None).joules_per_output_token is None
 
 
 def test_answers_without_an_end_are_told() -> None:
     made = judged([*back_to_back(), request(9.0, user=1, outcome=Outcome.UNFINISHED)])
     assert made.warnings == (
-        "1 requests of the plateau had no end after the drain: the latencies lack the slowest "
+        "1 request of the plateau had no end after the drain: the latencies lack the slowest "
         "(--drain)",
     )
     assert judged(back_to_back()).warnings == ()
@@ -219,24 +216,28 @@ def test_answers_without_an_end_are_told() -> None:
 
 def test_a_stall_weighs_as_long_as_it_was() -> None:
     """Half a second in ten: of one late look in five hundred the 99th percentile tells nothing."""
-    looks = [Look(0.02 * n, 0.0, 0.0) for n in range(475)]
-    stalled = [*looks, Look(10.0, 0.0, 0.5)]
-    assert health(stalled, 0.0, 10.0).loop_lag_p99 > 0.3
+    samples = [HealthSample(0.02 * n, 0.0, 0.0) for n in range(475)]
+    stalled = [*samples, HealthSample(10.0, 0.0, 0.5)]
+    assert client_health(stalled, 0.0, 10.0).loop_lag_p99 > 0.3
 
 
 @pytest.mark.parametrize(("begun", "ended"), [(0.5, 6.0), (10.0, 14.0), (5.0, 9.0)])
 def test_a_stall_at_an_edge_of_the_plateau_counts(begun: float, ended: float) -> None:
-    before = [Look(0.02 * n, 0.0, 0.0) for n in range(round(begun / 0.02) + 1)]
-    after = [Look(ended + 0.02 * n, 0.0, 0.0) for n in range(1, round((14 - ended) / 0.02) + 1)]
-    stalled = Look(ended, 0.0, ended - begun)
-    assert health([*before, stalled, *after], 1.0, 13.0).loop_lag_p99 > 1
+    before = [HealthSample(0.02 * n, 0.0, 0.0) for n in range(round(begun / 0.02) + 1)]
+    after = [
+        HealthSample(ended + 0.02 * n, 0.0, 0.0) for n in range(1, round((14 - ended) / 0.02) + 1)
+    ]
+    stalled = HealthSample(ended, 0.0, ended - begun)
+    assert client_health([*before, stalled, *after], 1.0, 13.0).loop_lag_p99 > 1
 
 
 def test_only_the_plateau_is_judged() -> None:
-    looks = [Look(float(n), 0.1 * n if n < 20 else 2.0 + (n - 20), 0.0) for n in range(31)]
-    made = health(looks, 20.0, 30.0)
+    samples = [
+        HealthSample(float(n), 0.1 * n if n < 20 else 2.0 + (n - 20), 0.0) for n in range(31)
+    ]
+    made = client_health(samples, 20.0, 30.0)
     assert (made.cpu, made.cpu_seconds) == (1.0, 12.0)
-    assert health(looks, 100.0, 200.0).cpu == pytest.approx(0.4)
+    assert client_health(samples, 100.0, 200.0).cpu == pytest.approx(0.4)
 
 
 def test_users_who_wait_after_the_servers_failures_were_there() -> None:
@@ -262,25 +263,25 @@ def test_an_answer_that_came_at_once_has_no_time_between_tokens() -> None:
 
 def test_goodput_is_never_more_than_what_ended() -> None:
     late = request(9.0, seconds=2.0)
-    made = phase(spec(end_to_end_limit=9.0), [late], 2.0, 10.0)
+    made = phase(spec(limits={"end_to_end": 9.0}), [late], 2.0, 10.0)
     assert (made.goodput, made.requests_per_second) == (0, 0)
 
 
 def test_a_client_counts_what_it_sees_without_looking_twice() -> None:
     requests = [Sent(n, 0, 0, "p", 1) for n in range(3)]
-    watch = Watch(requests)
+    counter = ProgressCounter(requests)
     requests[0].stamps, requests[0].ended, requests[0].outcome = [1, 2], 3, Outcome.OK
     requests[1].stamps = [1]
-    first = watch.glance(0)
-    assert (first.flying, first.chunks, first.well, first.bad) == (2, 3, 1, 0)
+    first = counter.count(0)
+    assert (first.in_flight, first.chunks, first.succeeded, first.failed) == (2, 3, 1, 0)
     requests[1].stamps, requests[1].ended, requests[1].outcome = [1, 2], 3, Outcome.CUT
     requests.append(Sent(3, 0, 0, "p", 1))
-    second = watch.glance(1)
-    assert (second.flying, second.chunks, second.well, second.bad) == (2, 4, 1, 1)
+    second = counter.count(1)
+    assert (second.in_flight, second.chunks, second.succeeded, second.failed) == (2, 4, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"url": "http://me:word@host"}, "has a user or a password"),
         ({"url": "http://[::1"}, "has to be like http://localhost:3000"),
@@ -289,6 +290,6 @@ def test_a_client_counts_what_it_sees_without_looking_twice() -> None:
         ({"mode": "constant", "users": None, "ramp": 0, "rate": float("inf")}, "finite"),
     ],
 )
-def test_what_no_run_can_be_is_refused(values: dict[str, object], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_what_no_run_can_be_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         spec(**values)

@@ -214,9 +214,9 @@ def test_a_client_costs_little_for_a_token(tmp_path: Path) -> None:
     [
         ({"users": 0}, "--users: Input should be greater than or equal to 1"),
         ({"mode": "poisson"}, "--mode poisson needs --rate, in requests per second"),
-        ({"duration": 5, "ramp": 6}, "the ramp, 6 s, has to be shorter than the duration"),
-        ({"turns": 2, "protocol": "generate"}, "several turns need the protocol chat"),
-        ({"users": 2, "procs": 3}, "3 processes cannot share 2 users"),
+        ({"duration": 5, "ramp": 6}, "--ramp: the ramp, 6 s, has to be shorter than the duration"),
+        ({"turns": 2, "protocol": "generate"}, "--turns: several turns need the protocol chat"),
+        ({"users": 2, "procs": 3}, "--procs: 3 processes cannot share 2 users"),
         ({"prompts": "nowhere.jsonl"}, "prompts nowhere.jsonl: No such file or directory"),
         ({"prompts": "synthetic:x"}, "allowed is synthetic:TOKENS"),
         ({"system_prompt": "@nowhere"}, "--system-prompt @nowhere: "),

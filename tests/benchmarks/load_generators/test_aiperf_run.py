@@ -82,7 +82,7 @@ async def test_records_are_judged_again(url: str, tmp_path: Path) -> None:
 
 async def test_our_own_client_warms_up_before(server: TruthServer, tmp_path: Path) -> None:
     await asyncio.to_thread(server.forget)
-    await measured(server.url, double(tmp_path), warmup=3)
+    await measured(server.url, double(tmp_path), warm_up=3)
 
     truth = await asyncio.to_thread(server.truth)
     assert truth["endings"]["whole"] == 3

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load.spec import Limits, Spec
 from benchmarks.results.files import write
 from benchmarks.results.schema import (
     Cost,
     Distribution,
     Environment,
-    Load,
     Outcome,
     Phase,
     Prompts,
@@ -98,8 +98,9 @@ def result(
     )
 
 
-def _load(**values: Any) -> Load:
-    return Load(
+def _load(**values: Any) -> Spec:
+    return Spec(
+        url="http://localhost:3000",
         mode="closed",
         ramp=RAMP,
         duration=DURATION,
@@ -107,8 +108,7 @@ def _load(**values: Any) -> Load:
         protocol="generate",
         max_tokens=128,
         timeout=120,
-        ttft_limit=1.0,
-        tpot_limit=0.05,
+        limits=Limits(ttft=1.0, tpot=0.05),
         **values,
     )
 

@@ -330,8 +330,8 @@ def test_another_machine_and_other_prompts_are_stated_beside_a_change() -> None:
 def test_a_long_seed_is_stated_whole() -> None:
     measured = result("vllm", 5)
     seeded = measured.model_copy(
-        update={"prompts": measured.prompts.model_copy(update={"seed": 20240601})}
+        update={"load": measured.load.model_copy(update={"seed": 20240601})}
     )
     (command,) = commands((Run("a", seeded),))
-    options, spec = parsed(shlex.split(command)[3:])
-    assert (spec.seed, options.model) == (20240601, None)
+    _, spec = parsed(shlex.split(command)[3:])
+    assert (spec.seed, spec.model) == (20240601, None)

@@ -16,8 +16,9 @@ from unittest.mock import patch
 
 import yaml
 
+from benchmarks.load.spec import Spec
 from benchmarks.study.__main__ import main
-from benchmarks.study.manifest import Entry, Manifest, load
+from benchmarks.study.manifest import CellEntry, Manifest, load
 from tests.service_process import REPOSITORY
 
 PROGRAM = (sys.executable, "-m", "tests.benchmarks.study.stand_in")
@@ -49,7 +50,7 @@ def written(folder: Path, value: dict[str, Any] | str) -> Path:
 
 
 class Run:
-    """The runner in a folder, as often as asked; `calls` are the client's command lines."""
+    """The runner in a folder, as often as asked; `calls` are the loads that its client got."""
 
     def __init__(self, folder: Path, program: tuple[str, ...] = PROGRAM) -> None:
         self._program = program
@@ -84,12 +85,12 @@ class Run:
 
     @property
     def manifest(self) -> Manifest:
-        found = load(self.out)
-        assert found is not None
-        return found
+        manifest = load(self.out)
+        assert manifest is not None
+        return manifest
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[CellEntry]:
         return list(self.manifest.cells)
 
     @property
@@ -97,8 +98,9 @@ class Run:
         return [str(entry.status) for entry in self.entries]
 
     @property
-    def calls(self) -> list[str]:
-        return self._calls.read_text().splitlines() if self._calls.exists() else []
+    def calls(self) -> list[Spec]:
+        lines = self._calls.read_text().splitlines() if self._calls.exists() else []
+        return [*map(Spec.model_validate_json, lines)]
 
 
 def interrupt(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:

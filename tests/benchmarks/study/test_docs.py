@@ -6,33 +6,34 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from benchmarks.study.spec import Limits, Load, Match, Prompts, Study, Target
+from benchmarks.load.spec import Limits, PromptSelection
+from benchmarks.study.spec import Exclusion, StudyFile, StudyLoad, StudyTarget
 from tests.service_process import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "studies.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", PAGE, re.MULTILINE))
 
 
-@pytest.mark.parametrize("part", [Study, Load])
+@pytest.mark.parametrize("part", [StudyFile, StudyLoad])
 def test_each_field_has_a_row_with_its_default(part: type[BaseModel]) -> None:
     for name, field in part.model_fields.items():
         default = field.get_default()
-        told = ROWS[name].strip(" `")
+        shown = ROWS[name].strip(" `")
         if default in (PydanticUndefined, None) or isinstance(default, Limits):
-            assert told == "", name
-        elif isinstance(default, Prompts):
-            assert told == default.source
+            assert shown == "", name
+        elif isinstance(default, PromptSelection):
+            assert shown == default.source
         elif name == "models":
-            assert told == default[0].name
+            assert shown == default[0].name
         elif isinstance(default, bool):
-            assert told == str(default).lower(), name
+            assert shown == str(default).lower(), name
         elif isinstance(default, tuple):
-            assert told == (default[0] if default else "[]"), name
+            assert shown == (default[0] if default else "[]"), name
         else:
-            assert told == str(default), name
+            assert shown == str(default), name
 
 
-@pytest.mark.parametrize("part", [Target, Match, Prompts, Limits])
+@pytest.mark.parametrize("part", [StudyTarget, Exclusion, PromptSelection, Limits])
 def test_each_field_of_a_part_is_named(part: type[BaseModel]) -> None:
     words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", PAGE))))
     assert set(part.model_fields) <= words

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.study.cells import cells
 from benchmarks.study.reading import plan
-from benchmarks.study.text import StudyError
+from benchmarks.study.yaml_text import StudyError
 from tests.benchmarks.study.support import study, written
 from tests.service_process import REPOSITORY
 
@@ -36,11 +36,11 @@ MISTAKES = {
     ),
     "users of an open loop": (
         "name: x\nload: {mode: poisson, users: 1}\nbackends: [{backend: echo}]",
-        "line 2: load: the mode 'poisson' takes 'rate' and not 'users'",
+        "line 2: load: the mode poisson takes rate and not users",
     ),
     "a ramp without an end": (
-        "name: x\nload: {users: 1, duration: 5}\nbackends: [{backend: echo}]",
-        "line 2: load.ramp: the ramp (20 s) has to be shorter than the duration",
+        "name: x\nload: {users: 1, duration: 5, ramp: 20}\nbackends: [{backend: echo}]",
+        "line 2: load.ramp: the ramp, 20 s, has to be shorter than the duration",
     ),
     "unknown backend": (
         HEAD + "backends:\n  - backend: ehco",
@@ -81,7 +81,7 @@ MISTAKES = {
     ),
     "a password in a url": (
         HEAD + "backends:\n  - url: http://me:x@there",
-        "line 4: backends[0].url: has to be like http://host:8000",
+        "line 4: backends[0].url: has a user or a password in it",
     ),
     "a secret inside a setting": (
         HEAD + "backends: [{backend: vllm}]\nsettings: {engine_args: {api_key: x}}",
@@ -93,15 +93,44 @@ MISTAKES = {
     ),
     "a ramp of an open loop": (
         "name: x\nload: {mode: poisson, rate: 1, ramp: 2}\nbackends: [{backend: echo}]",
-        "line 2: load.ramp: the mode 'poisson' has no users to spawn",
+        "line 2: load.ramp: the mode poisson has no users to spawn",
     ),
     "more processes than users": (
         "name: x\nload: {users: [1, 9], procs: 4, ramp: 1}\nbackends: [{backend: echo}]",
-        "line 2: load.procs: 4 processes cannot share 1 users",
+        "line 2: load.procs: 4 processes cannot share 1 user",
     ),
     "turns of a raw stream": (
         "name: x\nload: {users: 1, turns: 2, protocol: generate}\nbackends: [{backend: echo}]",
-        "line 2: load.turns: several turns need the protocol 'chat'",
+        "line 2: load.turns: several turns need the protocol chat",
+    ),
+    "fewer users of one backend than processes": (
+        "name: x\nload: {users: 4, procs: 4, ramp: 1}\nbackends:\n  - backend: echo\n    users: 2",
+        "line 4: backends[0]: 4 processes cannot share 2 users",
+    ),
+    "users of one backend in an open loop": (
+        "name: x\nload: {mode: poisson, rate: 1}\nbackends:\n  - backend: echo\n    users: 2",
+        "line 4: backends[0]: the mode poisson takes rate and not users",
+    ),
+    "a protocol of one backend without turns": (
+        "name: x\nload: {users: 1, turns: 2}\nbackends:\n  - {backend: echo, protocol: generate}",
+        "line 4: backends[0]: several turns need the protocol chat",
+    ),
+    "a protocol of one backend that aiperf does not speak": (
+        "name: x\nload: {users: 1, engine: aiperf}\n"
+        "backends: [{backend: echo, protocol: generate}]",
+        "line 3: backends[0]: aiperf reads no raw stream",
+    ),
+    "a cache that aiperf does not reset": (
+        "name: x\nload: {users: 1, engine: aiperf}\nbackends: [{url: http://x, reset_cache: /r}]",
+        "line 3: backends[0].reset_cache: has no effect with --engine aiperf",
+    ),
+    "a key that is not there": (
+        HEAD + "backends:\n  - url: http://there\n    key_variable: NO_SUCH_KEY",
+        "line 5: backends[0].key_variable: the environment variable NO_SUCH_KEY is not set",
+    ),
+    "no text": (
+        HEAD + "backends: [{backend: echo}]\nsystem_prompt: /dev/null/x",
+        "line 4: system_prompt: there is no file",
     ),
     "an endless duration": (
         "name: x\nload: {users: 1, duration: .inf}\nbackends: [{backend: echo}]",
@@ -225,7 +254,7 @@ def test_cells_of_a_shared_service_stay_together_however_shuffled(tmp_path: Path
 
 def test_a_repeat_draws_other_prompts_and_backends_draw_the_same(tmp_path: Path) -> None:
     file = written(tmp_path, study(backends=BACKENDS, repeats=2, seed=5))
-    assert {(cell.repeat, cell.seed) for cell in cells(plan(file))} == {(0, 5), (1, 6)}
+    assert {(cell.repeat, cell.spec.seed) for cell in cells(plan(file))} == {(0, 5), (1, 6)}
 
 
 def hashes(folder: Path, **fields: Any) -> set[str]:
@@ -239,6 +268,16 @@ def test_what_bears_on_a_measurement_changes_the_cell_and_nothing_else_does(tmp_
     assert not hashes(tmp_path, load={"users": [1, 2], "duration": 2, "ramp": 0.5}) & first
     assert not hashes(tmp_path, settings={"max_queue": 5}) & first
     assert not hashes(tmp_path, seed=3) & first
+
+
+def test_an_endpoint_that_forgets_is_another_cell(tmp_path: Path) -> None:
+    there = {"url": "http://there"}
+    assert not hashes(tmp_path, backends=[there]) & hashes(
+        tmp_path, backends=[{**there, "reset_cache": "/flush_cache"}]
+    )
+    assert hashes(tmp_path, backends=[there]) == hashes(
+        tmp_path, backends=[{**there, "metrics_url": "http://there/metrics"}]
+    )
 
 
 def test_another_text_in_the_same_file_is_another_cell(tmp_path: Path) -> None:
@@ -258,4 +297,12 @@ def test_an_open_loop_needs_no_ramp(tmp_path: Path) -> None:
     (cell,) = cells(
         plan(written(tmp_path, study(load={"mode": "poisson", "rate": 5, "duration": 5})))
     )
-    assert cell.load.ramp == 0
+    assert cell.spec.ramp == 0
+
+
+@pytest.mark.parametrize(("duration", "ramp"), [(6, 2), (60, 20), (600, 20)])
+def test_a_ramp_that_is_left_out_fits_the_duration(
+    tmp_path: Path, duration: int, ramp: float
+) -> None:
+    (cell,) = cells(plan(written(tmp_path, study(load={"users": 1, "duration": duration}))))
+    assert cell.spec.ramp == ramp

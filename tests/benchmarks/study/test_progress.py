@@ -8,19 +8,20 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.study import estimate
-from benchmarks.study.cells import Cell, cells
-from benchmarks.study.manifest import Entry, Status, entry
-from benchmarks.study.progress import Progress, progress
+from benchmarks.study.cells import StudyCell, cells
+from benchmarks.study.manifest import CellEntry, Status, entry
+from benchmarks.study.progress import StudyProgress, progress
 from benchmarks.study.reading import plan
+from benchmarks.words import readable_time
 from tests.benchmarks.study.support import study, written
 
 
-def the_cells(folder: Path, **fields: Any) -> tuple[Cell, ...]:
+def the_cells(folder: Path, **fields: Any) -> tuple[StudyCell, ...]:
     load = {"users": [1, 2], "duration": 100, "ramp": 1}
     return cells(plan(written(folder, study(load=load, **fields))))
 
 
-def finished(cell: Cell, status: Status = Status.OK, **values: Any) -> Entry:
+def finished(cell: StudyCell, status: Status = Status.OK, **values: Any) -> CellEntry:
     given = {"status": status, "seconds": 104.0, "start_seconds": 30.0, **values}
     return entry(cell).model_copy(update=given)
 
@@ -30,7 +31,7 @@ def shown(folder: Path, *, terminal: bool) -> str:
     console = Console(file=output, force_terminal=terminal, width=100)
     one, two = the_cells(folder)
     entries = [finished(one), entry(two)]
-    view: Progress = progress(console)
+    view: StudyProgress = progress(console)
     with view:
         view.note("a study: 2 cells [of] it")
         view.finished(entries[0])
@@ -91,7 +92,7 @@ def test_an_endpoint_needs_no_start(tmp_path: Path) -> None:
 
 
 def test_times_are_readable() -> None:
-    assert [estimate.readable(s) for s in (4, 90, 3599, 7500)] == [
+    assert [readable_time(s) for s in (4, 90, 3599, 7500)] == [
         "4 s",
         "2 min",
         "60 min",

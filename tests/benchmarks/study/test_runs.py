@@ -55,10 +55,9 @@ def test_the_client_gets_what_the_study_says(tmp_path: Path) -> None:
         run = Run(tmp_path)
         assert run()[0] == 0
     (call,) = run.calls
-    for word in ("--mode=poisson", "--rate=2.5", "--max-tokens=7", "--ttft-limit=0.5", "--seed=3"):
-        assert word in call.split()
-    assert "--model=its-model" in call.split()
-    assert "--users" not in call
+    assert (call.mode, call.rate, call.users, call.max_tokens) == ("poisson", 2.5, None, 7)
+    assert (call.limits.ttft, call.seed) == (0.5, 3)
+    assert (call.url, call.model, call.metrics_url) == (url, "its-model", f"{url}/metrics")
 
 
 def test_a_model_that_an_endpoint_does_not_have_is_not_taken_for_another(run: Run) -> None:
@@ -66,7 +65,7 @@ def test_a_model_that_an_endpoint_does_not_have_is_not_taken_for_another(run: Ru
         models = ["its-model", "another"]
         written(run.folder, study(load=ONE_USER, models=models, backends=[{"url": url}]))
         assert run()[0] == 0
-    assert ["--model=another" in call for call in run.calls] == [False, True]
+    assert [call.model for call in run.calls] == ["its-model", "another"]
 
 
 def test_finished_cells_are_not_measured_again(run: Run) -> None:
@@ -139,7 +138,7 @@ def test_more_cells_are_measured_and_those_that_are_gone_are_named(run: Run) -> 
     status, output = run()
     assert status == 0
     assert "no longer in the study, but still in the folder: theirs_demo_auto_plain_1-" in output
-    assert [call.split("--users=")[1].split()[0] for call in run.calls] == ["1", "2", "3"]
+    assert [call.users for call in run.calls] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

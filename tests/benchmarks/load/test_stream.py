@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.load.readers import Events, Raw, Reader
+from benchmarks.load.stream import EventStream, StreamReader, TextStream
 
 
 def event(value: object) -> bytes:
@@ -26,18 +26,18 @@ ANSWER = [
 ]
 
 
-def read(reader: Reader, *parts: bytes) -> list[int]:
+def read(reader: StreamReader, *parts: bytes) -> list[int]:
     weights = [reader.feed(part) for part in parts]
     reader.close()
     return weights
 
 
 def test_a_role_and_an_end_are_no_content() -> None:
-    reader = Events()
+    reader = EventStream()
     assert read(reader, *ANSWER) == [0, 1, 1, 0, 0, 0]
-    assert "".join(reader.heard.text) == "né two"
-    assert reader.heard.usage == {"completion_tokens": 2, "prompt_tokens": 3}
-    assert (reader.heard.ended, reader.heard.error) == (True, None)
+    assert "".join(reader.content.text) == "né two"
+    assert reader.content.usage == {"completion_tokens": 2, "prompt_tokens": 3}
+    assert (reader.content.ended, reader.content.error) == (True, None)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
@@ -45,35 +45,35 @@ def test_a_role_and_an_end_are_no_content() -> None:
 def test_events_may_come_in_parts_of_any_size_with_any_line_end(size: int, end: bytes) -> None:
     whole = b": a comment\n\n" + b"".join(ANSWER)
     whole = whole.replace(b"\n", end)
-    reader = Events()
+    reader = EventStream()
     parts = [whole[at : at + size] for at in range(0, len(whole), size)]
     assert sum(read(reader, *parts)) == 2
-    assert "".join(reader.heard.text) == "né two"
-    assert reader.heard.ended
+    assert "".join(reader.content.text) == "né two"
+    assert reader.content.ended
 
 
 def test_an_event_may_have_several_lines_of_data() -> None:
-    reader = Events()
+    reader = EventStream()
     read(reader, b'event: x\ndata: {"choices": [{"text":\ndata:  "a"}]}\nid: 1\n\n')
-    assert reader.heard.text == ["a"]
+    assert reader.content.text == ["a"]
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "tool_calls"])
 def test_reasoning_and_tool_calls_are_generated_too(field: str) -> None:
-    reader = Events()
+    reader = EventStream()
     assert read(reader, chat("a"), chat(**{field: "x"})) == [1, 1]
-    assert (reader.heard.text, reader.heard.beside) == (["a"], True)
+    assert (reader.content.text, reader.content.more_than_text) == (["a"], True)
 
 
 def test_a_read_weighs_as_much_as_it_brings() -> None:
-    assert read(Events(), chat("a"), chat("b") + chat("c"), chat(finish="stop")) == [1, 2, 0]
-    assert read(Raw(), b"a", "née".encode()) == [1, 3]
+    assert read(EventStream(), chat("a"), chat("b") + chat("c"), chat(finish="stop")) == [1, 2, 0]
+    assert read(TextStream(), b"a", "née".encode()) == [1, 3]
 
 
 def test_an_error_in_the_stream_is_heard() -> None:
-    reader = Events()
+    reader = EventStream()
     read(reader, chat("a"), event({"error": {"message": "it died", "code": "engine_dead"}}))
-    assert reader.heard.error == "it died"
+    assert reader.content.error == "it died"
 
 
 @pytest.mark.parametrize(
@@ -89,44 +89,44 @@ def test_an_error_in_the_stream_is_heard() -> None:
     ],
 )
 def test_what_is_no_event_is_an_error(broken: bytes) -> None:
-    reader = Events()
+    reader = EventStream()
     read(reader, broken)
-    assert reader.heard.error is not None
+    assert reader.content.error is not None
 
 
 def test_a_stream_that_does_not_say_that_it_has_ended_has_not() -> None:
-    reader = Events()
+    reader = EventStream()
     read(reader, *ANSWER[:3])
-    assert not reader.heard.ended
+    assert not reader.content.ended
 
 
 def test_the_last_event_needs_no_blank_line() -> None:
-    reader = Events()
+    reader = EventStream()
     read(reader, chat("a"), b"data: [DONE]")
-    assert reader.heard.ended
+    assert reader.content.ended
 
 
 def test_a_character_may_be_split_over_raw_reads() -> None:
-    reader = Raw()
+    reader = TextStream()
     assert read(reader, b"n", "é".encode()[:1], "é".encode()[1:]) == [1, 0, 1]
-    assert "".join(reader.heard.text) == "né"
-    assert reader.heard.ended
+    assert "".join(reader.content.text) == "né"
+    assert reader.content.ended
 
 
 def test_a_raw_stream_that_ends_within_a_character_is_broken() -> None:
-    reader = Raw()
+    reader = TextStream()
     read(reader, "é".encode()[:1])
-    assert not reader.heard.ended
+    assert not reader.content.ended
 
 
 def test_bytes_that_are_no_text_are_an_error() -> None:
-    reader = Raw()
+    reader = TextStream()
     read(reader, b"\xff\xff")
-    assert reader.heard.error is not None
+    assert reader.content.error is not None
 
 
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "message"),
     [
         (event({"object": "error", "message": "no room", "code": 500}), "no room"),
         (b'event: error\ndata: {"message": "no room"}\n\n', "no room"),
@@ -137,13 +137,13 @@ def test_bytes_that_are_no_text_are_an_error() -> None:
         (chat(finish="error"), "finish_reason error"),
     ],
 )
-def test_an_error_in_any_shape_is_no_answer(part: bytes, told: str) -> None:
-    reader = Events()
+def test_an_error_in_any_shape_is_no_answer(part: bytes, message: str) -> None:
+    reader = EventStream()
     read(reader, chat("a"), part, b"data: [DONE]\n\n")
-    assert reader.heard.error == told
+    assert reader.content.error == message
 
 
 def test_half_an_event_is_a_stream_that_was_cut() -> None:
-    reader = Events()
+    reader = EventStream()
     read(reader, chat("a"), b'data: {"choices": [{"del')
-    assert (reader.heard.ended, reader.heard.error) == (False, None)
+    assert (reader.content.ended, reader.content.error) == (False, None)

@@ -1,4 +1,4 @@
-"""What a stream says, read as it comes: raw text, or OpenAI's server-sent events."""
+"""The body of a response, read as it comes: plain text, or OpenAI's server-sent events."""
 
 import codecs
 from dataclasses import dataclass, field
@@ -10,56 +10,56 @@ DATA = b"data:"
 DONE = b"[DONE]"
 NOT_JSON = "an event that is not JSON"
 BROKEN = ("abort", "error")
-"""Reasons to finish with which engines tell that an answer is not whole."""
+"""Finish reasons by which engines say that an answer is not whole."""
 
 
 @dataclass(slots=True)
-class Heard:
-    """`ended` is whether the stream said so itself; `error` is what it said of a failure.
-
-    `beside` is whether something was generated that is not in `text`: reasoning, or calls of tools.
-    """
+class StreamContent:
+    """What has come so far. `ended` is whether the stream said so itself; `error` is what it said
+    of a failure; `more_than_text` is whether reasoning or tool calls were generated, which are not
+    in `text`."""
 
     text: list[str] = field(default_factory=list)
     ended: bool = False
     error: str | None = None
     usage: dict[str, Any] | None = None
-    beside: bool = False
+    more_than_text: bool = False
 
 
-class Reader(Protocol):
-    heard: Heard
+class StreamReader(Protocol):
+    content: StreamContent
 
     def feed(self, data: bytes) -> int:
-        """How much generated content is in it, in a unit of the reader's own; 0 is none."""
+        """Returns how much generated content is in `data`, in a unit of the reader's own; 0 is
+        none."""
 
     def close(self) -> None:
-        """The body has come to its end by itself."""
+        """Ends the reading: the body has come to its end by itself."""
 
 
-class Raw:
+class TextStream:
     """Counts characters. A body that ends by itself is a whole answer: a broken one lacks the
     terminating chunk, which is an error of the connection."""
 
     def __init__(self) -> None:
-        self.heard = Heard()
+        self.content = StreamContent()
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
 
     def feed(self, data: bytes) -> int:
         try:
             text = self._decoder.decode(data)
         except UnicodeDecodeError as error:
-            self.heard.error = f"not UTF-8: {error.reason}"
+            self.content.error = f"not UTF-8: {error.reason}"
             return 0
         if text:
-            self.heard.text.append(text)
+            self.content.text.append(text)
         return len(text)
 
     def close(self) -> None:
-        self.heard.ended = not self._decoder.getstate()[0]
+        self.content.ended = not self._decoder.getstate()[0]
 
 
-class Events:
+class EventStream:
     """Counts events, which may come several in a read, or in parts; a comment or another field is
     none.
 
@@ -67,7 +67,7 @@ class Events:
     """
 
     def __init__(self) -> None:
-        self.heard = Heard()
+        self.content = StreamContent()
         self._rest = b""
 
     def feed(self, data: bytes) -> int:
@@ -78,76 +78,78 @@ class Events:
         for event in events:
             payload = _payload(event)
             if b"event:" in event and _name(event) == b"error":
-                self.heard.error = _named_error(payload)
+                self.content.error = _named_error(payload)
             elif payload is not None:
-                pieces += self._event(payload)
+                pieces += self._parse(payload)
         return pieces
 
     def close(self) -> None:
-        """An answer is whole when its end has been told: by [DONE], or by a reason to finish."""
+        """Ends the reading. An answer is whole when the stream said so: by [DONE], or by a reason
+        to finish."""
         if not self._rest.strip():
             return
-        before = self.heard.error
+        before = self.content.error
         self.feed(b"\n\n")
-        if before is None and self.heard.error == NOT_JSON:
+        if before is None and self.content.error == NOT_JSON:
             # Half an event is a stream that was cut.
-            self.heard.error, self.heard.ended = None, False
+            self.content.error, self.content.ended = None, False
 
     def _without_returns(self, data: bytes) -> bytes:
-        """One at the very end may be half of a line's end."""
+        """Returns the data with plain line ends. A return at its end may be half of one, and stays
+        one until the rest has come."""
         data, self._rest = self._rest + data, b""
         held = b"\r" if data.endswith(b"\r") else b""
-        self._rest = b""
         return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
 
-    def _event(self, payload: bytes) -> int:
+    def _parse(self, payload: bytes) -> int:
         if payload == DONE:
-            self.heard.ended = True
+            self.content.ended = True
             return 0
         try:
             event = orjson.loads(payload)
         except orjson.JSONDecodeError:
-            self.heard.error = NOT_JSON
+            self.content.error = NOT_JSON
             return 0
         try:
-            return self._object(event)
+            return self._read(event)
         except (AttributeError, KeyError, TypeError):
-            self.heard.error = "an event of a wrong shape"
+            self.content.error = "an event of a wrong shape"
             return 0
 
-    def _object(self, event: dict[str, Any]) -> int:
+    def _read(self, event: dict[str, Any]) -> int:
         if event.get("error"):
-            self.heard.error = _said(event["error"])
+            self.content.error = _message(event["error"])
         elif event.get("object") == "error":
-            self.heard.error = _said(event)
+            self.content.error = _message(event)
         if usage := event.get("usage"):
-            self.heard.usage = dict(usage)
+            self.content.usage = dict(usage)
         choices = event.get("choices")
-        return self._choice(choices[0]) if choices else 0
+        return self._read_choice(choices[0]) if choices else 0
 
-    def _choice(self, choice: dict[str, Any]) -> int:
+    def _read_choice(self, choice: dict[str, Any]) -> int:
         if reason := choice.get("finish_reason"):
-            self.heard.ended = True
+            self.content.ended = True
             if reason in BROKEN:
-                self.heard.error = self.heard.error or f"finish_reason {reason}"
+                self.content.error = self.content.error or f"finish_reason {reason}"
         delta = choice.get("delta")
         if delta is None:
             text = choice.get("text")
             if text:
-                self.heard.text.append(text + "")
+                self.content.text.append(text + "")
             return 1 if text else 0
         text = delta.get("content")
         if text:
-            self.heard.text.append(text + "")
+            self.content.text.append(text + "")
             return 1
         if delta.get("reasoning_content") or delta.get("reasoning") or delta.get("tool_calls"):
-            self.heard.beside = True
+            self.content.more_than_text = True
             return 1
         return 0
 
 
 def _payload(event: bytes) -> bytes | None:
-    """What its data lines say, joined by line ends as the standard wants."""
+    """Returns an event's data lines, joined by line ends as the standard wants; None without
+    one."""
     if event.startswith(DATA) and b"\n" not in event:
         return event[len(DATA) :].strip()
     lines = [
@@ -157,21 +159,21 @@ def _payload(event: bytes) -> bytes | None:
 
 
 def _name(event: bytes) -> bytes:
-    """What its field `event` says."""
+    """Returns what its field `event` says."""
     lines = (line for line in event.split(b"\n") if line.startswith(b"event:"))
     return next(lines, b"").removeprefix(b"event:").strip()
 
 
 def _named_error(payload: bytes | None) -> str:
-    """Of an event whose name says that it is one."""
+    """Returns the message of an event that is named an error."""
     try:
-        told = orjson.loads(payload or b"")
-        return _said(told.get("error", told) if isinstance(told, dict) else told)
+        value = orjson.loads(payload or b"")
+        return _message(value.get("error", value) if isinstance(value, dict) else value)
     except orjson.JSONDecodeError:
         return (payload or b"").decode("utf-8", "replace") or "an event named error"
 
 
-def _said(error: Any) -> str:
+def _message(error: Any) -> str:
     if isinstance(error, dict):
         return str(error.get("message") or error.get("code") or error)
     return str(error)
