@@ -13,6 +13,9 @@ from benchmarks.results.schema import Request, Result, Subject
 class LoadGenerator(Protocol):
     """The module `run` of a package of benchmarks.load_generators."""
 
+    def check_supported(self, spec: Spec, prompts: PromptSet) -> None:
+        """Raises LoadFailed for what it would do otherwise than this client."""
+
     async def run(
         self,
         spec: Spec,

@@ -158,7 +158,7 @@ def _load_mistake(study: StudyFile, target: StudyTarget | None) -> tuple[YamlPat
     try:
         for spec in study.loads(target):
             if spec.engine != "load":
-                load_generator(spec.engine).refuse(spec, PromptSet(source="", prompts=()))
+                load_generator(spec.engine).check_supported(spec, PromptSet(source="", prompts=()))
     except ValidationError as error:
         problem = error.errors()[0]
         at = problem.get("ctx", {}).get("at")
