@@ -177,3 +177,23 @@ class QueueTimeout(ServerError):
 class FirstTokenTimeout(ServerError):
     status = 504
     code = "timeout"
+
+
+MAX_MESSAGE = 300
+
+
+def one_line(error: BaseException | str) -> str:
+    """Returns what `error` says, on one line of at most MAX_MESSAGE characters.
+
+    The rejected value, which pydantic and others append, is left out: it may be of a prompt. An
+    error without words is named by its type.
+    """
+    details = getattr(error, "errors", None)
+    if callable(details):
+        first = details()[0]
+        text = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+    elif isinstance(error, str):
+        text = error
+    else:
+        text = next((each for each in error.args[:1] if isinstance(each, str)), str(error))
+    return " ".join(text.split())[:MAX_MESSAGE] or type(error).__name__

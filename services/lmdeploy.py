@@ -4,17 +4,14 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
-import os
 import random
-import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
 
-from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
 from common.errors import StartError
-from common.models.model import text_config
-from common.processes.descendants import Children
-from common.processes.signals import stop_signals_blocked
+from common.models.model import Model, text_config
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
@@ -24,7 +21,7 @@ from services._lmdeploy.streams import Streams
 
 WARM_UP = Sampling(max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, seed=0)
 """Takes the paths that compile something when they are first used."""
-STOP_SECONDS = 3.0
+CLOSE_TIMEOUT = 3.0
 NO_LIMIT = 2**31
 NEITHER = {
     "presence_penalty": "LMDeploy has no such penalty",
@@ -50,10 +47,8 @@ GAPS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-logger = logging.getLogger("bentoml.llm.lmdeploy")
 
-
-class LMDeployEngine(Engine):
+class LMDeployEngine(InProcessEngine):
     """Token ids in and out; LMDeploy's own chat template and text are unused."""
 
     name = "lmdeploy"
@@ -62,6 +57,7 @@ class LMDeployEngine(Engine):
     interface = "`serve.core.AsyncEngine` in process"
     tested = Tested(contract="0.18.0's own Python code, its engines doubled")
     package = "lmdeploy"
+    environment = {"TM_LOG_LEVEL": "WARNING"}
     unsupported = GAPS["turbomind"]
     unsupported_settings = {
         **IN_PROCESS,
@@ -72,10 +68,13 @@ class LMDeployEngine(Engine):
     }
 
     _llm: Any = None
-    _children: Children | None = None
     _streams: Streams | None = None
-    _loading: asyncio.Future[None] | None = None
-    _stopped = False
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings, model)
+        self._seeds = random.Random(settings.seed)  # noqa: S311
+        self._backend = backend_of(settings)
+        self._vocab_size = int(text_config(model.config).get("vocab_size") or NO_LIMIT)
 
     @classmethod
     def check(cls, settings: Settings) -> None:
@@ -91,37 +90,18 @@ class LMDeployEngine(Engine):
 
         return str(lmdeploy.__version__)
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
-        self._children = Children()
-        self._seeds = random.Random(self.settings.seed)  # noqa: S311
-        self._backend = backend_of(self.settings)
-        self._vocab_size = int(text_config(self.model.config).get("vocab_size") or NO_LIMIT)
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
-        await asyncio.wait([self._loading])
-        self._loading.result()
-        self._llm.start_loop(asyncio.get_running_loop(), use_async_api=True)
-        if self._llm.backend_config.enable_metrics:
-            from lmdeploy.metrics.metrics_processor import metrics_processor
-
-            metrics_processor.start_metrics_handler(enable_metrics=True)
-        self._streams = Streams(self._llm)
-        report("warm-up")
-        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
-            pass
+    def _warm_up_sampling(self) -> Sampling:
+        return WARM_UP
 
     def _load(self) -> None:
-        """Import LMDeploy and construct the engine: it blocks for long, so in a thread."""
-        os.environ.setdefault("TM_LOG_LEVEL", "WARNING")
         try:
             from lmdeploy.serve.core import AsyncEngine
         except Exception as error:
             raise StartError(f"LMDeploy cannot be imported: {one_line(error)}") from error
         logging.getLogger("lmdeploy").setLevel(logging.WARNING)
         config = engine_config(self.settings, self.model)
-        if self._stopped:
-            raise StartError("stopped while loading")
-        with stop_signals_blocked(), last_errors() as errors:
+        self._check_stopping()
+        with last_errors() as errors:
             try:
                 self._llm = AsyncEngine(
                     str(self.model.path),
@@ -135,8 +115,6 @@ class LMDeployEngine(Engine):
             except SystemExit as error:
                 said = "; ".join(errors) or "see above for what it said"
                 raise StartError(f"LMDeploy cannot work here: {said}") from error
-        assert self._children is not None
-        self._children.now()
         room = getattr(self._llm.engine, "max_session_len", self.model.max_model_len)
         if room < self.model.max_model_len:
             raise StartError(
@@ -144,6 +122,14 @@ class LMDeployEngine(Engine):
                 f"LMDeploy's KV cache; allowed is at most {room}, "
                 "or raise gpu_memory_utilization"
             )
+
+    async def _after_load(self) -> None:
+        self._llm.start_loop(asyncio.get_running_loop(), use_async_api=True)
+        if self._llm.backend_config.enable_metrics:
+            from lmdeploy.metrics.metrics_processor import metrics_processor
+
+            metrics_processor.start_metrics_handler(enable_metrics=True)
+        self._streams = Streams(self._llm)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         assert self._streams is not None
@@ -176,27 +162,11 @@ class LMDeployEngine(Engine):
 
             await metrics_processor.update_schedule_stats(schedule)
 
-    async def stop(self) -> None:
-        self._stopped = True
-        if self._children is None:
+    async def _shut_down(self) -> None:
+        if self._streams is not None:
+            await self._streams.close()
+        if self._llm is None:
             return
-        deadline = time.monotonic() + STOP_SECONDS
-        while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            self._children.kill()
-            await asyncio.wait([self._loading], timeout=0.1)
-        self._children.now()
-        try:
-            if self._streams is not None:
-                await self._streams.close()
-            if self._llm is not None:
-                await self._close()
-        except Exception:
-            logger.exception("LMDeploy did not close well")
-        finally:
-            self._children.kill()
-            await asyncio.to_thread(self._children.wait_until_gone, deadline)
-
-    async def _close(self) -> None:
         from lmdeploy.metrics.metrics_processor import metrics_processor
 
         await metrics_processor.stop_metrics_handler()
@@ -207,7 +177,7 @@ class LMDeployEngine(Engine):
         end_of_loop = getattr(self._llm.engine, "wait_tasks", None)
         if end_of_loop is not None:
             ended = asyncio.gather(end_of_loop(), return_exceptions=True)
-            await asyncio.wait_for(ended, STOP_SECONDS)
+            await asyncio.wait_for(ended, CLOSE_TIMEOUT)
         self._llm = None
 
 

@@ -2,21 +2,23 @@
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import cached_property
 from typing import Any
 
-from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
 from common.errors import StartError
 from common.files import read_json
+from common.models.model import Model
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._mlc.build import Build, check_build, check_model, open_build
-from services._mlc.engine import OWN_ARGS, AsyncEngine
+from services._mlc.engine import OWN_ARGS, POLL, AsyncEngine
+from services._mlc.threads import in_daemon_thread
 
-DEFAULT_ENVIRONMENT = {
+ENVIRONMENT = {
     # Compiling belongs to the build: here it would take minutes, unasked.
     "MLC_JIT_POLICY": "OFF",
     "MLC_DOWNLOAD_CACHE_POLICY": "OFF",
@@ -42,7 +44,7 @@ WARM_UP = Sampling(max_tokens=2, top_p=0.9, presence_penalty=0.1, seed=0)
 WARM_UP_TIMEOUT = 120.0
 
 
-class MLCEngine(Engine):
+class MLCEngine(InProcessEngine):
     """Token ids in and out; the model's own template and tokenizer are the service's."""
 
     name = "mlc"
@@ -51,6 +53,7 @@ class MLCEngine(Engine):
     interface = "`AsyncMLCEngine` in process"
     tested = Tested(cpu="79d603f0 built from source, by hand", contract="source 79d603f0")
     package = "mlc_llm"
+    environment = ENVIRONMENT
     unsupported = {
         "top_k": "MLC-LLM samples by temperature and top_p only",
         "min_p": "MLC-LLM samples by temperature and top_p only",
@@ -68,7 +71,9 @@ class MLCEngine(Engine):
         "trust_remote_code": "it runs none of the model's code",
     }
 
-    _engine: AsyncEngine | None = None
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings, model)
+        self._engine = AsyncEngine()
 
     @classmethod
     def check(cls, settings: Settings) -> None:
@@ -96,20 +101,28 @@ class MLCEngine(Engine):
     def quantization(self) -> str:
         return open_build(self.settings).quantization
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
+    async def _load_in_thread(self) -> None:
+        """AsyncMLCEngine waits for ever for a thread of its own that failed to load the model."""
+        loading = in_daemon_thread(self._load_with_signals_blocked)
+        while not (await asyncio.wait([loading], timeout=POLL))[0]:
+            if reason := self._engine.threads.death():
+                raise StartError(f"MLC-LLM cannot load the model: {reason}")
+        loading.result()
+
+    def _load(self) -> None:
         build = open_build(self.settings)
         check_model(build, self.model)
-        for name, value in DEFAULT_ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        self._engine = engine = AsyncEngine()
-        await engine.load(self._own_args(build), self._engine_config(build))
-        self._check_room(engine.longest)
-        report("warm-up")
+        self._engine.construct(self._own_args(build), self._engine_config(build))
+
+    async def _after_load(self) -> None:
+        self._engine.watch()
+        self._check_room(self._engine.longest)
+
+    async def _warm_up(self) -> None:
         ids = 0
         try:
             async with asyncio.timeout(WARM_UP_TIMEOUT):
-                async for chunk in engine.generate("warm-up", (0,), WARM_UP):
+                async for chunk in self._engine.generate("warm-up", (0,), WARM_UP):
                     ids += len(chunk.token_ids)
         except TimeoutError:
             raise StartError(
@@ -154,19 +167,16 @@ class MLCEngine(Engine):
             )
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        assert self._engine is not None
         chunks = self._engine.generate(request.request_id, request.prompt_ids, request.sampling)
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
     async def health(self) -> Health:
-        dead = None if self._engine is None else self._engine.dead
-        return Health(dead is None, dead or "")
+        return Health(self._engine.dead is None, self._engine.dead or "")
 
-    async def stop(self) -> None:
-        if self._engine is not None:
-            await self._engine.stop()
+    async def _shut_down(self) -> None:
+        await self._engine.stop()
 
 
 MLC = llm_service(MLCEngine, name="MLC")

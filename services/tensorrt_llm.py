@@ -8,19 +8,17 @@ detokenizing workers have nothing to do, for ids come out and shared code makes 
 import asyncio
 import contextlib
 import threading
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from random import Random
 from typing import Any
 
-from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
 from common.engine_args import check_engine_args
-from common.errors import EngineDead, InvalidValue, ServiceError, StartError
+from common.errors import EngineDead, InvalidValue, ServiceError, StartError, one_line
 from common.models.model import Model, text_config
-from common.processes.descendants import Children
-from common.processes.signals import stop_signals_blocked
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
@@ -47,7 +45,6 @@ from services._tensorrt_llm.request import (
     check_schema,
     chunk,
     failure,
-    one_line,
     sampling_params,
 )
 from services._tensorrt_llm.watch import Watch, ranks
@@ -68,7 +65,7 @@ STOP_TIMEOUT = 5.0
 """Seconds for its processes to end by themselves; then they are killed."""
 
 
-class TensorRTLLMEngine(Engine):
+class TensorRTLLMEngine(InProcessEngine):
     """Token ids in and out; its tokenizer serves structured output only."""
 
     name = "tensorrt_llm"
@@ -77,6 +74,7 @@ class TensorRTLLMEngine(Engine):
     interface = "`LLM` in process: PyTorch, or a compiled engine"
     tested = Tested(contract="1.2.1's classes, 1.2's sources")
     package = "tensorrt_llm"
+    stop_timeout = STOP_TIMEOUT
     unsupported = OF_CPP_SAMPLER
     unsupported_settings = {
         "engine_url": IN_PROCESS["engine_url"],
@@ -85,10 +83,7 @@ class TensorRTLLMEngine(Engine):
 
     _llm: Any = None
     _watch: Watch | None = None
-    _loading: asyncio.Future[None] | None = None
-    _stopped = False
     _compiled: EngineConfig | None = None
-    _children: Children | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
@@ -136,29 +131,19 @@ class TensorRTLLMEngine(Engine):
             return self.model.quantization
         return open_engine(self.settings).quantization
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
+    def _warm_up_sampling(self) -> Sampling:
+        return WARM_UP
+
+    def _load(self) -> None:
         if self.settings.engine_dir is not None:
             self._compiled = compiled = open_engine(self.settings)
             check_model(compiled, self.model)
             self._dialect = replace(self._dialect, vocab_size=compiled.vocab_size_padded)
-        self._children = children = Children()
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
-        await asyncio.shield(self._loading)
-        self._watch = Watch(self._llm, ranks(children.now()))
-        report("warm-up")
-        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
-            pass
-
-    def _load(self) -> None:
-        """Import TensorRT-LLM and construct it: it blocks for minutes, so in a thread."""
         try:
             llm_class = self._llm_class()
             arguments = llm_arguments(self.settings, self.model, self._compiled)
-            if self._stopped:
-                raise StartError("stopped while loading")
-            with stop_signals_blocked():
-                self._llm = llm_class(**arguments)
+            self._check_stopping()
+            self._llm = llm_class(**arguments)
         except StartError:
             raise
         except ImportError as error:
@@ -169,6 +154,9 @@ class TensorRTLLMEngine(Engine):
         except Exception as error:
             reason = "; ".join(map(one_line, filter(None, (error, error.__cause__))))
             raise StartError(f"TensorRT-LLM cannot start: {reason}") from error
+
+    async def _after_load(self) -> None:
+        self._watch = Watch(self._llm, ranks(self._child_processes()))
 
     def _llm_class(self) -> Any:
         """Raises StartError for engine arguments that it does not have."""
@@ -235,27 +223,15 @@ class TensorRTLLMEngine(Engine):
         reason = "TensorRT-LLM is not running" if self._watch is None else self._watch.look()
         return Health(reason is None, reason or "")
 
-    async def stop(self) -> None:
-        """Ask it to end its processes, then kill them: nothing in them needs saving."""
-        self._stopped = True
+    async def _shut_down(self) -> None:
         if self._watch is not None:
             self._watch.close()
-        if self._children is None:
-            return
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            self._children.kill()
-            await asyncio.wait([self._loading], timeout=0.1)
-        self._children.now()
         llm, self._llm = self._llm, None
         if llm is not None:
             # In a thread that nobody waits for: it waits for its processes without limit.
             thread = threading.Thread(target=_shutdown, args=(llm,), daemon=True)
             thread.start()
-            await asyncio.to_thread(thread.join, STOP_TIMEOUT)
-        self._children.kill()
-        deadline = time.monotonic() + STOP_TIMEOUT
-        await asyncio.to_thread(self._children.wait_until_gone, deadline)
+            await asyncio.to_thread(thread.join, self.stop_timeout)
 
 
 def _shutdown(llm: Any) -> None:

@@ -2,21 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from common.engine import (
     IN_PROCESS,
     Chunk,
-    Engine,
     FinishReason,
     GenerateRequest,
     Health,
-    Phase,
     Tested,
 )
-from common.errors import EngineDead, InternalError, InvalidValue, StartError
+from common.errors import EngineDead, InternalError, InvalidValue
 from common.models.model import Model
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from services._transformers.sampler import Sampler
 
 WATCH_INTERVAL = 0.25
-STOP_TIMEOUT = 4.0
 MAX_MESSAGE = 300
 
 
@@ -41,7 +39,7 @@ class _Stream:
         self.changed.set()
 
 
-class TransformersEngine(Engine):
+class TransformersEngine(InProcessEngine):
     """One ContinuousBatchingManager, whose tokens our own Sampler chooses."""
 
     name = "transformers"
@@ -50,6 +48,7 @@ class TransformersEngine(Engine):
     interface = "continuous batching in process"
     tested = Tested(cpu="5.23.0, every test run")
     package = "transformers"
+    stop_timeout = 4.0
     unsupported_settings = {
         **IN_PROCESS,
         "chunked_prefill": "its continuous batching always mixes prefill with decoding",
@@ -66,7 +65,6 @@ class TransformersEngine(Engine):
         self._capacity = 0
         self._streams: dict[str, _Stream] = {}
         self._watcher: asyncio.Task[None] | None = None
-        self._stopped = False
 
     @property
     def version(self) -> str:
@@ -74,26 +72,22 @@ class TransformersEngine(Engine):
 
         return str(transformers.__version__)
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
-        await asyncio.to_thread(self._load)
-        self._watcher = asyncio.create_task(self._watch())
-        report("warm-up")
-        request = GenerateRequest("warm-up", (0,), Sampling(max_tokens=1, temperature=0))
-        async for _ in self.generate(request):
-            pass
+    def _warm_up_sampling(self) -> Sampling:
+        return Sampling(max_tokens=1, temperature=0)
 
     def _load(self) -> None:
         from services._transformers.loading import load_manager
 
         manager, self._sampler, self._capacity = load_manager(self.settings, self.model)
-        if self._stopped:
-            raise StartError("stopped while loading")
+        self._check_stopping()
         # The generation thread inherits this flag: it must not keep the process alive.
         starter = threading.Thread(target=manager.start, daemon=True)
         starter.start()
         starter.join()
         self._manager = manager
+
+    async def _after_load(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         self._check(request.prompt_ids, request.sampling)
@@ -187,11 +181,10 @@ class TransformersEngine(Engine):
         size = cache.num_sectors * cache.bytes_per_sector
         return Health(True, kv_cache_usage=max(0.0, 1 - free / size))
 
-    async def stop(self) -> None:
-        self._stopped = True
+    async def _shut_down(self) -> None:
         if self._manager is not None:
             manager, self._manager = self._manager, None
-            await asyncio.to_thread(manager.stop, timeout=STOP_TIMEOUT, hard_stop=True)
+            await asyncio.to_thread(manager.stop, timeout=self.stop_timeout, hard_stop=True)
         if self._watcher is not None:
             await self._watcher
 

@@ -1,29 +1,27 @@
 """vLLM in process: AsyncLLM on the service's event loop, its EngineCore in child processes."""
 
-import asyncio
 import contextlib
 import dataclasses
 import logging
 import os
 import signal
-import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import psutil
 from prometheus_client import REGISTRY
 
-from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import Chunk, GenerateRequest, Health, Tested
 from common.engine_args import check_engine_args
-from common.errors import ServiceError, StartError
-from common.processes.descendants import Children, kill
-from common.processes.signals import stop_signals_blocked
+from common.errors import ServiceError, StartError, one_line
+from common.processes.descendants import kill
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
-from services._vllm.request import chunk, one_line, sampling_params, service_error
+from services._vllm.request import chunk, sampling_params, service_error
 
-DEFAULT_ENVIRONMENT = {
+ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
@@ -40,11 +38,10 @@ WARM_UP = Sampling(
 CPU_MAX_SEQUENCES = 256
 CPU_KV_CACHE_GIB = 1.0
 THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
-STOP_TIMEOUT = 3.0
 KV_CACHE_USAGE = REGISTRY.restricted_registry(["vllm:kv_cache_usage_perc"])
 
 
-class VLLMEngine(Engine):
+class VLLMEngine(InProcessEngine):
     """Token ids in and out; vLLM's own tokenizer serves structured output only."""
 
     name = "vllm"
@@ -53,11 +50,9 @@ class VLLMEngine(Engine):
     interface = "`AsyncLLM` in process"
     tested = Tested(cpu="`vllm-cpu` 0.32.0, every test run")
     package = "vllm"
+    environment = ENVIRONMENT
 
     _llm: Any = None
-    _loading: asyncio.Future[None] | None = None
-    _stopped = False
-    _children: Children | None = None
 
     @property
     def version(self) -> str:
@@ -65,22 +60,14 @@ class VLLMEngine(Engine):
 
         return str(vllm.__version__)
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
-        for name, value in DEFAULT_ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        children = self._children = Children()
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, children))
-        while not (await asyncio.wait([self._loading], timeout=0.5))[0]:
-            # An EngineCore that fails asks its workers to end and waits for them without limit.
-            kill(filter(_asked_to_end, children.now()))
-        self._loading.result()
-        report("warm-up")
-        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
-            pass
+    def _warm_up_sampling(self) -> Sampling:
+        return WARM_UP
 
-    def _load(self, children: Children) -> None:
-        """Import vLLM and construct the engine: it blocks for many seconds, so in a thread."""
+    def _while_loading(self) -> None:
+        """An EngineCore that fails asks its workers to end and waits for them without limit."""
+        kill(filter(_asked_to_end, self._child_processes()))
+
+    def _load(self) -> None:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -89,14 +76,11 @@ class VLLMEngine(Engine):
             config = AsyncEngineArgs(**values).create_engine_config()
         except Exception as error:
             raise StartError(f"vLLM refuses its arguments: {one_line(error)}") from error
-        if self._stopped:
-            raise StartError("stopped while loading")
+        self._check_stopping()
         try:
-            with stop_signals_blocked():
-                self._llm = AsyncLLM.from_vllm_config(config)
+            self._llm = AsyncLLM.from_vllm_config(config)
         except Exception as error:
             raise StartError(f"vLLM cannot load the model: {one_line(error)}") from error
-        children.now()
 
     def _engine_args(self, allowed: set[str]) -> dict[str, Any]:
         """Raises StartError for an engine argument that vLLM does not have."""
@@ -172,23 +156,12 @@ class VLLMEngine(Engine):
         samples = [sample.value for gauge in KV_CACHE_USAGE.collect() for sample in gauge.samples]
         return Health(True, kv_cache_usage=max(samples, default=None))
 
-    async def stop(self) -> None:
-        """Kill the children: they have SIGTERM blocked, and nothing in them needs saving."""
-        self._stopped = True
-        if self._children is None:
-            return
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            self._children.kill()
-            await asyncio.wait([self._loading], timeout=0.1)
-        self._children.now()
+    async def _shut_down(self) -> None:
         if self._llm is not None:
             # It would warn of every child that it kills.
             logging.getLogger("vllm").setLevel(logging.ERROR)
             self._llm.shutdown(timeout=0)
             self._llm = None
-        self._children.kill()
-        await asyncio.to_thread(self._children.wait_until_gone, deadline)
 
 
 def _asked_to_end(process: psutil.Process) -> bool:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from common import errors
 from common.engine_args import check_engine_args
 from common.errors import StartError
 from common.models.model import Model
@@ -19,7 +20,6 @@ MODEL_FORMATS: Mapping[Backend, Sequence[str]] = {
 """What `model_format` takes beside None; both engines detect the checkpoint's own method."""
 EXECUTOR = "LMDEPLOY_EXECUTOR_BACKEND"
 """LMDeploy's own variable, which wins."""
-MAX_MESSAGE = 300
 
 
 def backend_of(settings: Settings) -> Backend:
@@ -101,20 +101,15 @@ def _model_format(settings: Settings, model: Model, backend: Backend) -> str | N
 
 
 def one_line(error: BaseException) -> str:
-    """The message without the rejected value, which pydantic appends."""
+    """Returns what `error` says, or the place in LMDeploy whose assertion has no message."""
     details = getattr(error, "errors", None)
-    if callable(details):
-        first = details()[0]
-        # What LMDeploy asserts itself, often without a message.
-        cause = first.get("ctx", {}).get("error")
-        text = one_line(cause) if cause else f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    else:
-        text = str(error)
-    return " ".join(text.split())[:MAX_MESSAGE] or _failed_check(error)
+    cause = details()[0].get("ctx", {}).get("error") if callable(details) else error
+    if isinstance(cause, AssertionError) and not str(cause):
+        return _failed_check(cause)
+    return errors.one_line(cause or error)
 
 
 def _failed_check(error: BaseException) -> str:
-    """Where an exception without a message was raised."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next

@@ -18,7 +18,6 @@ from typing import Any
 from common.engine import Chunk
 from common.engine_args import check_engine_args
 from common.errors import EngineDead, InvalidValue, StartError
-from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
 from services._mlc.request import generation_config, last_chunk, one_line
 from services._mlc.threads import EngineThreads, in_daemon_thread
@@ -53,12 +52,12 @@ class TokenIds:
 
 
 class AsyncEngine:
-    """Loaded once, without hanging where MLC-LLM hangs; asked, watched, ended."""
+    """One AsyncMLCEngine, its generations and its death, which MLC-LLM tells to nobody."""
 
     def __init__(self) -> None:
         self.dead: str | None = None
         self._engine: Any = None
-        self._threads = EngineThreads()
+        self.threads = EngineThreads()
         self._streams: set[Any] = set()
         self._watching: asyncio.Task[None] | None = None
 
@@ -67,27 +66,19 @@ class AsyncEngine:
         """Tokens of one sequence for which there is room."""
         return int(self._engine.max_input_sequence_length)
 
-    async def load(self, own: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """`own` are arguments of AsyncMLCEngine. Raises StartError."""
-        loading = in_daemon_thread(lambda: self._construct(own, config))
-        while not (await asyncio.wait([loading], timeout=POLL))[0]:
-            # AsyncMLCEngine waits for ever for a thread that failed to load the model.
-            if reason := self._threads.death():
-                raise StartError(f"MLC-LLM cannot load the model: {reason}")
-        loading.result()
-        self._watching = asyncio.create_task(self._watch())
+    def construct(self, own: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Import MLC-LLM and load the model, for many seconds. Raises StartError.
 
-    def _construct(self, own: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Imports and loads for many seconds. Raises StartError."""
+        `own` are arguments of AsyncMLCEngine, `config` those of EngineConfig.
+        """
         try:
             from mlc_llm.serve import AsyncMLCEngine, EngineConfig
 
             fields = {field.name for field in dataclasses.fields(EngineConfig)}
             check_engine_args(config, fields | {*OWN_ARGS}, "MLC-LLM", reserved=RESERVED)
             self._engine = engine = AsyncMLCEngine.__new__(AsyncMLCEngine)
-            self._threads.of(engine)
-            with stop_signals_blocked():
-                engine.__init__(**own, engine_config=EngineConfig(**config))
+            self.threads.watch(engine)
+            engine.__init__(**own, engine_config=EngineConfig(**config))
             NEEDED(engine)
         except StartError:
             raise
@@ -98,11 +89,15 @@ class AsyncEngine:
             reason = "it finds no device" if not str(error) else one_line(error)
             raise StartError(f"MLC-LLM cannot load the model: {reason}") from error
 
+    def watch(self) -> None:
+        """Begin to look after the threads, once the engine is constructed."""
+        self._watching = asyncio.create_task(self._watch())
+
     async def _watch(self) -> None:
         """Who waits for an answer of a dead engine would wait for ever."""
         while True:
             await asyncio.sleep(POLL)
-            if reason := self._threads.death():
+            if reason := self.threads.death():
                 break
         self.dead = f"MLC-LLM's engine has ended: {reason}"
         for stream in self._streams:
@@ -160,4 +155,4 @@ class AsyncEngine:
             self._watching.cancel()
         if self._engine is not None:
             await asyncio.wait([in_daemon_thread(self._engine.terminate)], timeout=STOP_TIMEOUT)
-        self._threads.close()
+        self.threads.close()

@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from common import errors
 from common.engine import Chunk
 from common.errors import InternalError
 from common.sampling import Sampling
 from services._mlc.schema import grammar_schema
 
-MAX_MESSAGE = 300
-SOURCE_PLACE = re.compile(r"^(.*Check failed: )?(\(.*?\) is false: )?(\[[\d:]+\] \S+:\d+: )?")
+SOURCE_PREFIX = re.compile(r"^(.*Check failed: )?(\(.*?\) is false: )?(\[[\d:]+\] \S+:\d+: )?")
 """What an error of MLC-LLM's C++ code begins with: the condition, or the time and the line."""
 SEEDS = 2**31
 """MLC-LLM keeps a seed in a C int."""
@@ -71,8 +71,5 @@ def _cached_tokens(usage: Mapping[str, Any]) -> int | None:
 
 
 def one_line(error: BaseException) -> str:
-    """The message without the rejected value, which pydantic appends."""
-    details = getattr(error, "errors", None)
-    text = details()[0]["msg"] if callable(details) else str(error)
-    text = SOURCE_PLACE.sub("", " ".join(text.split()))
-    return text[:MAX_MESSAGE] or type(error).__name__
+    """Returns what `error` says, without the place in MLC-LLM's source that it begins with."""
+    return SOURCE_PREFIX.sub("", errors.one_line(error)) or type(error).__name__

@@ -16,33 +16,34 @@ class EngineThreads:
     """Asked from the moment they are being started, while AsyncMLCEngine is not yet made."""
 
     def __init__(self) -> None:
-        self._last_words = ""
+        self._last_error = ""
         self._engine: Any = None
         self._previous = threading.excepthook
-        # An exception that ends a thread is told nowhere else.
-        threading.excepthook = self._heard
 
-    def of(self, engine: Any) -> None:
-        """The engine to be watched, as soon as there is an object."""
+    def watch(self, engine: Any) -> None:
+        """Begin to watch the threads of `engine`, which need not be constructed yet."""
         self._engine = engine
+        self._previous = threading.excepthook
+        # An exception that ends a thread is told nowhere else.
+        threading.excepthook = self._on_exception
 
     def death(self) -> str | None:
         """What one of them ended with, None while all live or are about to start."""
         for thread in self._threads():
             if thread.ident is not None and not thread.is_alive():
-                return self._last_words or "a thread of MLC-LLM's has ended"
+                return self._last_error or "a thread of MLC-LLM's has ended"
         return None
 
     def close(self) -> None:
-        if threading.excepthook == self._heard:
+        if threading.excepthook == self._on_exception:
             threading.excepthook = self._previous
 
     def _threads(self) -> list[threading.Thread]:
         return [thread for name in NAMES if (thread := getattr(self._engine, name, None))]
 
-    def _heard(self, ended: threading.ExceptHookArgs) -> None:
+    def _on_exception(self, ended: threading.ExceptHookArgs) -> None:
         if ended.thread in self._threads() and ended.exc_value is not None:
-            self._last_words = one_line(ended.exc_value)
+            self._last_error = one_line(ended.exc_value)
         self._previous(ended)
 
 

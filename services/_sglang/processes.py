@@ -5,10 +5,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from common.processes.descendants import Children
 
-
-def load_engine(arguments: dict[str, Any], children: Children) -> Any:
+def load_engine(arguments: dict[str, Any], kill_children: Callable[[], None]) -> Any:
     """SGLang's Engine with its children started; blocks until the model is loaded.
 
     The children get SIGKILL when the thread that started them ends (PR_SET_PDEATHSIG).
@@ -18,7 +16,7 @@ def load_engine(arguments: dict[str, Any], children: Children) -> Any:
     class TamedEngine(Engine):
         def shutdown(self) -> None:
             """Called at exit; SGLang's own kills every child of this process."""
-            children.kill()
+            kill_children()
 
     engine = TamedEngine(**arguments)
     # Made for this thread, and for methods that are not used here.

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from common.engine import Chunk, FinishReason, TokenLogprob
-from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError, one_line
 from common.sampling import Sampling
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
-MAX_MESSAGE = 300
 
 
 def request_ids() -> Iterator[str]:
@@ -98,7 +97,7 @@ def _finish_reason(reason: Mapping[str, Any]) -> FinishReason:
     kind = reason["type"]
     if kind in FINISH_REASONS:
         return FINISH_REASONS[kind]
-    message = f"SGLang ended the generation: {_short(str(reason.get('message') or kind))}"
+    message = f"SGLang ended the generation: {one_line(str(reason.get('message') or kind))}"
     match reason.get("status_code"):
         case 400:
             raise InvalidValue(message)
@@ -122,11 +121,3 @@ def service_error(error: Exception) -> ServiceError:
     if isinstance(error, ValueError):
         return InvalidValue(f"SGLang refuses the request: {one_line(error)}")
     return InternalError(f"SGLang failed: {type(error).__name__}")
-
-
-def one_line(error: BaseException) -> str:
-    return _short(str(error)) or type(error).__name__
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:MAX_MESSAGE]

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from common.engine import Chunk, FinishReason
-from common.errors import EngineDead, InternalError, InvalidValue, ServiceError
+from common.errors import EngineDead, InternalError, InvalidValue, ServiceError, one_line
 from common.sampling import Sampling
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -16,7 +16,6 @@ MAX_TOP_K = 1024
 NO_END = -1
 """An id that no token has: nothing ends the answer."""
 ANY_OBJECT = {"type": "object"}
-MAX_MESSAGE = 300
 CUDA_ERROR = "CUDA error"
 """After one, a CUDA context is of no more use."""
 
@@ -186,15 +185,3 @@ def failure(error: Exception) -> ServiceError:
     if CUDA_ERROR in message:
         return EngineDead(f"TensorRT-LLM met a {message}")
     return InternalError(f"TensorRT-LLM failed: {type(error).__name__}: {message}")
-
-
-def one_line(error: BaseException) -> str:
-    """The message without the rejected value, which pydantic appends."""
-    details = getattr(error, "errors", None)
-    if callable(details):
-        first = details()[0]
-        place = ".".join(map(str, first["loc"]))
-        text = f"{place}: {first['msg']}"
-    else:
-        text = str((*error.args, "")[0])
-    return " ".join(text.split())[:MAX_MESSAGE] or type(error).__name__

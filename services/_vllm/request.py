@@ -5,7 +5,7 @@ from operator import itemgetter
 from typing import Any
 
 from common.engine import Chunk, FinishReason, TokenLogprob
-from common.errors import EngineDead, InternalError, InvalidValue, ServiceError
+from common.errors import EngineDead, InternalError, InvalidValue, ServiceError, one_line
 from common.sampling import Sampling
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -13,7 +13,6 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "length": "length",
     "repetition": "stop",
 }
-MAX_MESSAGE = 300
 
 
 def sampling_params(sampling: Sampling) -> Any:
@@ -84,10 +83,3 @@ def service_error(error: Exception) -> ServiceError:
     if isinstance(cause, VLLMClientError | ValueError):
         return InvalidValue(f"vLLM refuses the request: {one_line(cause)}")
     return InternalError(f"vLLM failed: {type(cause).__name__}")
-
-
-def one_line(error: BaseException) -> str:
-    """The message without the rejected value, which vLLM and pydantic append."""
-    details = getattr(error, "errors", None)
-    text = details()[0]["msg"] if callable(details) else str((*error.args, "")[0])
-    return " ".join(text.split())[:MAX_MESSAGE] or type(error).__name__

@@ -156,7 +156,7 @@ async def test_stop_leaves_no_process_even_when_the_engine_hangs(
     async with running_engine() as engine:
         started = descendants() - before
         assert len(started) == 1
-        monkeypatch.setattr("services.tensorrt_llm.STOP_TIMEOUT", 0.2)
+        monkeypatch.setattr(engine, "stop_timeout", 0.2)
         monkeypatch.setattr(engine._llm._executor, "shutdown", lambda: time.sleep(2))
     assert not any(map(is_alive, started))
     assert not [process for process in descendants() - before if is_alive(process)]
