@@ -186,14 +186,15 @@ def one_line(error: BaseException | str) -> str:
     """Returns what `error` says, on one line of at most MAX_MESSAGE characters.
 
     The rejected value, which pydantic and others append, is left out: it may be of a prompt. An
-    error without words is named by its type.
+    exception without words is named by its type.
     """
+    text = error if isinstance(error, str) else _message(error).strip() or type(error).__name__
+    return " ".join(text.split())[:MAX_MESSAGE]
+
+
+def _message(error: BaseException) -> str:
     details = getattr(error, "errors", None)
     if callable(details):
         first = details()[0]
-        text = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-    elif isinstance(error, str):
-        text = error
-    else:
-        text = next((each for each in error.args[:1] if isinstance(each, str)), str(error))
-    return " ".join(text.split())[:MAX_MESSAGE] or type(error).__name__
+        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+    return next((each for each in error.args[:1] if isinstance(each, str)), str(error))

