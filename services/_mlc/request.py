@@ -1,5 +1,6 @@
 """What MLC-LLM is asked and what it answers, in its own terms and in those of common/."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,13 +8,31 @@ from typing import Any
 from common import errors
 from common.engine import Chunk
 from common.errors import InternalError
+from common.json_schema import ANY, SchemaSupport
 from common.sampling import Sampling
-from services._mlc.schema import grammar_schema
 
 SOURCE_PREFIX = re.compile(r"^(.*Check failed: )?(\(.*?\) is false: )?(\[[\d:]+\] \S+:\d+: )?")
 """What an error of MLC-LLM's C++ code begins with: the condition, or the time and the line."""
 SEEDS = 2**31
 """MLC-LLM keeps a seed in a C int."""
+SCHEMAS = SchemaSupport(
+    "MLC-LLM",
+    {
+        "$ref": (),
+        "anyOf": (),
+        "const": ("type",),
+        "enum": ("type",),
+        "object": ("properties", "required", "additionalProperties"),
+        "array": ("items", "prefixItems"),
+        "string": ("format",),
+        **dict.fromkeys(("boolean", "integer", "null", "number", ANY), ()),
+    },
+)
+"""From xgrammar d4f57c44, which MLC-LLM has (cpp/json_schema_converter.cc).
+
+A schema that it cannot read ends the thread that generates for everybody. `format` restricts
+nothing, in JSON Schema as there.
+"""
 
 
 def generation_config(sampling: Sampling) -> Any:
@@ -45,6 +64,18 @@ def generation_config(sampling: Sampling) -> Any:
         response_format=response_format,
         debug_config=debug_config,
     )
+
+
+def grammar_schema(schema: Mapping[str, Any]) -> str:
+    """Returns a schema as JSON text for MLC-LLM. Raises UnsupportedParameter, InvalidValue.
+
+    For a schema that it has a rule for already, such as {}, it makes none for the root, and dies:
+    so the root is always anyOf.
+    """
+    SCHEMAS.check(schema)
+    branch = {name: value for name, value in schema.items() if name != "$defs"}
+    root = {"anyOf": [branch], "$defs": schema.get("$defs", {})}
+    return json.dumps(root, ensure_ascii=False)
 
 
 def last_chunk(

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from common.engine import FinishReason, TokenLogprob
-from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError, one_line
+from common.json_schema import SchemaSupport
 from common.sampling import Sampling
-from services._tgi.grammar import expression
 from services._tgi.prompt import Prompt
 
 MOST_NEW_TOKENS = 1024
@@ -22,7 +22,36 @@ MAX_TOP_TOKENS = 20
 LARGEST_SEED = 2**63 - 1
 GOLDEN = 0x9E3779B97F4A7C15
 LEAST_FLOAT = 2.0**-126
-MAX_MESSAGE = 300
+SCHEMAS = SchemaSupport(
+    "TGI",
+    {
+        "$ref": (),
+        "anyOf": (),
+        "const": ("type",),
+        "enum": ("type",),
+        "object": ("properties", "required", "additionalProperties"),
+        "array": ("items", "minItems", "maxItems"),
+        "string": ("minLength", "maxLength"),
+        **dict.fromkeys(("boolean", "integer", "null", "number"), ()),
+    },
+)
+"""From outlines-core ba10c619, which TGI 3.3 has (src/json_schema/parsing.rs)."""
+
+
+def _array(item: str) -> str:
+    return rf"\[({item}(, ?{item})*)?\]"
+
+
+def _object(value: str) -> str:
+    member = f"{STRING}: ?{value}"
+    return rf"\{{({member}(, ?{member})*)?\}}"
+
+
+STRING = r'"([^"\\\x00-\x1F\x7F-\x9F]|\\["\\/bfnrt])*"'
+NUMBER = r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,2})?"
+SCALAR = f"({STRING}|{NUMBER}|true|false|null)"
+ANY_OBJECT = _object(f"({SCALAR}|{_array(SCALAR)}|{_object(SCALAR)})")
+"""A regular expression of JSON objects with two levels: TGI takes no schema without properties."""
 
 
 def request_body(prompt: Prompt, sampling: Sampling, new_tokens: int, made: int) -> bytes:
@@ -52,8 +81,24 @@ def sampling_parameters(sampling: Sampling, made: int = 0) -> dict[str, Any]:
                 f"{MOST_NEW_TOKENS}, after which it begins the document again",
                 param="max_tokens",
             )
-        values["grammar"] = {"type": "regex", "value": expression(sampling.json_schema)}
+        values["grammar"] = grammar(sampling.json_schema)
     return values
+
+
+def grammar(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a schema for TGI, which asks for properties at its root.
+
+    Raises UnsupportedParameter for what TGI would leave out without a word.
+    """
+    if schema == {"type": "object"}:
+        return {"type": "regex", "value": ANY_OBJECT}
+    SCHEMAS.check(schema)
+    root: Mapping[str, Any] = schema
+    if root.keys() == {"anyOf"} and len(root["anyOf"]) == 1:
+        (root,) = root["anyOf"]
+    if "properties" not in root:
+        SCHEMAS.refuse("anything but an object with properties at the root")
+    return {"type": "json", "value": dict(root)}
 
 
 def _choice(sampling: Sampling, made: int) -> dict[str, Any]:
@@ -97,7 +142,7 @@ def _logprob(token: Mapping[str, Any]) -> float:
 
 def service_error(answer: Mapping[str, Any]) -> ServiceError:
     """Of an error event, which comes with HTTP 200, or of an error response."""
-    text = " ".join(str(answer.get("error")).split())[:MAX_MESSAGE]
+    text = one_line(str(answer.get("error")))
     match answer.get("error_type"):
         case "validation":
             return InvalidValue(f"TGI refuses the request: {text}")

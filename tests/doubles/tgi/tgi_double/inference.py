@@ -161,8 +161,11 @@ def failed(why: str) -> InferError:
 
 
 def schema(grammar: dict[str, Any]) -> dict[str, Any]:
-    if grammar["type"] != "regex":
-        raise refused("the double follows regular expressions only")
+    value: dict[str, Any] = grammar["value"]
+    if grammar["type"] == "json" and "properties" not in value:
+        raise refused("grammar is not valid: Grammar must have a 'properties' field")
+    if grammar["type"] == "json":
+        return value
     try:
         return {"const": document(grammar["value"])}
     except (ValueError, RecursionError) as error:
