@@ -46,11 +46,15 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One sequence to generate. `request_id` is unique in the process."""
+    """One sequence to generate. `request_id` is unique in the process.
+
+    A `probe` proves that the engine generates: what it generates does not matter.
+    """
 
     request_id: str
     prompt_ids: Sequence[int]
     sampling: Sampling
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

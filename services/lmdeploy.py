@@ -133,7 +133,7 @@ class LMDeployEngine(InProcessEngine):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         assert self._streams is not None
-        wanted_logprobs = request.sampling.logprobs
+        top_logprobs = request.sampling.logprobs
         config = generation_config(
             request.sampling, self._backend, self._vocab_size, self._seeds.getrandbits(63)
         )
@@ -142,7 +142,7 @@ class LMDeployEngine(InProcessEngine):
         ) as outputs:
             async for output in outputs:
                 if output.token_ids or output.finish_reason is not None:
-                    yield chunk(output, wanted_logprobs)
+                    yield chunk(output, top_logprobs)
 
     async def health(self) -> Health:
         if self._streams is None or self._streams.dead:

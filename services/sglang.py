@@ -122,7 +122,7 @@ class SGLangEngine(InProcessEngine):
         if self._dead is not None:
             raise EngineDead(self._dead)
         sampling = request.sampling
-        wanted_logprobs = sampling.logprobs
+        top_logprobs = sampling.logprobs
         seed = self._seeds.getrandbits(63) if self._seeded else None
         params = sampling_params(sampling, self._own_ends, seed)
         # SGLang ignores all of the ends or none; ending here, early, aborts the rest.
@@ -131,14 +131,14 @@ class SGLangEngine(InProcessEngine):
             outputs = await self._engine.async_generate(
                 input_ids=list(request.prompt_ids),
                 sampling_params=params,
-                return_logprob=wanted_logprobs is not None,
-                top_logprobs_num=wanted_logprobs or 0,
+                return_logprob=top_logprobs is not None,
+                top_logprobs_num=top_logprobs or 0,
                 stream=True,
                 rid=next(self._request_ids) + request.request_id,
             )
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
-                    result = chunk(output, wanted_logprobs, ignored)
+                    result = chunk(output, top_logprobs, ignored)
                     yield result
                     if result.finish_reason is not None:
                         return

@@ -15,7 +15,6 @@ from common.processes.scratch import Scratch
 from common.processes.server import ChildServer, Command
 from common.service.bento_service import llm_service
 from common.serving.capabilities import check_logprobs, logprobs_gaps
-from common.serving.lifecycle import PROBE_ID
 from common.settings import Settings
 from common.text.tokenizer import Tokenizer
 from services._tgi.answer import Answer
@@ -152,12 +151,11 @@ class TGIEngine(Engine):
         self._server.check()
         check_logprobs(request.sampling, self.title)
         ids = request.prompt_ids
-        # What a probe generates does not matter, and its prompt may not be expressible.
-        probe = request.request_id.startswith(PROBE_ID)
-        prompt = Prompt(self._prompts.text(ids)) if probe else await self._prompts.of(ids)
+        # The prompt of a probe may not be expressible.
+        text = Prompt(self._prompts.text(ids)) if request.probe else await self._prompts.of(ids)
         answer = Answer(self._client, self._prompts, self.model.max_model_len, request.sampling)
         try:
-            async with aclosing(answer.chunks(prompt)) as chunks:
+            async with aclosing(answer.chunks(text)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except BrokenStream as error:

@@ -44,9 +44,9 @@ class TransformersEngine(InProcessEngine):
 
     name = "transformers"
     title = "Transformers"
-    release = "5.23.0"
+    release = "5.24.0"
     interface = "continuous batching in process"
-    tested = Tested(cpu="5.23.0, every test run")
+    tested = Tested(cpu="5.24.0, every test run")
     package = "transformers"
     stop_timeout = 4.0
     unsupported_settings = {

@@ -13,7 +13,7 @@ from benchmarks.study.text import StudyError, Text, Where, read
 from build_scripts.bentos.secrets import refuse_secrets
 from build_scripts.builder.errors import BuildError
 from common.settings import Settings
-from services.__main__ import backends
+from services._backends import backends
 
 OWN_SETTINGS = {"model": "models", "quantization": "quantization"}
 """Settings that are axes of a study, and the field that has them."""

@@ -110,21 +110,21 @@ def only_wanted_ends(prepared: Any, wanted: Any) -> None:
         prepared.stop_token_ids = wanted.stop_token_ids or []
 
 
-def chunk(output: Any, wanted_logprobs: int | None) -> Chunk:
+def chunk(output: Any, top_logprobs: int | None) -> Chunk:
     """`output` is a GenOut. The last one of an answer has the end token, or none."""
     ids = output.token_ids
     logprobs = None
-    if wanted_logprobs is not None:
+    if top_logprobs is not None:
         logprobs = [
-            _token_logprob(token_id, entry, wanted_logprobs)
+            _token_logprob(token_id, entry, top_logprobs)
             for token_id, entry in zip(ids, output.logprobs or (), strict=True)
         ]
     if output.finish_reason is None:
-        return Chunk(ids, None, logprobs)
+        return Chunk(ids, logprobs=logprobs)
     reason = FINISH_REASONS.get(output.finish_reason)
     if reason is None:
         raise InternalError(f"LMDeploy ended the generation with {output.finish_reason!r}")
-    return Chunk(ids, None, logprobs, reason, output.cached_tokens)
+    return Chunk(ids, logprobs=logprobs, finish_reason=reason, cached_tokens=output.cached_tokens)
 
 
 def _token_logprob(token_id: int, entry: Mapping[int, float], wanted: int) -> TokenLogprob:

@@ -87,12 +87,12 @@ def last_chunk(
     """
     cached = _cached_tokens(usage)
     if reason == "length":
-        return Chunk(ids, None, None, "length", cached)
+        return Chunk(ids, finish_reason="length", cached_tokens=cached)
     if reason != "stop":
         raise InternalError(f"MLC-LLM ended the generation with {reason!r}")
     # Of several it does not say which; none is ever shown.
     end = sorted(sampling.end_token_ids)[:1]
-    return Chunk([*ids, *end], None, None, "stop", cached)
+    return Chunk([*ids, *end], finish_reason="stop", cached_tokens=cached)
 
 
 def _cached_tokens(usage: Mapping[str, Any]) -> int | None:

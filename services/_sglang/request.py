@@ -75,7 +75,7 @@ def sampling_params(
     return params
 
 
-def chunk(output: Mapping[str, Any], wanted_logprobs: int | None, ends: frozenset[int]) -> Chunk:
+def chunk(output: Mapping[str, Any], top_logprobs: int | None, ends: frozenset[int]) -> Chunk:
     """`ends` are the tokens to end at that SGLang was told to ignore.
 
     Raises InvalidValue, Overloaded or InternalError for an answer that SGLang gave up.
@@ -87,10 +87,15 @@ def chunk(output: Mapping[str, Any], wanted_logprobs: int | None, ends: frozense
     if ends and not ends.isdisjoint(ids):
         ids = ids[: next(place for place, token in enumerate(ids, 1) if token in ends)]
         finish = "stop"
-    logprobs = None if wanted_logprobs is None else _logprobs(meta, wanted_logprobs)
+    logprobs = None if top_logprobs is None else _logprobs(meta, top_logprobs)
     if finish is None:
-        return Chunk(ids, None, logprobs)
-    return Chunk(ids, None, logprobs and logprobs[: len(ids)], finish, meta["cached_tokens"])
+        return Chunk(ids, logprobs=logprobs)
+    return Chunk(
+        ids,
+        logprobs=logprobs and logprobs[: len(ids)],
+        finish_reason=finish,
+        cached_tokens=meta["cached_tokens"],
+    )
 
 
 def _finish_reason(reason: Mapping[str, Any]) -> FinishReason:

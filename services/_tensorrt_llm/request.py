@@ -176,7 +176,7 @@ def chunk(result: Any, params: Any, *, has_cached_tokens: bool) -> Chunk:
         # Both are true of a stop token in the last place.
         reason = "stop"
     cached = int(result.cached_tokens) if has_cached_tokens else None
-    return Chunk(ids, None, None, reason, cached)
+    return Chunk(ids, finish_reason=reason, cached_tokens=cached)
 
 
 def failure(error: Exception) -> ServiceError:

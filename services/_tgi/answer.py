@@ -61,7 +61,7 @@ class Answer:
                 ended = event["details"] is not None
                 finish = finish_reason(token_id, ended, len(texts), sampling)
                 logprobs = None if wanted is None else [token_logprob(event, wanted)]
-                yield Chunk((token_id,), None, logprobs, finish)
+                yield Chunk((token_id,), logprobs=logprobs, finish_reason=finish)
                 # There is no text while a character is incomplete.
                 if len(texts) >= leave and text:
                     return

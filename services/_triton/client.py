@@ -108,14 +108,14 @@ class TritonClient:
         self, request: GenerateRequest, part: Part, vocab_size: int
     ) -> AsyncGenerator[Chunk, None]:
         """Cancels the generation when closed. Raises ServiceError, StreamBroken."""
-        wants_logprobs = request.sampling.logprobs is not None
+        with_logprobs = request.sampling.logprobs is not None
         made = 0
         call = self._client.stream_infer(only(infer_request(request, part, vocab_size)))
         try:
             async for result, error in call:
                 if error is not None:
                     raise service_error(error)
-                piece = chunk(result.get_response(), part, made, wants_logprobs=wants_logprobs)
+                piece = chunk(result.get_response(), part, made, with_logprobs=with_logprobs)
                 made += len(piece.token_ids)
                 if piece.token_ids or piece.finish_reason:
                     yield piece

@@ -108,7 +108,7 @@ def _words(ids: frozenset[int]) -> list[list[int]]:
     return [sorted(ids), list(range(1, len(ids) + 1))]
 
 
-def chunk(response: Any, part: Part, made: int, *, wants_logprobs: bool) -> Chunk:
+def chunk(response: Any, part: Part, made: int, *, with_logprobs: bool) -> Chunk:
     """What a ModelInferResponse adds to the `made` tokens that came before it."""
     ids: Sequence[int] = ()
     every_logprob: memoryview[float] = memoryview(b"").cast("f")
@@ -118,14 +118,14 @@ def chunk(response: Any, part: Part, made: int, *, wants_logprobs: bool) -> Chun
         elif output.name == "output_log_probs":
             every_logprob = memoryview(data).cast("f")
     logprobs = None
-    if wants_logprobs:
+    if with_logprobs:
         # They are those of all tokens so far: only the new ones become objects.
         new = every_logprob[made : made + len(ids)].tolist()
         logprobs = [TokenLogprob(*pair, ()) for pair in zip(ids, new, strict=True)]
     reason = None
     if response.parameters["triton_final_response"].bool_param:
         reason = _finish_reason(ids, made + len(ids), part)
-    return Chunk(ids, None, logprobs, reason)
+    return Chunk(ids, logprobs=logprobs, finish_reason=reason)
 
 
 def _finish_reason(ids: Sequence[int], made: int, part: Part) -> FinishReason:

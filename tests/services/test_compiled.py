@@ -11,8 +11,8 @@ from common.models.artifacts import FileEntry, Manifest, store
 from common.models.artifacts.fingerprint import fingerprint
 from common.models.model import DEMO_MODEL
 from common.settings import Settings
-from services import __main__ as listing
 from services import _compiled
+from services._backends import load
 from services._compiled import check_capability, check_release, directory_of, read_record
 from services._mlc.build import KIND as MLC
 from services._tensorrt_engine_dir import KIND as TENSORRT
@@ -156,4 +156,4 @@ def test_a_nightly_of_the_same_release_is_taken(folder: Path, made: str, taken: 
     ("backend", "kind"), [("mlc", MLC), ("tensorrt_llm", TENSORRT), ("triton", TENSORRT)]
 )
 def test_the_release_is_that_of_the_engines(backend: str, kind: _compiled.Kind) -> None:
-    assert kind.release in listing.load(backend)[1].release
+    assert kind.release in load(backend)[1].release

@@ -30,7 +30,7 @@ def packed(kind: str, values: list[Any]) -> bytes:
 
 
 def test_new_tokens_have_the_last_of_the_log_probabilities_so_far() -> None:
-    found = chunk(response([5, 6], [-0.25, -0.5, -1.0]), PART, 1, wants_logprobs=True)
+    found = chunk(response([5, 6], [-0.25, -0.5, -1.0]), PART, 1, with_logprobs=True)
     assert found.token_ids == [5, 6]
     assert found.logprobs is not None
     assert [(entry.token_id, entry.logprob) for entry in found.logprobs] == [(5, -0.5), (6, -1.0)]
@@ -43,14 +43,14 @@ def test_new_tokens_have_the_last_of_the_log_probabilities_so_far() -> None:
 def test_the_reason_follows_from_the_last_token_and_the_count(
     ids: list[int], made: int, reason: str
 ) -> None:
-    found = chunk(response(ids, final=True), PART, made, wants_logprobs=False)
+    found = chunk(response(ids, final=True), PART, made, with_logprobs=False)
     assert found.finish_reason == reason
 
 
 @pytest.mark.parametrize("ids", [[], [3]])
 def test_an_end_that_nothing_explains_is_an_error(ids: list[int]) -> None:
     with pytest.raises(InternalError, match="of 4 tokens without an end"):
-        chunk(response(ids, final=True), PART, 1, wants_logprobs=False)
+        chunk(response(ids, final=True), PART, 1, with_logprobs=False)
 
 
 def test_a_prompt_that_is_too_long_is_the_clients_mistake() -> None:
@@ -79,7 +79,7 @@ def test_the_log_probabilities_of_a_long_answer_are_not_all_made_anew_for_each_t
     answer = response([5], [-0.5] * 100_000)
     tracemalloc.start()
     try:
-        found = chunk(answer, PART, 99_999, wants_logprobs=True)
+        found = chunk(answer, PART, 99_999, with_logprobs=True)
         assert tracemalloc.get_traced_memory()[1] < 10_000
     finally:
         tracemalloc.stop()
