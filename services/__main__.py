@@ -51,7 +51,7 @@ def markdown(engines: Sequence[type[Engine]]) -> str:
 
 
 def write_table(engines: Sequence[type[Engine]]) -> None:
-    """Put the table in its place in the README."""
+    """Write the table into the README."""
     text = README.read_text("utf-8")
     README.write_text(TABLE.sub(lambda _: markdown(engines) + "\n", text), "utf-8")
 

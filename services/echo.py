@@ -32,7 +32,7 @@ CERTAIN = 0.0
 
 
 class EchoArgs(BaseModel):
-    """`engine_args` of this backend. Times are in seconds."""
+    """The `engine_args` of this backend. Times are in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

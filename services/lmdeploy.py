@@ -23,7 +23,7 @@ WARM_UP = Sampling(max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, seed=0)
 """Takes the paths that compile something when they are first used."""
 CLOSE_TIMEOUT = 3.0
 NO_LIMIT = 2**31
-NEITHER = {
+NO_PENALTIES = {
     "presence_penalty": "LMDeploy has no such penalty",
     "frequency_penalty": "LMDeploy has no such penalty",
 }
@@ -33,13 +33,13 @@ FILTERED = (
 )
 GAPS: Mapping[str, Mapping[str, str]] = {
     "turbomind": {
-        **NEITHER,
+        **NO_PENALTIES,
         "logit_bias": "TurboMind has none; the engine_args backend 'pytorch' does",
         "logprobs": FILTERED,
         "top_logprobs": FILTERED,
     },
     "pytorch": {
-        **NEITHER,
+        **NO_PENALTIES,
         "repetition_penalty": (
             "LMDeploy's PyTorch engine leaves the prompt out, and in a batch it penalizes its "
             "padding; the engine_args backend 'turbomind' does not"
@@ -113,13 +113,13 @@ class LMDeployEngine(InProcessEngine):
             except Exception as error:
                 raise StartError(f"LMDeploy cannot load the model: {one_line(error)}") from error
             except SystemExit as error:
-                said = "; ".join(errors) or "see above for what it said"
-                raise StartError(f"LMDeploy cannot work here: {said}") from error
-        room = getattr(self._llm.engine, "max_session_len", self.model.max_model_len)
-        if room < self.model.max_model_len:
+                reason = "; ".join(errors) or "see above for what it said"
+                raise StartError(f"LMDeploy cannot work here: {reason}") from error
+        fitting = getattr(self._llm.engine, "max_session_len", self.model.max_model_len)
+        if fitting < self.model.max_model_len:
             raise StartError(
                 f"setting 'max_model_len': {self.model.max_model_len} tokens do not fit into "
-                f"LMDeploy's KV cache; allowed is at most {room}, "
+                f"LMDeploy's KV cache; allowed is at most {fitting}, "
                 "or raise gpu_memory_utilization"
             )
 
@@ -183,7 +183,7 @@ class LMDeployEngine(InProcessEngine):
 
 @contextlib.contextmanager
 def last_errors() -> Iterator[list[str]]:
-    """What LMDeploy logs as errors meanwhile: it tells there why it exits."""
+    """Collects what LMDeploy logs as errors: there it says why it exits."""
     errors: list[str] = []
 
     class Collector(logging.Handler):
@@ -191,12 +191,12 @@ def last_errors() -> Iterator[list[str]]:
             errors.append(" ".join(record.getMessage().split()))
 
     handler = Collector(logging.ERROR)
-    theirs = logging.getLogger("lmdeploy")
-    theirs.addHandler(handler)
+    log = logging.getLogger("lmdeploy")
+    log.addHandler(handler)
     try:
         yield errors
     finally:
-        theirs.removeHandler(handler)
+        log.removeHandler(handler)
 
 
 LMDeploy = llm_service(LMDeployEngine, name="LMDeploy")

@@ -15,8 +15,7 @@ from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._mlc.build import Build, check_build, check_model, open_build
-from services._mlc.engine import OWN_ARGS, POLL, AsyncEngine
-from services._mlc.threads import in_daemon_thread
+from services._mlc.engine import OWN_ARGS, POLL, AsyncEngine, in_daemon_thread
 
 ENVIRONMENT = {
     # Compiling belongs to the build: here it would take minutes, unasked.
@@ -87,7 +86,7 @@ class MLCEngine(InProcessEngine):
 
     @cached_property
     def _tokens(self) -> frozenset[str]:
-        """The special tokens of the model, by name."""
+        """Returns the names of the model's special tokens."""
         added = read_json(self.model.path / "tokenizer.json").get("added_tokens") or []
         return frozenset(str(token["content"]) for token in added)
 
@@ -102,7 +101,7 @@ class MLCEngine(InProcessEngine):
         return open_build(self.settings).quantization
 
     async def _load_in_thread(self) -> None:
-        """AsyncMLCEngine waits for ever for a thread of its own that failed to load the model."""
+        """Watch over AsyncMLCEngine, which waits for ever for a thread that failed to load."""
         loading = in_daemon_thread(self._load_with_signals_blocked)
         while not (await asyncio.wait([loading], timeout=POLL))[0]:
             if reason := self._engine.threads.death():
@@ -116,7 +115,7 @@ class MLCEngine(InProcessEngine):
 
     async def _after_load(self) -> None:
         self._engine.watch()
-        self._check_room(self._engine.longest)
+        self._check_length(self._engine.max_tokens)
 
     async def _warm_up(self) -> None:
         ids = 0
@@ -157,8 +156,8 @@ class MLCEngine(InProcessEngine):
         given = settings.engine_args.items()
         return values | {name: value for name, value in given if name not in OWN_ARGS}
 
-    def _check_room(self, tokens: int) -> None:
-        """MLC-LLM would let a sequence that never fits wait for ever."""
+    def _check_length(self, tokens: int) -> None:
+        """Raises StartError: MLC-LLM would let a sequence that never fits wait for ever."""
         if tokens < self.model.max_model_len:
             raise StartError(
                 f"setting 'max_model_len': {self.model.max_model_len} tokens, but MLC-LLM has room "

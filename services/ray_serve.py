@@ -42,7 +42,7 @@ from services._vllm.request import WARM_UP
 
 GRACE = 1.0
 GRACE_ON_A_CLUSTER = 10.0
-"""Seconds for the driver to end; on a cluster that stays it takes the app off."""
+"""Seconds for the driver to end; on a cluster that stays it deletes the app."""
 SAMPLE = "The quick brown fox: 1 + 1 = 2, naïve 你好 👋"
 """Two tokenizers hardly ever agree on it."""
 

@@ -16,7 +16,7 @@ from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._sglang.arguments import deterministic, engine_arguments
 from services._sglang.processes import (
-    Watch,
+    ExitWatcher,
     detach,
     fail_requests,
     load_engine,
@@ -35,7 +35,7 @@ ENVIRONMENT = {
     "SGLANG_RETURN_ORIGINAL_LOGPROB": "1",
     # It is asked for a few tokens more than the model's own, which are never used.
     "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1",
-    # It would tell of what the killed children left, while it cleans that up.
+    # It would warn of what the killed children left, while it cleans that up.
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
 }
 DIED = "a process of SGLang has died"
@@ -62,7 +62,7 @@ class SGLangEngine(InProcessEngine):
     }
 
     _engine: Any = None
-    _watch: Watch | None = None
+    _watcher: ExitWatcher | None = None
     _dead: str | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
@@ -79,11 +79,11 @@ class SGLangEngine(InProcessEngine):
         return str(__version__)
 
     def gaps(self) -> Mapping[str, str]:
-        found = {"min_p": NO_MIN_P} if self._seeded else {"seed": NO_SEED}
-        found["repetition_penalty"] = NO_REPETITION
+        gaps = {"min_p": NO_MIN_P} if self._seeded else {"seed": NO_SEED}
+        gaps["repetition_penalty"] = NO_REPETITION
         if self.settings.engine_args.get("grammar_backend") == "none":
-            found["response_format"] = NO_GRAMMAR
-        return found
+            gaps["response_format"] = NO_GRAMMAR
+        return gaps
 
     def _warm_up_sampling(self) -> Sampling:
         min_p = 0.0 if self._seeded else 0.01
@@ -115,8 +115,8 @@ class SGLangEngine(InProcessEngine):
             )
 
     async def _after_load(self) -> None:
-        take_requests(self._engine.tokenizer_manager, self._on_deaf)
-        self._watch = Watch(self._engine.get_all_child_pids(), self._on_failure)
+        take_requests(self._engine.tokenizer_manager, self._on_receiver_end)
+        self._watcher = ExitWatcher(self._engine.get_all_child_pids(), self._on_failure)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         if self._dead is not None:
@@ -153,13 +153,13 @@ class SGLangEngine(InProcessEngine):
         """A child has died, or sent SIGQUIT because it cannot go on."""
         if self._stopping:
             return
-        if self._engine is None or self._watch is None:
+        if self._engine is None or self._watcher is None:
             # By their end the thread that loads learns of it.
             self._kill_children()
         else:
             self._die(DIED)
 
-    def _on_deaf(self, task: asyncio.Task[None]) -> None:
+    def _on_receiver_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self._stopping:
             self._die(f"SGLang's answers cannot be received: {task.exception()!r}")
 
@@ -176,8 +176,8 @@ class SGLangEngine(InProcessEngine):
         return Health(True, kv_cache_usage=usage)
 
     async def _shut_down(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
+        if self._watcher is not None:
+            self._watcher.close()
         try:
             if self._engine is not None:
                 await detach(self._engine.tokenizer_manager)

@@ -37,17 +37,17 @@ from services._tensorrt_llm.arguments import (
     sampler,
 )
 from services._tensorrt_llm.request import (
+    CPP_SAMPLER_GAPS,
     NO_GRAMMAR,
-    OF_CPP_SAMPLER,
-    OF_TORCH_SAMPLER,
     ONE_END_ONLY,
+    TORCH_SAMPLER_GAPS,
     Dialect,
     check_schema,
     chunk,
     failure,
     sampling_params,
 )
-from services._tensorrt_llm.watch import Watch, ranks
+from services._tensorrt_llm.watch import DeathWatcher, ranks
 
 WARM_UP = Sampling(
     max_tokens=2,
@@ -75,14 +75,14 @@ class TensorRTLLMEngine(InProcessEngine):
     tested = Tested(contract="1.2.1's classes, 1.2's sources")
     package = "tensorrt_llm"
     stop_timeout = STOP_TIMEOUT
-    unsupported = OF_CPP_SAMPLER
+    unsupported = CPP_SAMPLER_GAPS
     unsupported_settings = {
         "engine_url": IN_PROCESS["engine_url"],
         "start_timeout": IN_PROCESS["start_timeout"],
     }
 
     _llm: Any = None
-    _watch: Watch | None = None
+    _watcher: DeathWatcher | None = None
     _compiled: EngineConfig | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
@@ -112,7 +112,7 @@ class TensorRTLLMEngine(InProcessEngine):
         check_gpu(compiled)
 
     def gaps(self) -> Mapping[str, str]:
-        gaps = dict(OF_CPP_SAMPLER if self._dialect.cpp else OF_TORCH_SAMPLER)
+        gaps = dict(CPP_SAMPLER_GAPS if self._dialect.cpp else TORCH_SAMPLER_GAPS)
         if len(self.model.end_token_ids) > 1:
             gaps.setdefault("min_tokens", ONE_END_ONLY)
         if guided_decoding(self.settings) != GUIDED_DECODING:
@@ -156,10 +156,10 @@ class TensorRTLLMEngine(InProcessEngine):
             raise StartError(f"TensorRT-LLM cannot start: {reason}") from error
 
     async def _after_load(self) -> None:
-        self._watch = Watch(self._llm, ranks(self._child_processes()))
+        self._watcher = DeathWatcher(self._llm, ranks(self._child_processes()))
 
     def _llm_class(self) -> Any:
-        """Raises StartError for engine arguments that it does not have."""
+        """Returns one of TensorRT-LLM's two. Raises StartError for engine arguments it lacks."""
         from tensorrt_llm.llmapi import TorchLlmArgs, TrtLlmArgs
 
         if self._compiled is None:
@@ -177,10 +177,10 @@ class TensorRTLLMEngine(InProcessEngine):
         check_engine_args(self.settings.engine_args, kind.model_fields, self.title, source)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        sampling, watch = request.sampling, self._watch
-        if watch is None:
+        sampling, watcher = request.sampling, self._watcher
+        if watcher is None:
             raise EngineDead("TensorRT-LLM is not running")
-        watch.check()
+        watcher.check()
         if sampling.json_schema is not None:
             await asyncio.to_thread(check_schema, sampling.json_schema)
         params = sampling_params(sampling, len(request.prompt_ids), self._dialect)
@@ -188,7 +188,7 @@ class TensorRTLLMEngine(InProcessEngine):
         result = self._submit(request, params)
         try:
             while not result.finished:
-                await watch.next(result)
+                await watcher.next(result)
                 piece = chunk(result, params, has_cached_tokens=has_cached_tokens)
                 if piece.token_ids or piece.finish_reason:
                     yield piece
@@ -196,7 +196,7 @@ class TensorRTLLMEngine(InProcessEngine):
             raise
         except Exception as error:
             # When it shuts down in the middle, it cancels what runs.
-            watch.check()
+            watcher.check()
             if isinstance(error, ServiceError):
                 raise
             raise failure(error) from error
@@ -215,17 +215,19 @@ class TensorRTLLMEngine(InProcessEngine):
         except ValueError as error:
             raise InvalidValue(f"TensorRT-LLM refuses the request: {one_line(error)}") from error
         except Exception as error:
-            assert self._watch is not None
-            self._watch.check()
+            assert self._watcher is not None
+            self._watcher.check()
             raise failure(error) from error
 
     async def health(self) -> Health:
-        reason = "TensorRT-LLM is not running" if self._watch is None else self._watch.look()
+        reason = (
+            "TensorRT-LLM is not running" if self._watcher is None else self._watcher.why_dead()
+        )
         return Health(reason is None, reason or "")
 
     async def _shut_down(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
+        if self._watcher is not None:
+            self._watcher.close()
         llm, self._llm = self._llm, None
         if llm is not None:
             # In a thread that nobody waits for: it waits for its processes without limit.

@@ -27,8 +27,8 @@ WATCH_INTERVAL = 0.25
 MAX_MESSAGE = 300
 
 
-class _Stream:
-    """The newest output of one request not yet read; an output holds all its tokens so far."""
+class _OutputSlot:
+    """The newest unread output of one request; an output has all tokens so far."""
 
     def __init__(self) -> None:
         self.output: Any = None
@@ -63,7 +63,7 @@ class TransformersEngine(InProcessEngine):
         super().__init__(settings, model)
         self._manager: Any = None
         self._capacity = 0
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, _OutputSlot] = {}
         self._watcher: asyncio.Task[None] | None = None
 
     @property
@@ -93,7 +93,7 @@ class TransformersEngine(InProcessEngine):
         self._check(request.prompt_ids, request.sampling)
         manager, request_id, sampling = self._manager, request.request_id, request.sampling
         row = self._sampler.new_row(sampling, request.prompt_ids)
-        stream = self._streams[request_id] = _Stream()
+        stream = self._streams[request_id] = _OutputSlot()
         self._sampler.rows[request_id] = row
         manager.register_result_handler(request_id, stream.deliver)
         finish_reason: FinishReason | None = None
@@ -134,8 +134,8 @@ class TransformersEngine(InProcessEngine):
         if min(ids) < 0 or max(ids) > last:
             raise InvalidValue(f"a token id is out of range; allowed is 0 to {last}")
 
-    async def _next(self, stream: _Stream) -> Any:
-        """The newest output once there is one. Raises EngineDead or InternalError."""
+    async def _next(self, stream: _OutputSlot) -> Any:
+        """Returns the newest output once there is one. Raises EngineDead or InternalError."""
         if stream.output is None and not self._dead():
             await stream.changed.wait()
         stream.changed.clear()
@@ -147,7 +147,7 @@ class TransformersEngine(InProcessEngine):
         raise InternalError(f"transformers: {output.error:.{MAX_MESSAGE}}")
 
     async def _watch(self) -> None:
-        """Until the generation thread ends, undo what it leaves behind after cancellations."""
+        """Undo what the generation thread leaves behind after cancellations, until it ends."""
         scheduler = self._manager.batch_processor.scheduler
         orphans = self._manager.output_router.output_queue.queue
         while not self._dead():
@@ -160,7 +160,7 @@ class TransformersEngine(InProcessEngine):
             stream.changed.set()
 
     def _dead(self) -> str:
-        """Why nothing is generated any more; empty while all is well."""
+        """Returns why nothing is generated any more; empty while all is well."""
         if self._manager is None:
             return "the engine is not running"
         status = self._manager.background_thread_status

@@ -39,7 +39,7 @@ class VLLMEngine(InProcessEngine):
         **ENVIRONMENT,
         # A forked child would inherit this process's held locks and the service's listening socket.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-        # It would tell of what the killed children left, while it cleans that up.
+        # It would warn of what the killed children left, while it cleans that up.
         "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
     }
 
@@ -74,7 +74,7 @@ class VLLMEngine(InProcessEngine):
             raise StartError(f"vLLM cannot load the model: {one_line(error)}") from error
 
     def _engine_args(self, allowed: set[str]) -> dict[str, Any]:
-        """Raises StartError for an engine argument that vLLM does not have."""
+        """Returns fields of AsyncEngineArgs. Raises StartError for one that vLLM does not have."""
         from vllm.platforms import current_platform
 
         given = self.settings.engine_args
@@ -131,7 +131,7 @@ class VLLMEngine(InProcessEngine):
 
 
 def _asked_to_end(process: psutil.Process) -> bool:
-    """A SIGTERM waits behind the block. Known on Linux only."""
+    """Returns whether a SIGTERM waits behind the block. Known on Linux only."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:

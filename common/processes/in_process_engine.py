@@ -22,7 +22,7 @@ logger = logging.getLogger("bentoml.llm.engine")
 
 LOAD_POLL = 0.25
 KILL_POLL = 0.1
-"""Seconds between two looks at the thread that loads."""
+"""Seconds between two checks of the thread that loads."""
 
 
 class InProcessEngine(Engine):

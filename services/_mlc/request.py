@@ -1,4 +1,4 @@
-"""What MLC-LLM is asked and what it answers, in its own terms and in those of common/."""
+"""The translation of requests to MLC-LLM and of its answers."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from common.json_schema import ANY, SchemaSupport
 from common.sampling import Sampling
 
 SOURCE_PREFIX = re.compile(r"^(.*Check failed: )?(\(.*?\) is false: )?(\[[\d:]+\] \S+:\d+: )?")
-"""What an error of MLC-LLM's C++ code begins with: the condition, or the time and the line."""
+"""An error of MLC-LLM's C++ code begins with it: the condition, or the time and the line."""
 SEEDS = 2**31
 """MLC-LLM keeps a seed in a C int."""
 SCHEMAS = SchemaSupport(
@@ -36,9 +36,9 @@ nothing, in JSON Schema as there.
 
 
 def generation_config(sampling: Sampling) -> Any:
-    """A GenerationConfig that leaves nothing to the defaults of mlc-chat-config.json.
+    """Returns a GenerationConfig that leaves nothing to the defaults of mlc-chat-config.json.
 
-    Raises InvalidValue for a schema that MLC-LLM would not follow.
+    Raises InvalidValue or UnsupportedParameter for a schema.
     """
     from mlc_llm.protocol.debug_protocol import DebugConfig
     from mlc_llm.protocol.generation_config import GenerationConfig
@@ -81,7 +81,7 @@ def grammar_schema(schema: Mapping[str, Any]) -> str:
 def last_chunk(
     ids: Sequence[int], reason: str | None, usage: Mapping[str, Any], sampling: Sampling
 ) -> Chunk:
-    """The end token, which MLC-LLM takes away, is put back: it counts as generated.
+    """Returns the last chunk with the end token, which MLC-LLM takes away though it counts.
 
     Raises InternalError for an ending that is neither "stop" nor "length".
     """
@@ -96,11 +96,11 @@ def last_chunk(
 
 
 def _cached_tokens(usage: Mapping[str, Any]) -> int | None:
-    """Prompt tokens that were not computed; a preempted prompt is computed twice."""
+    """Returns the prompt tokens that were not computed; a preempted prompt is computed twice."""
     computed = (usage.get("extra") or {}).get("prefill_tokens")
     return None if computed is None else max(0, usage["prompt_tokens"] - computed)
 
 
 def one_line(error: BaseException) -> str:
-    """Returns what `error` says, without the place in MLC-LLM's source that it begins with."""
+    """Returns what `error` says, without the line of MLC-LLM's source that it begins with."""
     return SOURCE_PREFIX.sub("", errors.one_line(error)) or type(error).__name__

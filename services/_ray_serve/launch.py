@@ -56,7 +56,7 @@ class AppLaunch:
         plan = self._plan
         if self.own_cluster:
             plan = replace(plan, name=_new_name())
-            # Ray listens on all addresses of the machine, whatever it is told.
+            # Ray listens on all addresses of the machine, whatever its settings.
             kept |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         return Command(
             [sys.executable, "-m", "services._ray_serve.app"],

@@ -17,7 +17,7 @@ CPU_KV_CACHE_BYTES = 2**30
 
 
 def engine_arguments(settings: Settings, model: Model) -> dict[str, Any]:
-    """Returns fields of AsyncEngineArgs, all of them JSON, without the model's name and place."""
+    """Returns fields of AsyncEngineArgs, all of them JSON, without the model's name and path."""
     values: dict[str, Any] = {
         "dtype": settings.dtype,
         "quantization": None if settings.quantization == "none" else settings.quantization,
@@ -40,7 +40,7 @@ def engine_arguments(settings: Settings, model: Model) -> dict[str, Any]:
 
 
 def cpu_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what replaces or joins `arguments`, which are of `engine_arguments`, on a CPU."""
+    """Returns what replaces or joins those of `engine_arguments` on a CPU."""
     return {
         "max_num_seqs": min(arguments["max_num_seqs"], CPU_MAX_SEQUENCES),
         "kv_cache_memory_bytes": arguments.get("kv_cache_memory_bytes", CPU_KV_CACHE_BYTES),

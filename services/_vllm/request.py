@@ -86,7 +86,7 @@ def chunk(output: Any, top_logprobs: int | None) -> Chunk:
 
 
 def finish_reason(name: str) -> FinishReason:
-    """Raises InternalError for an end that is none of a whole answer."""
+    """Returns it in common terms. Raises InternalError for one of no complete answer."""
     reason = FINISH_REASONS.get(name)
     if reason is None:
         raise InternalError(f"vLLM ended the generation with {name!r}")
@@ -94,7 +94,7 @@ def finish_reason(name: str) -> FinishReason:
 
 
 def token_logprob(ranked: list[tuple[int, float]], top_logprobs: int) -> TokenLogprob:
-    """`ranked` has the chosen token first, and is one too long where that is not among the top."""
+    """`ranked` has the chosen token first, and is one too long where it is not among the top."""
     chosen = ranked[0]
     if len(ranked) > top_logprobs:
         del ranked[0]
@@ -104,7 +104,7 @@ def token_logprob(ranked: list[tuple[int, float]], top_logprobs: int) -> TokenLo
 
 
 def service_error(error: Exception) -> ServiceError:
-    """Returns what a client is told of an exception of vLLM's."""
+    """Returns the error for clients of an exception of vLLM's."""
     from vllm.exceptions import VLLMClientError
     from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 

@@ -17,7 +17,7 @@ from services._lmdeploy.request import (
     chunk,
     client_error,
     generation_config,
-    only_wanted_ends,
+    restore_ends,
 )
 from tests.lmdeploy.package import importable
 
@@ -40,7 +40,7 @@ def after_preprocess(config: Any) -> Any:
     """LMDeploy adds the EOS of the model's files, here 2, to a copy."""
     prepared = copy.deepcopy(config)
     prepared.stop_token_ids = sorted({2, *(config.stop_token_ids or ())})
-    only_wanted_ends(prepared, config)
+    restore_ends(prepared, config)
     return prepared
 
 

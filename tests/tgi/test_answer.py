@@ -8,7 +8,7 @@ from common.engine import Chunk
 from common.models.model import DEMO_MODEL
 from common.sampling import Sampling
 from common.text.tokenizer import Tokenizer
-from services._tgi.answer import Answer
+from services._tgi.client import Answer
 from services._tgi.prompt import Prompt, Prompts
 
 PROMPT = Prompt("Hello")
