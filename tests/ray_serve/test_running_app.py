@@ -1,4 +1,4 @@
-"""The adapter over an app that answers in Ray's manner: ends, errors, and what it may be told."""
+"""The adapter over an app that answers in Ray's manner: ends, errors, and the settings it takes."""
 
 import json
 from contextlib import aclosing

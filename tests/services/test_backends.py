@@ -1,4 +1,4 @@
-"""What each engine class says of itself: names that exist, sentences, and the table made of it."""
+"""What each engine class says of itself: names that exist, sentences, and the README's table."""
 
 import re
 import tomllib
@@ -60,9 +60,9 @@ def pinned(backend: str) -> dict[str, str]:
 def test_the_extra_pins_the_release_that_the_adapter_is_written_for(backend: str) -> None:
     """A client's release is not that of its server."""
     engine = ENGINES[backend]
-    found = pinned(backend).get(engine.package or "")
-    if found is not None and "client" not in str(engine.package):
-        assert engine.release == found
+    pin = pinned(backend).get(engine.package or "")
+    if pin is not None and "client" not in str(engine.package):
+        assert engine.release == pin
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -119,9 +119,9 @@ def test_a_missing_engine_is_one_line_that_names_the_extra(monkeypatch: pytest.M
 
 def test_the_readme_has_the_table_that_the_classes_make() -> None:
     readme = (REPOSITORY / "README.md").read_text("utf-8")
-    found = listing.TABLE.search(readme)
-    assert found is not None
-    assert found[0].strip() == listing.markdown(list(ENGINES.values())), (
+    table = listing.TABLE.search(readme)
+    assert table is not None
+    assert table[0].strip() == listing.markdown(list(ENGINES.values())), (
         "run: python -m services --write"
     )
 

@@ -38,10 +38,10 @@ async def test_a_process_that_is_gone_already_is_told_too() -> None:
     (gone,) = processes("pass")
     with gone:
         gone.wait()
-    told = asyncio.Event()
-    ExitWatcher([os.getpid(), gone.pid], told.set)
+    ended = asyncio.Event()
+    ExitWatcher([os.getpid(), gone.pid], ended.set)
     async with asyncio.timeout(5):
-        await told.wait()
+        await ended.wait()
 
 
 def processes(*code: str) -> list[subprocess.Popen[bytes]]:

@@ -132,7 +132,7 @@ def test_a_schema_that_is_none_never_reaches_the_engine() -> None:
 
 
 class Result:
-    """As much of a RequestOutput as `chunk` looks at."""
+    """The part of a RequestOutput that `chunk` reads."""
 
     def __init__(self, ids: list[int], finish: str | None = None, stop: int | None = None) -> None:
         from tensorrt_llm.executor import CompletionOutput

@@ -28,8 +28,8 @@ STORY = user("Tell me a story.")
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with start_service("tgi") as found:
-        yield found
+    with start_service("tgi") as started:
+        yield started
 
 
 def completion(service: Service, **fields: Any) -> Any:
