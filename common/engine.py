@@ -98,7 +98,7 @@ class Engine(ABC):
     `stop` is the end, and may come at any time relative to `start`, also more than once:
 
     - before it, nothing is done, and an engine with processes of its own refuses to start then;
-    - during it, `start` ends soon, by a StartError where it has not been cancelled;
+    - during it, `start` ends soon, with an error where it has not been cancelled;
     - after it, however it ended: by itself, by an error, by being cancelled;
     - a second time it does nothing.
 

@@ -19,8 +19,6 @@ from services._lmdeploy.config import backend_of, check_settings, engine_config,
 from services._lmdeploy.request import chunk, generation_config
 from services._lmdeploy.streams import Streams
 
-WARM_UP = Sampling(max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, seed=0)
-"""Takes the paths that compile something when they are first used."""
 CLOSE_TIMEOUT = 3.0
 NO_LIMIT = 2**31
 NO_PENALTIES = {
@@ -58,6 +56,7 @@ class LMDeployEngine(InProcessEngine):
     tested = Tested(contract="0.18.0's own Python code, its engines doubled")
     package = "lmdeploy"
     environment = {"TM_LOG_LEVEL": "WARNING"}
+    warm_up = Sampling(max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, seed=0)
     unsupported = GAPS["turbomind"]
     unsupported_settings = {
         **IN_PROCESS,
@@ -89,9 +88,6 @@ class LMDeployEngine(InProcessEngine):
         import lmdeploy
 
         return str(lmdeploy.__version__)
-
-    def _warm_up_sampling(self) -> Sampling:
-        return WARM_UP
 
     def _load(self) -> None:
         try:

@@ -17,11 +17,6 @@ from common.settings import Settings
 from services._mlc.build import Build, check_build, check_model, open_build
 from services._mlc.engine import OWN_ARGS, POLL, AsyncEngine, in_daemon_thread
 
-ENVIRONMENT = {
-    # Compiling belongs to the build: here it would take minutes, unasked.
-    "MLC_JIT_POLICY": "OFF",
-    "MLC_DOWNLOAD_CACHE_POLICY": "OFF",
-}
 GRAMMAR_ENDS = frozenset(
     (
         "</s>",
@@ -39,7 +34,6 @@ NO_GRAMMAR_END = (
     f"{' '.join(sorted(GRAMMAR_ENDS))}, and this model has none of them"
 )
 AT_CONVERSION = "it was fixed when the weights were converted"
-WARM_UP = Sampling(max_tokens=2, top_p=0.9, presence_penalty=0.1, seed=0)
 WARM_UP_TIMEOUT = 120.0
 
 
@@ -52,7 +46,12 @@ class MLCEngine(InProcessEngine):
     interface = "`AsyncMLCEngine` in process"
     tested = Tested(cpu="79d603f0 built from source, by hand", contract="source 79d603f0")
     package = "mlc_llm"
-    environment = ENVIRONMENT
+    environment = {
+        # Compiling belongs to the build: here it would take minutes, unasked.
+        "MLC_JIT_POLICY": "OFF",
+        "MLC_DOWNLOAD_CACHE_POLICY": "OFF",
+    }
+    warm_up = Sampling(max_tokens=2, top_p=0.9, presence_penalty=0.1, seed=0)
     unsupported = {
         "top_k": "MLC-LLM samples by temperature and top_p only",
         "min_p": "MLC-LLM samples by temperature and top_p only",
@@ -121,13 +120,13 @@ class MLCEngine(InProcessEngine):
         ids = 0
         try:
             async with asyncio.timeout(WARM_UP_TIMEOUT):
-                async for chunk in self._engine.generate("warm-up", (0,), WARM_UP):
+                async for chunk in self._engine.generate("warm-up", (0,), self.warm_up):
                     ids += len(chunk.token_ids)
         except TimeoutError:
             raise StartError(
                 f"MLC-LLM gave no token within {WARM_UP_TIMEOUT:g} s of being asked for one"
             ) from None
-        if ids != WARM_UP.max_tokens:
+        if ids != self.warm_up.max_tokens:
             raise StartError(f"this MLC-LLM cannot be used: it gave {ids} token ids for 2 tokens")
 
     def _own_args(self, build: Build) -> dict[str, Any]:

@@ -30,14 +30,6 @@ from services._sglang.request import (
     service_error,
 )
 
-ENVIRONMENT = {
-    # Log-probabilities before the temperature is applied, as for a greedy request.
-    "SGLANG_RETURN_ORIGINAL_LOGPROB": "1",
-    # It is asked for a few tokens more than the model's own, which are never used.
-    "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1",
-    # It would warn of what the killed children left, while it cleans that up.
-    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
-}
 DIED = "a process of SGLang has died"
 NO_SEED = "SGLang heeds no seed unless engine_args has enable_deterministic_inference"
 NO_REPETITION = "SGLang looks at generated tokens only, not at the prompt's"
@@ -54,7 +46,14 @@ class SGLangEngine(InProcessEngine):
     interface = "`Engine` in process"
     tested = Tested(contract="the source of 0.5.23")
     package = "sglang"
-    environment = ENVIRONMENT
+    environment = {
+        # Log-probabilities before the temperature is applied, as for a greedy request.
+        "SGLANG_RETURN_ORIGINAL_LOGPROB": "1",
+        # It is asked for a few tokens more than the model's own, which are never used.
+        "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1",
+        # It would warn of what the killed children left, while it cleans that up.
+        "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+    }
     unsupported = {"seed": NO_SEED, "repetition_penalty": NO_REPETITION}
     unsupported_settings = {
         **IN_PROCESS,
@@ -68,6 +67,10 @@ class SGLangEngine(InProcessEngine):
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
         self._seeded = deterministic(settings)
+        min_p = 0.0 if self._seeded else 0.01
+        self.warm_up = Sampling(
+            2, top_p=0.9, top_k=8, min_p=min_p, presence_penalty=0.1, logprobs=1
+        )
         self._request_ids = request_ids()
         self._seeds = random.Random(settings.seed)  # noqa: S311
         self._own_ends: frozenset[int] = frozenset()
@@ -84,10 +87,6 @@ class SGLangEngine(InProcessEngine):
         if self.settings.engine_args.get("grammar_backend") == "none":
             gaps["response_format"] = NO_GRAMMAR
         return gaps
-
-    def _warm_up_sampling(self) -> Sampling:
-        min_p = 0.0 if self._seeded else 0.01
-        return Sampling(2, top_p=0.9, top_k=8, min_p=min_p, presence_penalty=0.1, logprobs=1)
 
     async def _load_in_thread(self) -> None:
         # A child that fails sends it to this process, which would end without a handler.

@@ -49,20 +49,7 @@ from services._tensorrt_llm.request import (
 )
 from services._tensorrt_llm.watch import DeathWatcher, ranks
 
-WARM_UP = Sampling(
-    max_tokens=2,
-    temperature=0.9,
-    top_p=0.9,
-    top_k=8,
-    min_p=0.01,
-    repetition_penalty=1.1,
-    presence_penalty=0.1,
-    seed=0,
-)
-"""Takes the paths that allocate something when they are first used."""
 COMPILED_IN = ("dtype", "kv_cache_dtype")
-STOP_TIMEOUT = 5.0
-"""Seconds for its processes to end by themselves; then they are killed."""
 
 
 class TensorRTLLMEngine(InProcessEngine):
@@ -74,7 +61,17 @@ class TensorRTLLMEngine(InProcessEngine):
     interface = "`LLM` in process: PyTorch, or a compiled engine"
     tested = Tested(contract="1.2.1's classes, 1.2's sources")
     package = "tensorrt_llm"
-    stop_timeout = STOP_TIMEOUT
+    stop_timeout = 5.0
+    warm_up = Sampling(
+        max_tokens=2,
+        temperature=0.9,
+        top_p=0.9,
+        top_k=8,
+        min_p=0.01,
+        repetition_penalty=1.1,
+        presence_penalty=0.1,
+        seed=0,
+    )
     unsupported = CPP_SAMPLER_GAPS
     unsupported_settings = {
         "engine_url": IN_PROCESS["engine_url"],
@@ -130,9 +127,6 @@ class TensorRTLLMEngine(InProcessEngine):
         if self.settings.engine_dir is None:
             return self.model.quantization
         return open_engine(self.settings).quantization
-
-    def _warm_up_sampling(self) -> Sampling:
-        return WARM_UP
 
     def _load(self) -> None:
         if self.settings.engine_dir is not None:

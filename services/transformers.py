@@ -49,6 +49,7 @@ class TransformersEngine(InProcessEngine):
     tested = Tested(cpu="5.24.0, every test run")
     package = "transformers"
     stop_timeout = 4.0
+    warm_up = Sampling(max_tokens=1, temperature=0)
     unsupported_settings = {
         **IN_PROCESS,
         "chunked_prefill": "its continuous batching always mixes prefill with decoding",
@@ -71,9 +72,6 @@ class TransformersEngine(InProcessEngine):
         import transformers
 
         return str(transformers.__version__)
-
-    def _warm_up_sampling(self) -> Sampling:
-        return Sampling(max_tokens=1, temperature=0)
 
     def _load(self) -> None:
         from services._transformers.loading import load_manager

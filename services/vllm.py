@@ -17,7 +17,6 @@ from common.engine_args import check_engine_args
 from common.errors import ServiceError, StartError, one_line
 from common.processes.descendants import kill
 from common.processes.in_process_engine import InProcessEngine
-from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from services._vllm.arguments import ENVIRONMENT, cpu_arguments, engine_arguments
 from services._vllm.request import WARM_UP, chunk, sampling_params, service_error
@@ -43,6 +42,8 @@ class VLLMEngine(InProcessEngine):
         "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
     }
 
+    warm_up = WARM_UP
+
     _llm: Any = None
 
     @property
@@ -50,9 +51,6 @@ class VLLMEngine(InProcessEngine):
         import vllm
 
         return str(vllm.__version__)
-
-    def _warm_up_sampling(self) -> Sampling:
-        return WARM_UP
 
     def _while_loading(self) -> None:
         """An EngineCore that fails asks its workers to end and waits for them without limit."""

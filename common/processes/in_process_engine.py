@@ -20,8 +20,7 @@ from common.settings import Settings
 
 logger = logging.getLogger("bentoml.llm.engine")
 
-LOAD_POLL = 0.25
-KILL_POLL = 0.1
+LOAD_POLL, KILL_POLL = 0.25, 0.1
 """Seconds between two checks of the thread that loads."""
 
 
@@ -36,6 +35,8 @@ class InProcessEngine(Engine):
     """Variables that are set before the engine is imported, unless the user has set them."""
     stop_timeout: ClassVar[float] = 3.0
     """Seconds that `stop` waits for the loading thread, and then for the killed processes."""
+    warm_up = Sampling(max_tokens=2)
+    """Takes the paths that compile or allocate something when they are first used."""
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
@@ -50,6 +51,8 @@ class InProcessEngine(Engine):
             os.environ.setdefault(name, value)
         self._children = Children()
         self._loading = asyncio.ensure_future(self._load_in_thread())
+        # Where `start` is cancelled, nobody asks for its exception.
+        self._loading.add_done_callback(lambda loading: loading.cancelled() or loading.exception())
         while not (await asyncio.wait([self._loading], timeout=LOAD_POLL))[0]:
             self._while_loading()
         self._loading.result()
@@ -116,13 +119,8 @@ class InProcessEngine(Engine):
     async def _after_load(self) -> None:
         """Called on the event loop when `_load` has returned."""
 
-    def _warm_up_sampling(self) -> Sampling:
-        """Takes the paths that compile or allocate something when they are first used."""
-        return Sampling(max_tokens=2)
-
     async def _warm_up(self) -> None:
-        request = GenerateRequest("warm-up", (0,), self._warm_up_sampling())
-        async for _ in self.generate(request):
+        async for _ in self.generate(GenerateRequest("warm-up", (0,), self.warm_up)):
             pass
 
     async def _shut_down(self) -> None:
