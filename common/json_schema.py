@@ -141,7 +141,7 @@ class _Walk:
         return self._definitions[name]
 
     def _check_choices(self, words: Mapping[str, Any], form: str) -> None:
-        """Whether each is written in one way only, and is of the type beside it."""
+        """Refuses those that JSON can write in several ways, or not of the type beside them."""
         for value in [words["const"]] if form == "const" else _list(words, "enum"):
             kind = _scalar_type(value)
             if kind is None:

@@ -53,7 +53,7 @@ class VLLMEngine(InProcessEngine):
         return str(vllm.__version__)
 
     def _while_loading(self) -> None:
-        """An EngineCore that fails asks its workers to end and waits for them without limit."""
+        """Kill workers for which an EngineCore that fails waits without limit."""
         kill(filter(_asked_to_end, self._child_processes()))
 
     def _load(self) -> None:

@@ -106,7 +106,7 @@ class InProcessEngine(Engine):
             raise StartError("stopped while loading")
 
     async def _load_in_thread(self) -> None:
-        """The thread belongs to the event loop's pool and stays: some children end with it."""
+        """Run `_load` in the event loop's pool, whose threads stay: some children end with one."""
         await asyncio.to_thread(self._load_with_signals_blocked)
 
     def _load_with_signals_blocked(self) -> None:

@@ -42,7 +42,7 @@ KIND = Kind(
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What was compiled. Lengths are in tokens."""
+    """A compiled model. Lengths are in tokens."""
 
     path: Path
     library: Path

@@ -80,7 +80,7 @@ ENTRIES = [
 
 @cache
 def described(backend: str) -> dict[str, Any]:
-    """In a process of its own: importing an engine changes the process."""
+    """Describes a double in a process of its own, which importing an engine changes."""
     done = subprocess.run(
         [interpreter(backend), "-W", "ignore", DESCRIBE, *contract(backend)],
         cwd=REPOSITORY,
@@ -139,7 +139,7 @@ def literal(source: str | None) -> object:
 
 @pytest.fixture(scope="module")
 def tgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The only server that is asked without an adapter between."""
+    """Starts the double alone: in a service only the adapter reaches it."""
     with server(tmp_path_factory.mktemp("tgi")) as started:
         yield started
 
