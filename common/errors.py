@@ -4,7 +4,7 @@ ServiceError
 ├── RequestError            the client's doing, 4xx
 │   ├── InvalidJSON, InvalidValue, UnknownParameter, UnsupportedParameter, ContextLengthExceeded
 │   ├── InvalidAPIKey, NotFound, ModelNotFound, MethodNotAllowed
-│   ├── RequestTooLarge, UnsupportedMediaType, Overloaded, Cancelled
+│   ├── RequestTooLarge, URITooLong, HeadersTooLarge, UnsupportedMediaType, Overloaded, Cancelled
 └── ServerError             ours, 5xx
     ├── InternalError, NotReady, Draining, EngineLost (EngineDead), QueueTimeout,
         FirstTokenTimeout
@@ -113,6 +113,11 @@ class RequestTooLarge(RequestError):
     code = "request_too_large"
 
 
+class URITooLong(RequestError):
+    status = 414
+    code = "uri_too_long"
+
+
 class UnsupportedMediaType(RequestError):
     status = 415
     code = "unsupported_media_type"
@@ -123,6 +128,11 @@ class Overloaded(RequestError):
     code = "overloaded"
     type = "rate_limit_error"
     retry_after = 1
+
+
+class HeadersTooLarge(RequestError):
+    status = 431
+    code = "headers_too_large"
 
 
 class Cancelled(RequestError):

@@ -84,6 +84,12 @@ class Settings(BaseModel):
     drain_timeout: float = Field(60, ge=0, le=86400, description="seconds after SIGTERM")
     probe_interval: Seconds = Field(60, description="idle seconds after which /readyz generates")
     max_body_bytes: int = Field(8 * 2**20, ge=1024, description="of a request, before 413")
+    max_header_bytes: int = Field(
+        32768,
+        ge=4096,
+        le=2**20,
+        description="of a request with its URL, before 431; a quarter for the URL, before 414",
+    )
 
     api_keys: CommaList = Field(
         default_factory=list, repr=False, description="comma-separated; none means open"

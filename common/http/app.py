@@ -51,6 +51,7 @@ class App:
         sane = wanted is not None and SANE_REQUEST_ID.fullmatch(wanted)
         exchange.request_id = wanted if wanted and sane else uuid.uuid4().hex
         try:
+            exchange.check()
             route = find(scope["method"], scope["path"], pages=self.settings.docs)
             self._authorize(exchange, route)
             await self._dispatch(exchange, route)
@@ -133,7 +134,7 @@ class App:
         if exchange.started:
             return
         headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
-        if error.status in (413, 415):
+        if error.status in (413, 414, 415, 431):
             headers.append((b"connection", b"close"))
         body = orjson.dumps(error.body(exchange.request_id))
         await exchange.respond(error.status, body, headers=headers)

@@ -48,6 +48,7 @@ async def _read(exchange: Exchange, limit: int) -> bytes:
     size = 0
     while True:
         message = await exchange.receive()
+        exchange.check()
         if message["type"] == "http.disconnect":
             raise Cancelled("the client left before its request was complete")
         part = message.get("body", b"")

@@ -7,16 +7,16 @@ from contextlib import suppress
 
 from common.errors import Cancelled, InternalError, ServiceError
 from common.http.exchange import Exchange, Receive
-from common.serving.generations import Running
+from common.serving.generations import Generations
 
 logger = logging.getLogger("bentoml.llm.http")
 
 
 async def while_connected(
-    exchange: Exchange, running: Running, work: Coroutine[None, None, None]
+    exchange: Exchange, generations: Generations, work: Coroutine[None, None, None]
 ) -> None:
     """Run `work`; cancel it as soon as the client leaves. Raises Cancelled then."""
-    task = asyncio.create_task(_registered(exchange.request_id, running, work))
+    task = asyncio.create_task(_registered(exchange.request_id, generations, work))
     watcher = asyncio.create_task(_disconnected(exchange.receive))
     try:
         await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
@@ -31,8 +31,10 @@ async def while_connected(
                 await task
 
 
-async def _registered(request_id: str, running: Running, work: Coroutine[None, None, None]) -> None:
-    with running.register(request_id) as generation:
+async def _registered(
+    request_id: str, generations: Generations, work: Coroutine[None, None, None]
+) -> None:
+    with generations.register(request_id) as generation:
         try:
             await work
         except asyncio.CancelledError:

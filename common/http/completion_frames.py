@@ -8,7 +8,7 @@ from typing import Any
 from common.http.events import TextEvents, event, usage
 from common.http.logprobs import TextOffsets, completion_logprobs
 from common.serving.answer import Delta, by_choice
-from common.serving.pipeline import Job
+from common.serving.job import Job
 from common.text.tokenizer import Tokenizer
 
 

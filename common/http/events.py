@@ -7,7 +7,7 @@ import orjson
 
 from common.errors import ServiceError
 from common.http.exchange import Exchange
-from common.serving.pipeline import Job
+from common.serving.job import Job
 
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 NO_CACHE = (b"cache-control", b"no-cache")

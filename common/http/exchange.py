@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from common.errors import ServiceError
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -12,6 +14,8 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON = b"application/json"
+REFUSAL = "refusal"
+"""The key in a scope for the error that the protocol found in the request."""
 
 
 class Exchange:
@@ -33,6 +37,12 @@ class Exchange:
             if key == name:
                 return str(value, "latin-1")
         return None
+
+    def check(self) -> None:
+        """Raises the error that the protocol found in the head, the trailers or the chunks."""
+        error: ServiceError | None = self.scope.get(REFUSAL)
+        if error is not None:
+            raise error
 
     async def start(
         self,

@@ -6,7 +6,7 @@ from common.http.events import EVENT_STREAM, NO_CACHE
 from common.http.exchange import Exchange
 from common.http.runtime import Runtime
 from common.http.schemas import GenerateBody
-from common.serving.pipeline import Job
+from common.serving.job import Job
 
 
 async def generate(exchange: Exchange, runtime: Runtime) -> str:
@@ -16,7 +16,7 @@ async def generate(exchange: Exchange, runtime: Runtime) -> str:
     """
     body = await read_body(exchange, GenerateBody, runtime.settings.max_body_bytes)
     job = await runtime.generate_job(exchange.request_id, body)
-    await while_connected(exchange, runtime.running, _stream(exchange, runtime, job))
+    await while_connected(exchange, runtime.generations, _stream(exchange, runtime, job))
     return job.answers[0].finish_reason or "stop"
 
 

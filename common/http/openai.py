@@ -16,7 +16,7 @@ from common.http.messages import NamedTool, for_template, tools_for_template
 from common.http.runtime import Runtime
 from common.http.schemas import ChatBody, CompletionBody, OpenAIFields
 from common.serving.answer import Delta
-from common.serving.pipeline import Job
+from common.serving.job import Job
 from common.text.tool_calls import FORCED_START
 
 
@@ -93,7 +93,7 @@ async def _respond(
     else:
         work = _whole(exchange, runtime, job, frames)
     try:
-        await while_connected(exchange, runtime.running, work)
+        await while_connected(exchange, runtime.generations, work)
     except ServiceError as error:
         if exchange.started:
             await fail_events(exchange, error)

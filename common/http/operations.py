@@ -96,7 +96,7 @@ async def detokenize(exchange: Exchange, runtime: Runtime) -> None:
 
 async def cancel(exchange: Exchange, runtime: Runtime, request_id: str) -> None:
     """DELETE /v1/requests/{id}: its own client is told `cancelled`."""
-    if not runtime.running.end(request_id, Cancelled("cancelled by DELETE /v1/requests")):
+    if not runtime.generations.end(request_id, Cancelled("cancelled by DELETE /v1/requests")):
         raise NotFound("no running request has that id")
     await exchange.respond_json({"id": request_id, "object": "request", "cancelled": True})
 

@@ -9,10 +9,11 @@ from common.http.schemas import GenerateBody
 from common.models.model import Model
 from common.serving.admission import Admission
 from common.serving.capabilities import Capabilities, default_values
-from common.serving.generations import Running
+from common.serving.generations import Generations
+from common.serving.job import Job
 from common.serving.lifecycle import Lifecycle
 from common.serving.metrics import Metrics
-from common.serving.pipeline import Job, Pipeline
+from common.serving.pipeline import Pipeline
 from common.settings import Settings
 from common.text.chat_template import load_chat_template
 from common.text.prompts import NO_TEMPLATE, Prompts
@@ -33,7 +34,7 @@ class Runtime:
     capabilities: Capabilities
     parameters: Parameters
     pipeline: Pipeline
-    running: Running
+    generations: Generations
     metrics: Metrics
     tool_format: str | None
 
@@ -53,7 +54,7 @@ class Runtime:
 
 
 def build_runtime(
-    settings: Settings, model: Model, engine: Engine, lifecycle: Lifecycle, running: Running
+    settings: Settings, model: Model, engine: Engine, lifecycle: Lifecycle, generations: Generations
 ) -> Runtime:
     """Raises StartError for a tokenizer or chat template that cannot be used."""
     tokenizer = Tokenizer(model.path)
@@ -84,7 +85,7 @@ def build_runtime(
         pipeline=Pipeline(
             engine, tokenizer, admission, lifecycle, metrics, settings.first_token_timeout
         ),
-        running=running,
+        generations=generations,
         metrics=metrics,
         tool_format=tool_format,
     )

@@ -30,7 +30,10 @@ UNKILLABLE = 251
 
 
 def main(grace: float, argv: list[str]) -> int:
-    """Run `argv` in a process group of its own; its exit status is ours. `grace` is in seconds."""
+    """Runs `argv` in a process group of its own and returns its exit status.
+
+    `grace` is how many seconds it has between SIGTERM and SIGKILL.
+    """
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     adopt_orphans()
@@ -63,15 +66,15 @@ def main(grace: float, argv: list[str]) -> int:
 
 
 def adopt_orphans() -> None:
-    """The server's descendants become ours when their parent dies, whatever group or session they
-    are in. Linux only."""
+    """Makes the server's descendants ours when their parent dies, whatever group or session they
+    are in; on Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def prepare_server() -> None:
-    """In the server's process: a blocked or ignored signal would stay so over exec; and if this
-    process is killed, the server ends with it."""
+    """Runs in the server's process: a blocked or ignored signal would stay so over exec; and if
+    the guard is killed, the server ends with it."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -80,7 +83,7 @@ def prepare_server() -> None:
 
 
 def reap(server: subprocess.Popen[bytes], tell: int) -> None:
-    """Wait for the server and for adopted orphans, until there are none."""
+    """Waits for the server and for adopted orphans, until there are none."""
     with suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, 0)
@@ -90,7 +93,7 @@ def reap(server: subprocess.Popen[bytes], tell: int) -> None:
 
 
 def end_orphans(reaper: threading.Thread) -> None:
-    """Kill what the server left: children of a killed one become ours and are next."""
+    """Kills what the server left: children of a killed one become ours and are next."""
     deadline = time.monotonic() + KILL_TIMEOUT
     while reaper.is_alive() and time.monotonic() < deadline:
         for pid in children():
@@ -100,7 +103,7 @@ def end_orphans(reaper: threading.Thread) -> None:
 
 
 def children() -> Iterator[int]:
-    """Process ids, from proc(5); none where there is no such file system."""
+    """Yields the ids of our living children from proc(5), none without that file system."""
     for file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             # The name in parentheses may hold anything.

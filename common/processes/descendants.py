@@ -1,4 +1,4 @@
-"""The processes that an engine starts from within this one: told from others, ended, waited for."""
+"""The processes that an engine starts from within this one: found, killed and waited for."""
 
 import contextlib
 import time
@@ -7,14 +7,15 @@ from multiprocessing import resource_tracker
 
 import psutil
 
-LOOK_INTERVAL = 0.02
+POLL_INTERVAL = 0.02
+"""Seconds."""
 
 
 class Children:
     """Every descendant that this process has got since this object was made.
 
     Make it before the engine starts any: the service has processes of its own, such as its
-    guardian, which have to stay.
+    guard, which have to stay.
     """
 
     def __init__(self) -> None:
@@ -24,19 +25,19 @@ class Children:
         self._seen: frozenset[psutil.Process] = frozenset()
 
     def now(self) -> frozenset[psutil.Process]:
-        """Those that run now; `end` finds them even when their parents are gone by then."""
-        found = descendants() - self._not_ours
-        self._seen |= found
-        return found
+        """Returns those that run now; `kill` finds them even when their parents have ended."""
+        current = descendants() - self._not_ours
+        self._seen |= current
+        return current
 
     def kill(self) -> None:
         self.now()
         kill(self._seen)
 
     def wait_until_gone(self, deadline: float) -> None:
-        """Return when none is left, or at `deadline` by time.monotonic. Blocks."""
+        """Returns when none is left, or at `deadline` by time.monotonic. Blocks."""
         while any(map(is_alive, self._seen)) and time.monotonic() < deadline:
-            time.sleep(LOOK_INTERVAL)
+            time.sleep(POLL_INTERVAL)
 
 
 def descendants() -> frozenset[psutil.Process]:
@@ -50,7 +51,7 @@ def kill(processes: Iterable[psutil.Process]) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A zombie is not: an orphan's new parent may be slow to reap it."""
+    """Returns whether the process runs; a zombie does not, whose parent may be slow to reap it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -12,13 +12,13 @@ def keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
 
     A generation may be silent for long, so no time limit on reading can tell the two apart.
     """
-    made = socket.socket(*address[:3])
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection = socket.socket(*address[:3])
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_KEEPIDLE", IDLE),
         ("TCP_KEEPINTVL", INTERVAL),
         ("TCP_KEEPCNT", TRIES),
     ):
         if hasattr(socket, name):  # macOS has no TCP_KEEPIDLE
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return connection

@@ -7,7 +7,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different free TCP ports of this machine's loopback address."""
+    """Returns `count` different free TCP ports of this machine's loopback address."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
-        return [found.getsockname()[1] for found in sockets]
+        return [each.getsockname()[1] for each in sockets]

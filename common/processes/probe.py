@@ -1,4 +1,4 @@
-"""A look at a server: does it answer?"""
+"""Probes of a server: does it answer?"""
 
 import asyncio
 import logging
@@ -7,57 +7,64 @@ from collections.abc import Awaitable, Callable
 
 logger = logging.getLogger("bentoml.llm.supervision")
 
-LOOK_TIMEOUT = 5.0
-LOOK_INTERVAL = 1.0
-"""Seconds for which the last look holds."""
-LOOK_WAIT = 0.25
-"""Seconds that a caller waits for a look; one at a server that hangs goes on without him."""
+PROBE_TIMEOUT = 5.0
+PROBE_INTERVAL = 1.0
+"""Seconds for which the last probe holds."""
+PROBE_WAIT = 0.25
+"""Seconds that a caller waits for a probe; one that hangs goes on without the caller."""
 
 Ready = Callable[[], Awaitable[bool]]
 
 
-class Look:
-    """`ready` tells whether the server answers; it must not raise for a broken connection."""
+class ServerProbe:
+    """Asks a server, at most so often, whether it answers.
+
+    `ready` returns whether it does; it must not raise for a broken connection.
+    """
 
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
         self._answers = True
-        self._looked = 0.0
-        self._looking: asyncio.Task[None] | None = None
+        self._probed_at = 0.0
+        self._task: asyncio.Task[None] | None = None
 
-    async def now(self, timeout: float = LOOK_TIMEOUT) -> bool:
-        """Ask; no answer within `timeout` seconds is one too. Raises what `ready` raises."""
+    async def now(self, timeout: float = PROBE_TIMEOUT) -> bool:
+        """Returns whether the server answers within `timeout` seconds.
+
+        Raises what `ready` raises.
+        """
         await self.stop()
-        self._looked = time.monotonic()
+        self._probed_at = time.monotonic()
         self._answers = await self._ask(timeout)
         return self._answers
 
-    async def lately(self) -> bool:
-        """What the last look saw. Asks at most once per LOOK_INTERVAL, and waits LOOK_WAIT."""
-        if self._looking is None or self._looking.done():
-            if time.monotonic() - self._looked <= LOOK_INTERVAL:
+    async def last_answer(self) -> bool:
+        """Returns what the last probe saw; starts a new one at most every PROBE_INTERVAL seconds
+        and waits PROBE_WAIT seconds for it."""
+        if self._task is None or self._task.done():
+            if time.monotonic() - self._probed_at <= PROBE_INTERVAL:
                 return self._answers
-            self._looked = time.monotonic()
-            self._looking = asyncio.create_task(self._look())
-        await asyncio.wait([self._looking], timeout=LOOK_WAIT)
+            self._probed_at = time.monotonic()
+            self._task = asyncio.create_task(self._probe())
+        await asyncio.wait([self._task], timeout=PROBE_WAIT)
         return self._answers
 
     def forget(self) -> None:
-        """Something broke off: what the last look saw no longer holds."""
-        self._looked = 0.0
+        """Has the next question probe anew: something broke off since the last probe."""
+        self._probed_at = 0.0
 
     async def stop(self) -> None:
-        """End the look that is under way, if any."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
-            self._looking = None
+        """Ends the probe that is under way, if any."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
 
-    async def _look(self) -> None:
+    async def _probe(self) -> None:
         try:
-            self._answers = await self._ask(LOOK_TIMEOUT)
+            self._answers = await self._ask(PROBE_TIMEOUT)
         except Exception as error:
-            logger.warning("a look at the server failed: %r", error)
+            logger.warning("a probe of the server failed: %r", error)
             self._answers = False
 
     async def _ask(self, timeout: float) -> bool:

@@ -1,4 +1,4 @@
-"""A server that runs elsewhere: it may go and come back, and we only look."""
+"""A server that runs elsewhere: it may go and come back, and is only probed."""
 
 import logging
 import re
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from common.engine import Health
 from common.errors import EngineLost, ServiceError, StartError
-from common.processes.probe import Look, Ready
+from common.processes.probe import Ready, ServerProbe
 
 logger = logging.getLogger("bentoml.llm.supervision")
 
@@ -15,9 +15,10 @@ USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)?[^/?#]*@", re.IGNORECASE)
 
 
 class RemoteServer:
-    """The server at `url`. `ready` tells whether it answers; it must not raise for connections.
+    """The server at `url`, which others start and stop.
 
-    `command` is what starts such a server, for whoever finds none there.
+    `ready` returns whether it answers; it must not raise for broken connections. `command` starts
+    such a server: the message for an address where none answers names it.
     """
 
     def __init__(self, name: str, url: str, ready: Ready, *, command: str = "") -> None:
@@ -25,11 +26,11 @@ class RemoteServer:
         self.address = without_userinfo(url)
         """For the terminal and the log; never told to a client."""
         self._command = command
-        self._look = Look(ready)
+        self._probe = ServerProbe(ready)
 
     async def start(self) -> None:
         """Raises StartError when nothing answers at the address."""
-        if not await self._look.now(REACH_TIMEOUT):
+        if not await self._probe.now(REACH_TIMEOUT):
             start = f"start one there ({self._command})" if self._command else "start it"
             raise StartError(
                 f"setting 'engine_url': no {self.name} answers at {self.address!r}; {start}, give "
@@ -37,22 +38,22 @@ class RemoteServer:
             )
 
     async def stop(self) -> None:
-        """Only our looks: the server is not ours to stop."""
-        await self._look.stop()
+        """Ends the probes; the server is not ours to stop."""
+        await self._probe.stop()
 
     async def health(self) -> Health:
-        """Whether it answered lately: see Look."""
-        if await self._look.lately():
+        """Returns whether the server answered the last probe."""
+        if await self._probe.last_answer():
             return Health(True)
         return Health(True, f"{self.name} does not answer", ready=False)
 
     def check(self) -> None:
-        """A request is the best look: it is always tried."""
+        """Never raises: a request is the best probe and is always tried."""
 
     async def failure(self, what: str) -> ServiceError:
-        """The error of a request that broke off because of `what`."""
+        """Returns the error of a request that broke off because of `what`."""
         logger.error("%s at %s broke a request off: %s", self.name, self.address, what)
-        self._look.forget()
+        self._probe.forget()
         return EngineLost(f"{self.name} broke off this request; send it again")
 
 
@@ -65,5 +66,5 @@ def is_http_address(url: str) -> bool:
 
 
 def without_userinfo(url: str) -> str:
-    """`url` without a user name and password in it."""
+    """Returns `url` without the user name and password in it."""
     return USERINFO.sub(r"\1", url)

@@ -16,8 +16,10 @@ class Restarts:
     _used: int = 0
 
     def next_wait(self, served: float = 0.0) -> float | None:
-        """Seconds to wait before the next start; None when there is none. `served` is how long
-        the server that has ended did serve."""
+        """Returns how many seconds to wait before the next start, None when there is none.
+
+        `served` is for how many seconds the server that has ended did serve.
+        """
         if served > self.window:
             self._used = 0
         if self._used >= self.limit:

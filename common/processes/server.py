@@ -1,32 +1,29 @@
-"""A server that we start: watched, started again when it dies, and never left behind."""
+"""A server of our own: watched, started again when it dies, and never left behind."""
 
 import asyncio
 import logging
 import subprocess
-import sys
 import threading
 import time
-import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from common.engine import Health
 from common.errors import EngineDead, EngineLost, NotReady, ServiceError, StartError
 from common.processes.child_guard import KILL_TIMEOUT, UNKILLABLE
-from common.processes.probe import LOOK_TIMEOUT, Look, Ready
+from common.processes.guarded import guarded_command
+from common.processes.marks import kill_marked, new_mark
+from common.processes.probe import PROBE_TIMEOUT, Ready, ServerProbe
 from common.processes.restarts import Restarts
 from common.processes.signals import stop_signals_blocked
 
 logger = logging.getLogger("bentoml.llm.supervision")
 
 ROOT = Path(__file__).parents[2]
-KEEPER = str(Path(__file__).with_name("child_guard.py"))
 MARK = "LLM_SERVER_MARK"
 """In the environment of a server and of what it starts."""
 READY_INTERVAL = 0.1
@@ -47,9 +44,9 @@ class Command:
 
 
 class ChildServer:
-    """One server process under `name`, in a process group of its own, and what it starts.
+    """One server process under `name`, in a process group of its own, and all that it starts.
 
-    `command` is asked for before each start. `ready` tells whether the server answers; it may
+    `command` is called before each start. `ready` returns whether the server answers; it may
     raise StartError to give up. `grace` is how many seconds it gets between SIGTERM and SIGKILL.
     """
 
@@ -65,12 +62,12 @@ class ChildServer:
     ) -> None:
         self.name = name
         self._command = command
-        self._look = Look(ready)
+        self._probe = ServerProbe(ready)
         self._start_timeout = start_timeout
         self._grace = grace
         self._restarts = restarts or Restarts()
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._exited: asyncio.Future[int] | None = None
         self._mark = ""
         self._unkillable = False
@@ -81,15 +78,15 @@ class ChildServer:
         self._dead: str | None = None
 
     async def start(self) -> None:
-        """Return when the server is ready. Raises StartError with its last log lines."""
+        """Returns when the server is ready. Raises StartError with its last log lines."""
         self._spawn()
         await self._wait_ready()
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """Ask the server to end, and end it; safe when it was never started."""
+        """Ends the server, gently first; safe when it was never started."""
         try:
-            await self._look.stop()
+            await self._probe.stop()
             if self._watcher is not None:
                 self._watcher.cancel()
                 await asyncio.gather(self._watcher, return_exceptions=True)
@@ -97,12 +94,12 @@ class ChildServer:
             await self._end()
 
     async def health(self) -> Health:
-        """Dead, being started again, or running, and whether it answered lately: see Look."""
+        """Returns whether the server is dead, being started again, or answered the last probe."""
         if self._dead is not None:
             return Health(False, self._dead)
         if not self._serving.is_set():
             return Health(True, f"{self.name} has died and is being started again", ready=False)
-        if await self._look.lately():
+        if await self._probe.last_answer():
             return Health(True)
         return Health(True, f"{self.name} runs and does not answer", ready=False)
 
@@ -114,7 +111,7 @@ class ChildServer:
             raise NotReady(f"{self.name} has died and is being started again")
 
     async def failure(self, what: str) -> ServiceError:
-        """The error of a request that broke off because of `what`.
+        """Returns the error of a request that broke off because of `what`.
 
         A dead process is known a moment after its connections break.
         """
@@ -127,7 +124,7 @@ class ChildServer:
         return EngineLost(f"{self.name} broke off this request; send it again")
 
     def last_lines(self) -> str:
-        """The end of the server's log, on one line."""
+        """Returns the last lines of the server's log as one line."""
         shown = list(self._lines)[-SHOWN_LINES:]
         return " | ".join(shown) if shown else "it said nothing"
 
@@ -135,23 +132,23 @@ class ChildServer:
         command = self._command()
         self._lines.clear()
         self._died.clear()
-        self._mark = uuid.uuid4().hex
+        self._mark = new_mark()
         with stop_signals_blocked():
-            keeper = subprocess.Popen(
-                [sys.executable, KEEPER, str(self._grace), *command.argv],
+            guard = subprocess.Popen(
+                guarded_command(command.argv, self._grace),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**command.environment, MARK: self._mark},
                 cwd=command.directory,
             )
-        assert keeper.stdout is not None
-        self._reader = threading.Thread(target=self._read_log, args=[keeper.stdout], daemon=True)
+        assert guard.stdout is not None
+        self._reader = threading.Thread(target=self._read_log, args=[guard.stdout], daemon=True)
         self._reader.start()
-        self._keeper = keeper
-        self._exited = exit_of(keeper)
+        self._guard = guard
+        self._exited = exit_of(guard)
 
     def _read_log(self, output: IO[bytes]) -> None:
-        """Forward each line, in a thread: a full pipe would block the server."""
+        """Forwards each line, in a thread: a full pipe would block the server."""
         with output:
             while line := output.readline(LINE_BYTES):
                 if text := line.decode("utf-8", "replace").rstrip():
@@ -159,15 +156,16 @@ class ChildServer:
                     logger.info("%s: %s", self.name, text)
 
     async def _settle(self) -> int:
-        """After the keeper's end: its exit code, once the log is read and nothing is left."""
+        """Returns the guard's exit code, once it has ended, its log is read and nothing is left."""
         assert self._exited is not None
-        assert self._keeper is not None
-        assert self._keeper.stdin is not None
+        assert self._guard is not None
+        assert self._guard.stdin is not None
         code = await asyncio.shield(self._exited)
-        self._keeper.stdin.close()
-        # A keeper that was killed itself could not end what the server started.
-        if code < 0 and not await asyncio.to_thread(_end_marked, self._mark):
-            code = UNKILLABLE
+        self._guard.stdin.close()
+        # A guard that was killed itself could not end what the server started.
+        if code < 0:
+            survivors = await asyncio.to_thread(kill_marked, MARK, self._mark, KILL_TIMEOUT)
+            code = UNKILLABLE if survivors else code
         self._unkillable = code == UNKILLABLE
         # A descendant that could not be ended may hold the pipe open.
         await asyncio.to_thread(self._reader.join, 1.0)
@@ -177,7 +175,7 @@ class ChildServer:
         """Raises StartError when the server ends, or is not ready in time."""
         assert self._exited is not None
         deadline = time.monotonic() + self._start_timeout
-        while not await self._look.now(min(LOOK_TIMEOUT, max(deadline - time.monotonic(), 0.1))):
+        while not await self._probe.now(min(PROBE_TIMEOUT, max(deadline - time.monotonic(), 0.1))):
             await asyncio.wait([self._exited], timeout=READY_INTERVAL)
             if self._exited.done():
                 code = await self._settle()
@@ -194,7 +192,7 @@ class ChildServer:
         self._serving.set()
 
     async def _watch(self) -> None:
-        """Its end, whatever it is, is the death of the server."""
+        """Keeps the server running; the end of this task, whatever it is, is the server's death."""
         try:
             self._dead = await self._start_again_and_again()
         except Exception as error:
@@ -205,7 +203,7 @@ class ChildServer:
         self._died.set()
 
     async def _start_again_and_again(self) -> str:
-        """Each time the server dies, as long as that helps: why it does not any more."""
+        """Starts the server again each time it dies; returns why that helps no more."""
         dead: str | None = None
         while dead is None:
             assert self._exited is not None
@@ -218,7 +216,7 @@ class ChildServer:
         return dead
 
     async def _start_again(self, reason: str) -> str | None:
-        """None when the server is back, else why it is gone for good."""
+        """Returns None when the server is back, else why it is gone for good."""
         wait = self._restarts.next_wait(time.monotonic() - self._served_since)
         # What is left of an unkillable one holds the memory that the next one needs.
         while wait is not None and not self._unkillable:
@@ -241,16 +239,16 @@ class ChildServer:
         return reason
 
     async def _end(self) -> None:
-        """The keeper sees its input end, and ends the server and all that it started."""
-        if self._keeper is None:
+        """Closes the guard's input, upon which it ends the server and all that it started."""
+        if self._guard is None:
             return
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.close()
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
         await self._settle()
 
 
 def exit_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
-    """The exit code that will come; waiting for it does not keep this process from ending."""
+    """Returns a future of the exit code, which does not keep this process from ending."""
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[int] = loop.create_future()
 
@@ -266,23 +264,3 @@ def exit_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
 
     threading.Thread(target=wait, daemon=True).start()
     return exited
-
-
-def _end_marked(mark: str) -> bool:
-    """Kill every process that has inherited `mark`; whether none is left in time."""
-    deadline = time.monotonic() + KILL_TIMEOUT
-    while left := list(_marked(mark)):
-        if time.monotonic() > deadline:
-            return False
-        for process in left:
-            with suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(left, timeout=1.0)
-    return True
-
-
-def _marked(mark: str) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == mark:
-                yield process

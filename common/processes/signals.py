@@ -1,4 +1,4 @@
-"""Stop signals: kept away from child processes, and told when our parent dies."""
+"""Stop signals: kept away from child processes, and sent when our parent dies."""
 
 import ctypes
 import signal
@@ -26,6 +26,6 @@ def stop_signals_blocked() -> Iterator[None]:
 
 
 def terminate_with_parent() -> None:
-    """Get SIGTERM when the parent process dies; on Linux only."""
+    """Has the kernel send us SIGTERM when the parent process dies; on Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

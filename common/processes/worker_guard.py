@@ -2,7 +2,7 @@
 
 An engine's child processes survive a worker that is killed, and hold the GPU. The worker leads a
 session of its own and marks its environment; descendants inherit both. When the worker is gone the
-guardian ends all processes of that session or with that mark: a descendant can leave the one with
+guard ends all processes of that session or with that mark: a descendant can leave the one with
 setsid, and lose the other by changing its title.
 """
 
@@ -10,13 +10,14 @@ import os
 import select
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from common.processes.descendants import is_alive
+from common.processes.marks import new_mark
 from common.processes.signals import stop_signals_blocked
 
 MARK = "LLM_WORKER_MARK"
@@ -25,8 +26,8 @@ GRACE = 2.0
 
 
 def watch_this_process() -> None:
-    """Mark this process and start its guardian, out of reach of a stop signal to our children."""
-    os.environ[MARK] = uuid.uuid4().hex
+    """Marks this process and starts its guard, out of reach of a stop signal to our children."""
+    os.environ[MARK] = new_mark()
     if os.getsid(0) != os.getpid():  # BentoML's supervisor has seen to it already
         os.setsid()
     with stop_signals_blocked():
@@ -45,39 +46,41 @@ def watch_this_process() -> None:
 
 
 def inherited(session: int, mark: str) -> Iterator[psutil.Process]:
-    """Every other living process of `session` or with `mark`."""
+    """Yields every other living process of `session` or with `mark`."""
     for process in psutil.process_iter():
         if process.pid == os.getpid():
             continue
         with suppress(psutil.Error, OSError):
-            if process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            if os.getsid(process.pid) == session or process.environ().get(MARK) == mark:
+            ours = os.getsid(process.pid) == session or process.environ().get(MARK) == mark
+            if ours and is_alive(process):
                 yield process
 
 
 def end_all(session: int, mark: str) -> None:
-    """Ask, wait, kill, until none is left; a process may start another one meanwhile."""
-    while left := list(inherited(session, mark)):
-        left = [process for process in left if not is_resource_tracker(process)] or left
-        for process in left:
+    """Asks, waits and kills until none is left; a process may start another one meanwhile."""
+    while alive := list(inherited(session, mark)):
+        alive = [process for process in alive if not is_resource_tracker(process)] or alive
+        for process in alive:
             with suppress(psutil.Error):
                 process.terminate()
-        for process in psutil.wait_procs(left, timeout=GRACE)[1]:
+        for process in psutil.wait_procs(alive, timeout=GRACE)[1]:
             with suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=GRACE)
+        psutil.wait_procs(alive, timeout=GRACE)
 
 
 def is_resource_tracker(process: psutil.Process) -> bool:
-    """Python's own: when the others are gone it removes their shared memory and ends by itself."""
+    """Returns whether it is Python's own resource tracker.
+
+    When the others are gone it removes their shared memory and ends by itself.
+    """
     with suppress(psutil.Error):
         return any("multiprocessing.resource_tracker" in part for part in process.cmdline())
     return False
 
 
 def wait_for_end(pid: int) -> None:
-    """Return when the process has ended, even while its parent has not reaped it."""
+    """Returns when the process has ended, even while its parent has not reaped it."""
     if sys.platform == "linux":
         with suppress(ProcessLookupError):
             select.select([os.pidfd_open(pid)], [], [])

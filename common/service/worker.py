@@ -17,6 +17,7 @@ import uvicorn
 from common.engine import Engine
 from common.errors import Draining, StartError
 from common.http.app import App
+from common.http.protocol import limit_heads
 from common.http.runtime import build_runtime
 from common.models.model import local_directory, open_model
 from common.plan import at_start
@@ -24,7 +25,7 @@ from common.processes.signals import STOP_SIGNALS, terminate_with_parent
 from common.processes.worker_guard import watch_this_process
 from common.service import start_failure
 from common.serving import tracing
-from common.serving.generations import Running
+from common.serving.generations import Generations
 from common.serving.lifecycle import Lifecycle
 from common.serving.systemd import tell_systemd
 from common.settings import Settings
@@ -43,6 +44,12 @@ def process_age() -> float:
     return max(0.0, time.time() - psutil.Process().create_time())
 
 
+def http_server(handler: SignalHandler) -> uvicorn.Server | None:
+    """The server that installed this signal handler; None where something else did."""
+    owner = getattr(handler, "__self__", None)
+    return owner if isinstance(owner, uvicorn.Server) else None
+
+
 class Server:
     """Ties an engine class to the HTTP application for the life of one process."""
 
@@ -50,7 +57,7 @@ class Server:
         self._engine_class = engine
         self._settings = settings
         self._engine: Engine | None = None
-        self._running = Running()
+        self._generations = Generations()
         self._lifecycle = Lifecycle(settings.probe_interval, process_age())
         self._loading: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -65,6 +72,11 @@ class Server:
         terminate_with_parent()
         watch_this_process()
         self._take_signals()
+        server = http_server(self._previous[signal.SIGTERM])
+        if server is None:
+            logger.warning("max_header_bytes has no effect: the HTTP server is not uvicorn's")
+        else:
+            limit_heads(server, self._settings.max_header_bytes)
         self._telling = asyncio.create_task(tell_systemd(self._lifecycle))
         self._loading = asyncio.create_task(self._load())
 
@@ -102,7 +114,7 @@ class Server:
             at_start.apply, self._engine_class, settings, open_model(settings, path)
         )
         self._engine = engine = self._engine_class(settings, model)
-        runtime = build_runtime(settings, model, engine, self._lifecycle, self._running)
+        runtime = build_runtime(settings, model, engine, self._lifecycle, self._generations)
         self.app.loading = runtime
         await self._lifecycle.start(engine)
         self.app.runtime = runtime
@@ -129,17 +141,17 @@ class Server:
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain(number))
         elif self._interrupts > 1:
-            self._running.end_all(Draining("the service was stopped"))
+            self._generations.end_all(Draining("the service was stopped"))
 
     async def _drain(self, number: int) -> None:
         """Finish what is under way, refuse what is new, then hand over to uvicorn."""
         self._lifecycle.draining = True
         try:
             async with asyncio.timeout(self._settings.drain_timeout):
-                await self._running.idle()
+                await self._generations.idle()
         except TimeoutError:
             logger.warning("ending what still runs after %g s", self._settings.drain_timeout)
-            self._running.end_all(Draining("the service shut down before this answer was done"))
+            self._generations.end_all(Draining("the service shut down before this answer was done"))
         loop = asyncio.get_running_loop()
         for taken in STOP_SIGNALS:
             loop.remove_signal_handler(taken)
@@ -147,9 +159,9 @@ class Server:
         self._hand_over(number, self._previous[number])
 
     def _hand_over(self, number: int, handler: SignalHandler) -> None:
-        owner = getattr(handler, "__self__", None)
-        if isinstance(owner, uvicorn.Server):
-            owner.config.timeout_graceful_shutdown = LAST_GRACE
+        server = http_server(handler)
+        if server is not None:
+            server.config.timeout_graceful_shutdown = LAST_GRACE
         if callable(handler):
             handler(number, None)
         else:

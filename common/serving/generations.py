@@ -24,7 +24,7 @@ class Generation:
             self.task.cancel()
 
 
-class Running:
+class Generations:
     """A client may use one request id for several requests at once: all are found by it."""
 
     def __init__(self) -> None:

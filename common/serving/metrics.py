@@ -82,7 +82,7 @@ class Gauges(Collector):
                 yield family
 
 
-class StartPhases(Collector):
+class StartPhasesCollector(Collector):
     """What each phase of the start took, or has taken so far."""
 
     name = "gen_ai_server_start_phase_seconds"
@@ -153,7 +153,7 @@ class Metrics:
 
     def add_start_phases(self, read: Callable[[], Mapping[str, float]]) -> None:
         """`read` gives seconds by phase."""
-        self.registry.register(StartPhases(self._labels, read))
+        self.registry.register(StartPhasesCollector(self._labels, read))
 
 
 def _exemplar(request_id: str) -> dict[str, str]:

@@ -6,7 +6,8 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import TypeVar
 
 from opentelemetry import trace
 
@@ -18,44 +19,19 @@ from common.errors import (
     InternalError,
     ServiceError,
 )
-from common.sampling import Sampling
 from common.serving.admission import Admission
 from common.serving.answer import Answer, Delta
+from common.serving.job import Job
 from common.serving.lifecycle import DEAD, Lifecycle
-from common.serving.merge import merge
 from common.serving.metrics import Metrics
 from common.serving.tracing import request_attributes, response_attributes
 from common.text.detokenizer import Detokenizer
 from common.text.tokenizer import Tokenizer
 
+T = TypeVar("T")
 FAILED = "the engine failed; the log has the details"
 
 logger = logging.getLogger("bentoml.llm.pipeline")
-
-
-@dataclass(slots=True)
-class Job:
-    """What one HTTP request wants: `n` answers to each prompt, numbered prompt by prompt."""
-
-    request_id: str
-    prompts: Sequence[Sequence[int]]
-    sampling: Sampling
-    n: int = 1
-    stops: Sequence[str] = ()
-    arrived: float = field(default_factory=time.perf_counter)
-    answers: list[Answer] = field(default_factory=list)
-    cached_tokens: int | None = None
-    limit: asyncio.Timeout | None = None
-    first_token: float = 0.0
-    last_token: float = 0.0
-
-    @property
-    def prompt_tokens(self) -> int:
-        return sum(map(len, self.prompts))
-
-    @property
-    def completion_tokens(self) -> int:
-        return sum(answer.tokens for answer in self.answers)
 
 
 class Pipeline:
@@ -199,3 +175,42 @@ class Pipeline:
         except Exception as error:
             logger.exception("request %s: the engine failed", job.request_id)
             raise InternalError(FAILED) from error
+
+
+class _End:
+    """A stream is over, by itself or by an exception."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+
+async def merge(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
+    """The first exception of any stream ends all; closing this closes all."""
+    queue: asyncio.Queue[T | _End] = asyncio.Queue(maxsize=len(streams))
+
+    async def drain(stream: AsyncGenerator[T, None]) -> None:
+        try:
+            async for item in stream:
+                await queue.put(item)
+        except Exception as error:
+            await queue.put(_End(error))
+        else:
+            await queue.put(_End())
+        finally:
+            await stream.aclose()
+
+    tasks = [asyncio.create_task(drain(stream)) for stream in streams]
+    try:
+        left = len(tasks)
+        while left:
+            item = await queue.get()
+            if not isinstance(item, _End):
+                yield item
+            elif item.error is not None:
+                raise item.error
+            else:
+                left -= 1
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,7 +8,6 @@ import asyncio
 import threading
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -17,10 +16,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from common.errors import StartError
+from common.serving.job import Job
 from common.settings import Settings
-
-if TYPE_CHECKING:
-    from common.serving.pipeline import Job
 
 PATH = "/v1/traces"
 """Where a collector takes spans when the endpoint names no path."""
@@ -74,7 +71,7 @@ async def flush(provider: TracerProvider) -> None:
     await asyncio.to_thread(sender.join, FLUSH_TIMEOUT)
 
 
-def request_attributes(job: "Job") -> Attributes:
+def request_attributes(job: Job) -> Attributes:
     """What was asked for, without the text."""
     sampling = job.sampling
     optional = {
@@ -93,7 +90,7 @@ def request_attributes(job: "Job") -> Attributes:
     }
 
 
-def response_attributes(job: "Job") -> Attributes:
+def response_attributes(job: Job) -> Attributes:
     """What came of it, in full or up to where it broke off."""
     attributes: dict[str, str | int | float | list[str]] = {
         "gen_ai.usage.output_tokens": job.completion_tokens,

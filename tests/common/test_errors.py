@@ -30,9 +30,10 @@ ROWS = {
     (400, "invalid_json"), (400, "invalid_value"), (400, "unknown_parameter"),
     (400, "unsupported_parameter"), (400, "context_length_exceeded"), (401, "invalid_api_key"),
     (404, "not_found"), (404, "model_not_found"), (405, "method_not_allowed"),
-    (413, "request_too_large"), (415, "unsupported_media_type"), (429, "overloaded"),
-    (499, "cancelled"), (500, "internal_error"), (503, "not_ready"), (503, "draining"),
-    (503, "engine_dead"), (503, "overloaded"), (504, "timeout"),
+    (413, "request_too_large"), (414, "uri_too_long"), (415, "unsupported_media_type"),
+    (429, "overloaded"), (431, "headers_too_large"), (499, "cancelled"), (500, "internal_error"),
+    (503, "not_ready"), (503, "draining"), (503, "engine_dead"), (503, "overloaded"),
+    (504, "timeout"),
 }  # fmt: skip
 
 

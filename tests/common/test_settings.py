@@ -59,6 +59,8 @@ def test_lists_are_split_at_commas() -> None:
         ("trust_remote_code", "perhaps"),
         ("seed", "-1"),
         ("max_body_bytes", "10"),
+        ("max_header_bytes", "4095"),
+        ("max_header_bytes", "1048577"),
         ("kv_cache_gib", "0"),
     ],
 )

@@ -36,7 +36,7 @@ sys.exit(child_guard.main(float(sys.argv[1]), sys.argv[2:]))
 
 
 def powerless_keeper(folder: Path) -> Path:
-    """A keeper whose signals have no effect, as on a process that a driver holds."""
+    """A guard whose signals have no effect, as on a process that a driver holds."""
     file = folder / "powerless.py"
     file.write_text(POWERLESS, "utf-8")
     return file
@@ -81,10 +81,10 @@ class Supervised:
         """The server and its child."""
         return [psutil.Process(int(pid)) for pid in self.pids_file.read_text().split()]
 
-    def keeper(self) -> psutil.Process:
-        keeper = self.processes()[0].parent()
-        assert keeper is not None
-        return keeper
+    def guard(self) -> psutil.Process:
+        guard = self.processes()[0].parent()
+        assert guard is not None
+        return guard
 
 
 def gone(process: psutil.Process) -> bool:

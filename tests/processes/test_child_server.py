@@ -236,7 +236,7 @@ async def test_a_restart_that_is_never_ready_is_the_end(make: Make) -> None:
 async def test_a_server_that_runs_but_does_not_answer_is_not_ready(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.processes.probe.LOOK_INTERVAL", 0)
+    monkeypatch.setattr("common.processes.probe.PROBE_INTERVAL", 0)
     supervised = make()
     await supervised.server.start()
     supervised.pids_file.rename(supervised.folder / "hidden")
@@ -253,11 +253,11 @@ async def test_a_stop_signal_to_the_workers_children_does_not_reach_the_server(
 ) -> None:
     supervised = make()
     await supervised.server.start()
-    supervised.keeper().send_signal(number)
+    supervised.guard().send_signal(number)
     # Signals are handled in order: that it hears the next one shows that it has ignored this one.
-    supervised.keeper().send_signal(signal.SIGSTOP)
-    await until(lambda: supervised.keeper().status() == "stopped", "heard")
-    supervised.keeper().send_signal(signal.SIGCONT)
+    supervised.guard().send_signal(signal.SIGSTOP)
+    await until(lambda: supervised.guard().status() == "stopped", "heard")
+    supervised.guard().send_signal(signal.SIGCONT)
     assert not any(map(gone, supervised.processes()))
     assert (await supervised.server.health()).ready
 
@@ -266,7 +266,7 @@ async def test_a_killed_keeper_takes_all_of_its_server_along(make: Make) -> None
     supervised = make()
     await supervised.server.start()
     first = supervised.processes()
-    supervised.keeper().kill()
+    supervised.guard().kill()
     await back(supervised, 2)
     assert all(map(gone, first))
     assert not any(map(gone, supervised.processes()))
@@ -334,8 +334,8 @@ def test_a_process_that_never_stops_its_server_can_still_end(tmp_path: Path) -> 
 async def test_health_does_not_wait_for_a_server_that_hangs(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.processes.probe.LOOK_INTERVAL", 0)
-    monkeypatch.setattr("common.processes.probe.LOOK_TIMEOUT", 2)
+    monkeypatch.setattr("common.processes.probe.PROBE_INTERVAL", 0)
+    monkeypatch.setattr("common.processes.probe.PROBE_TIMEOUT", 2)
     hangs, asked = False, 0
 
     async def ready() -> bool:
@@ -361,7 +361,7 @@ async def test_health_does_not_wait_for_a_server_that_hangs(
 
 
 async def test_stopping_ends_a_look_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.processes.probe.LOOK_INTERVAL", 0)
+    monkeypatch.setattr("common.processes.probe.PROBE_INTERVAL", 0)
     ended = asyncio.Event()
 
     async def ready() -> bool:
@@ -386,8 +386,8 @@ async def test_stopping_ends_a_look_that_hangs(make: Make, monkeypatch: pytest.M
 async def test_what_cannot_be_killed_is_the_end_as_it_holds_its_memory(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeper = powerless_keeper(tmp_path)
-    monkeypatch.setattr("common.processes.server.KEEPER", str(keeper))
+    guard = powerless_keeper(tmp_path)
+    monkeypatch.setattr("common.processes.guarded.GUARD", str(guard))
     supervised = make()
     await supervised.server.start()
     server, child = supervised.processes()

@@ -1,4 +1,4 @@
-"""What the supervisor is made of: the keeper, restarts, looks at remote servers, SSE, ports."""
+"""What the supervisor is made of: the guard, restarts, looks at remote servers, SSE, ports."""
 
 import signal
 import socket
@@ -12,18 +12,18 @@ import pytest
 
 from common.errors import EngineLost, StartError
 from common.processes.child_guard import UNKILLABLE
+from common.processes.guarded import GUARD
 from common.processes.ports import free_ports
 from common.processes.remote_server import RemoteServer, without_userinfo
 from common.processes.restarts import Restarts
-from common.processes.server import KEEPER
 from common.sse import sse_data
 from tests.processes.supervised import SERVER, SLEEP, gone, powerless_keeper
 from tests.service_process import eventually
 
 WORKER = f"""
 import subprocess, sys, time
-keeper = [sys.executable, {KEEPER!r}, "0.5", sys.executable, "-S", "-c", sys.argv[1], sys.argv[2]]
-subprocess.Popen(keeper, stdin=subprocess.PIPE)
+guard = [sys.executable, {GUARD!r}, "0.5", sys.executable, "-S", "-c", sys.argv[1], sys.argv[2]]
+subprocess.Popen(guard, stdin=subprocess.PIPE)
 time.sleep(60)
 """
 
@@ -42,14 +42,14 @@ def test_a_killed_worker_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("code", "status"), [("raise SystemExit(5)", 5), ("kill", 137)])
 def test_the_keepers_exit_status_is_its_servers(code: str, status: int) -> None:
     code = code if code != "kill" else "import os; os.kill(os.getpid(), 9)"
-    argv = [sys.executable, KEEPER, "1", sys.executable, "-S", "-c", code]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE) as keeper:
-        assert keeper.wait(10) == status
+    argv = [sys.executable, GUARD, "1", sys.executable, "-S", "-c", code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as guard:
+        assert guard.wait(10) == status
 
 
 def test_a_server_that_cannot_be_killed_has_an_exit_status_of_its_own(tmp_path: Path) -> None:
-    keeper = str(powerless_keeper(tmp_path))
-    argv = [sys.executable, keeper, "0.1", sys.executable, "-S", "-c", SLEEP]
+    guard = str(powerless_keeper(tmp_path))
+    argv = [sys.executable, guard, "0.1", sys.executable, "-S", "-c", SLEEP]
     ended = subprocess.run(argv, input=b"", capture_output=True, timeout=20, check=False)
     assert ended.returncode == UNKILLABLE
     assert ended.stdout.startswith(b"killed and not gone: process ")
@@ -96,7 +96,7 @@ def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
 async def test_a_password_in_an_address_is_told_to_nobody(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("common.processes.probe.LOOK_INTERVAL", 0)
+    monkeypatch.setattr("common.processes.probe.PROBE_INTERVAL", 0)
 
     async def ready() -> bool:
         return False
@@ -111,7 +111,7 @@ async def test_a_password_in_an_address_is_told_to_nobody(
 
 
 async def test_a_remote_server_may_go_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.processes.probe.LOOK_INTERVAL", 0)
+    monkeypatch.setattr("common.processes.probe.PROBE_INTERVAL", 0)
     answers = True
 
     async def ready() -> bool:

@@ -13,9 +13,10 @@ from common.models.model import DEMO_MODEL, open_model
 from common.sampling import Sampling
 from common.serving import lifecycle as lifecycle_module
 from common.serving.admission import Admission
+from common.serving.job import Job
 from common.serving.lifecycle import Lifecycle
 from common.serving.metrics import Metrics
-from common.serving.pipeline import Job, Pipeline
+from common.serving.pipeline import Pipeline
 from common.settings import Settings
 from common.text.tokenizer import Tokenizer
 from services.echo import EchoEngine

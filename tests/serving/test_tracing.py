@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from common.http.app import App
 from common.http.runtime import build_runtime
 from common.models.model import DEMO_MODEL, open_model
-from common.serving.generations import Running
+from common.serving.generations import Generations
 from common.serving.lifecycle import Lifecycle
 from common.settings import Settings
 from services.echo import EchoEngine
@@ -40,7 +40,7 @@ async def started_app() -> App:
     model = open_model(settings, DEMO_MODEL)
     engine, lifecycle = EchoEngine(settings, model), Lifecycle(settings.probe_interval)
     app = App(settings, lifecycle)
-    runtime = build_runtime(settings, model, engine, lifecycle, Running())
+    runtime = build_runtime(settings, model, engine, lifecycle, Generations())
     await lifecycle.start(engine)
     app.runtime = runtime
     return app

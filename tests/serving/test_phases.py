@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from common.serving.start_phases import Phases
+from common.serving.lifecycle import StartPhases
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_every_second_belongs_to_one_phase(clock: SimpleNamespace) -> None:
-    phases = Phases(before=2.0)
+    phases = StartPhases(before=2.0)
     clock.seconds += 1
     assert (phases.current, phases.running, phases.seconds) == ("start", 3.0, {"start": 3.0})
     phases.enter("load")
@@ -31,7 +31,7 @@ def test_every_second_belongs_to_one_phase(clock: SimpleNamespace) -> None:
 
 
 def test_a_phase_that_comes_back_adds_up(clock: SimpleNamespace) -> None:
-    phases = Phases()
+    phases = StartPhases()
     for name in ("load", "compile", "load"):
         phases.enter(name)
         clock.seconds += 4
@@ -39,7 +39,7 @@ def test_a_phase_that_comes_back_adds_up(clock: SimpleNamespace) -> None:
 
 
 def test_the_clock_stands_still_once_it_is_ready(clock: SimpleNamespace) -> None:
-    phases = Phases()
+    phases = StartPhases()
     phases.enter("load")
     clock.seconds += 4
     phases.finish()

@@ -1,0 +1,34 @@
+"""What one HTTP request asks of the engine, and what has come of it so far."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from common.sampling import Sampling
+from common.serving.answer import Answer
+
+
+@dataclass(slots=True)
+class Job:
+    """What one HTTP request wants: `n` answers to each prompt, numbered prompt by prompt."""
+
+    request_id: str
+    prompts: Sequence[Sequence[int]]
+    sampling: Sampling
+    n: int = 1
+    stops: Sequence[str] = ()
+    arrived: float = field(default_factory=time.perf_counter)
+    answers: list[Answer] = field(default_factory=list)
+    cached_tokens: int | None = None
+    limit: asyncio.Timeout | None = None
+    first_token: float = 0.0
+    last_token: float = 0.0
+
+    @property
+    def prompt_tokens(self) -> int:
+        return sum(map(len, self.prompts))
+
+    @property
+    def completion_tokens(self) -> int:
+        return sum(answer.tokens for answer in self.answers)
