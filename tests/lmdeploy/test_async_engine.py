@@ -66,11 +66,11 @@ async def test_the_stop_token_is_there_only_when_asked_for(llm: Any, included: b
     stop = ids[3]
     config = asked(8, stop_token_ids=[stop], include_stop_str_in_output=included)
     outputs = await outputs_of(llm, config)
-    ids = [token for output in outputs for token in output.token_ids]
+    stopped_ids = [token for output in outputs for token in output.token_ids]
     before = ids[: ids.index(stop)]
-    assert ids == ([*before, stop] if included else before)
+    assert stopped_ids == ([*before, stop] if included else before)
     assert outputs[-1].finish_reason == "stop"
-    assert outputs[-1].generate_token_len == len(ids)
+    assert outputs[-1].generate_token_len == len(stopped_ids)
 
 
 async def test_a_prepared_request_serves_once_and_a_prompt_not_at_all(llm: Any) -> None:
