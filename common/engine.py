@@ -46,11 +46,15 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One sequence to generate. `request_id` is unique in the process."""
+    """One sequence to generate. `request_id` is unique in the process.
+
+    A `probe` proves that the engine generates: what it generates does not matter.
+    """
 
     request_id: str
     prompt_ids: Sequence[int]
     sampling: Sampling
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,18 @@ IN_PROCESS: Mapping[str, str] = {
 
 
 class Engine(ABC):
-    """One running engine. All methods are called on one event loop."""
+    """One engine, from before it runs until after. All methods are called on one event loop.
+
+    `stop` is the end, and may come at any time relative to `start`, also more than once:
+
+    - before it, nothing is done, and an engine with processes of its own refuses to start then;
+    - during it, `start` ends soon, with an error where it has not been cancelled;
+    - after it, however it ended: by itself, by an error, by being cancelled;
+    - a second time it does nothing.
+
+    When `stop` has returned, no process that the engine has started runs, no generation goes on,
+    and none begins. A stopped engine is not started again.
+    """
 
     name: ClassVar[str]
     """Of the module in services/, the extra and the folder in bentos/."""
@@ -148,7 +163,10 @@ class Engine(ABC):
 
     @abstractmethod
     async def start(self, report: Callable[[Phase], None]) -> None:
-        """Return when generations work. Raises StartError for what the user can mend."""
+        """Return when generations work. Raises StartError for what the user can mend.
+
+        Called at most once. `report` is called as each phase begins.
+        """
 
     @abstractmethod
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
@@ -164,7 +182,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def stop(self) -> None:
-        """End the engine and everything it started; safe to call when `start` failed."""
+        """End the engine and everything it started, whatever has become of `start`."""
 
     async def metrics(self) -> str:
         """The engine's own series in Prometheus text, when they are not in this process."""

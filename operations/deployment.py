@@ -14,7 +14,7 @@ from common.errors import StartError
 from common.models.store_tags import is_tag, stored_directory
 from common.settings import Settings, load_settings
 from scripts import extra_is_met
-from services.__main__ import backends, load
+from services._backends import backends, load
 
 ROOT = Path(__file__).parents[1]
 SECRETS = {"HF_TOKEN", "API_KEYS"}

@@ -18,7 +18,7 @@ from build_scripts.bentos.table import Bento, bentos
 from common.command_line import Parser
 from common.engine import Engine
 from common.settings import Settings
-from services.__main__ import backends, load
+from services._backends import backends, load
 
 CHART = Path(__file__).parent / "chart"
 SCHEMA = CHART / "values.schema.json"

@@ -25,7 +25,6 @@ from common.engine import (
 from common.errors import EngineDead, InternalError, StartError
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
-from common.serving.lifecycle import PROBE_ID
 
 VERSION = "1"
 CERTAIN = 0.0
@@ -33,7 +32,7 @@ CERTAIN = 0.0
 
 
 class EchoArgs(BaseModel):
-    """`engine_args` of this backend. Times are in seconds."""
+    """The `engine_args` of this backend. Times are in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -106,21 +105,18 @@ class EchoEngine(Engine):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         args = self._args
-        probe = request.request_id.startswith(PROBE_ID)
-        wanted_logprobs = request.sampling.logprobs
+        top_logprobs = request.sampling.logprobs
         sent = 0
         self.running += 1
         try:
-            if not probe:
+            if not request.probe:
                 await self._pause(args.ttft)
-            for ids, finish_reason in self._pieces(request):
+            for ids, finish_reason in self._chunks(request):
                 sent += len(ids)
-                if args.failure != "none" and sent > args.fail_after and not probe:
+                if args.failure != "none" and sent > args.fail_after and not request.probe:
                     await self._fail()
-                if wanted_logprobs is None:
-                    yield Chunk(ids, None, None, finish_reason)
-                else:
-                    yield Chunk(ids, None, self._logprobs(ids, wanted_logprobs), finish_reason)
+                logprobs = None if top_logprobs is None else self._logprobs(ids, top_logprobs)
+                yield Chunk(ids, logprobs=logprobs, finish_reason=finish_reason)
                 # Others run between two tokens even when a token costs nothing.
                 await (self._pause(args.itl) if args.itl else asyncio.sleep(0))
         finally:
@@ -134,18 +130,18 @@ class EchoEngine(Engine):
     async def stop(self) -> None:
         """Nothing was started."""
 
-    def _pieces(self, request: GenerateRequest) -> Iterator[tuple[list[int], FinishReason | None]]:
-        """The prompt over and over, to an end token in it, `length` or max_tokens."""
+    def _chunks(self, request: GenerateRequest) -> Iterator[tuple[list[int], FinishReason | None]]:
+        """Yield the prompt over and over, to an end token in it, `length` or max_tokens."""
         sampling = request.sampling
         last = self.model.end_token_ids & sampling.end_token_ids
         shown = [i for i in request.prompt_ids if i not in last] or list(request.prompt_ids)
         length = self._ending(shown, sampling)
         ids: Iterator[int] = itertools.islice(itertools.cycle(shown), length)
         if self._args.length is not None and last:
-            wanted = max(self._args.length, sampling.min_tokens)
-            if length is None or wanted < length:
-                length = wanted + 1
-                ids = itertools.chain(itertools.islice(ids, wanted), [min(last)])
+            before_end = max(self._args.length, sampling.min_tokens)
+            if length is None or before_end < length:
+                length = before_end + 1
+                ids = itertools.chain(itertools.islice(ids, before_end), [min(last)])
         reason: FinishReason = "stop"
         if length is None or length > sampling.max_tokens:
             length, reason = sampling.max_tokens, "length"
@@ -157,16 +153,16 @@ class EchoEngine(Engine):
 
     @staticmethod
     def _ending(shown: list[int], sampling: Sampling) -> int | None:
-        """How many tokens the echo has up to its first end token, None without one."""
+        """Returns the number of tokens up to the echo's first end token, None without one."""
         first = sampling.min_tokens
-        for place in range(first, first + len(shown)):
-            if shown[place % len(shown)] in sampling.end_token_ids:
-                return place + 1
+        for position in range(first, first + len(shown)):
+            if shown[position % len(shown)] in sampling.end_token_ids:
+                return position + 1
         return None
 
     @staticmethod
-    def _logprobs(ids: list[int], wanted: int) -> list[TokenLogprob]:
-        return [TokenLogprob(i, CERTAIN, [(i, CERTAIN)] if wanted else []) for i in ids]
+    def _logprobs(ids: list[int], top_logprobs: int) -> list[TokenLogprob]:
+        return [TokenLogprob(i, CERTAIN, [(i, CERTAIN)] if top_logprobs else []) for i in ids]
 
     async def _pause(self, seconds: float) -> None:
         """Raises EngineDead as soon as the engine dies meanwhile."""

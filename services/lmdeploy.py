@@ -4,17 +4,14 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
-import os
 import random
-import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
 
-from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
 from common.errors import StartError
-from common.models.model import text_config
-from common.processes.descendants import Children
-from common.processes.signals import stop_signals_blocked
+from common.models.model import Model, text_config
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
@@ -22,11 +19,9 @@ from services._lmdeploy.config import backend_of, check_settings, engine_config,
 from services._lmdeploy.request import chunk, generation_config
 from services._lmdeploy.streams import Streams
 
-WARM_UP = Sampling(max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, seed=0)
-"""Takes the paths that compile something when they are first used."""
-STOP_SECONDS = 3.0
+CLOSE_TIMEOUT = 3.0
 NO_LIMIT = 2**31
-NEITHER = {
+NO_PENALTIES = {
     "presence_penalty": "LMDeploy has no such penalty",
     "frequency_penalty": "LMDeploy has no such penalty",
 }
@@ -36,13 +31,13 @@ FILTERED = (
 )
 GAPS: Mapping[str, Mapping[str, str]] = {
     "turbomind": {
-        **NEITHER,
+        **NO_PENALTIES,
         "logit_bias": "TurboMind has none; the engine_args backend 'pytorch' does",
         "logprobs": FILTERED,
         "top_logprobs": FILTERED,
     },
     "pytorch": {
-        **NEITHER,
+        **NO_PENALTIES,
         "repetition_penalty": (
             "LMDeploy's PyTorch engine leaves the prompt out, and in a batch it penalizes its "
             "padding; the engine_args backend 'turbomind' does not"
@@ -50,10 +45,8 @@ GAPS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-logger = logging.getLogger("bentoml.llm.lmdeploy")
 
-
-class LMDeployEngine(Engine):
+class LMDeployEngine(InProcessEngine):
     """Token ids in and out; LMDeploy's own chat template and text are unused."""
 
     name = "lmdeploy"
@@ -62,6 +55,8 @@ class LMDeployEngine(Engine):
     interface = "`serve.core.AsyncEngine` in process"
     tested = Tested(contract="0.18.0's own Python code, its engines doubled")
     package = "lmdeploy"
+    environment = {"TM_LOG_LEVEL": "WARNING"}
+    warm_up = Sampling(max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, seed=0)
     unsupported = GAPS["turbomind"]
     unsupported_settings = {
         **IN_PROCESS,
@@ -72,10 +67,13 @@ class LMDeployEngine(Engine):
     }
 
     _llm: Any = None
-    _children: Children | None = None
     _streams: Streams | None = None
-    _loading: asyncio.Future[None] | None = None
-    _stopped = False
+
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings, model)
+        self._seeds = random.Random(settings.seed)  # noqa: S311
+        self._backend = backend_of(settings)
+        self._vocab_size = int(text_config(model.config).get("vocab_size") or NO_LIMIT)
 
     @classmethod
     def check(cls, settings: Settings) -> None:
@@ -91,37 +89,15 @@ class LMDeployEngine(Engine):
 
         return str(lmdeploy.__version__)
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
-        self._children = Children()
-        self._seeds = random.Random(self.settings.seed)  # noqa: S311
-        self._backend = backend_of(self.settings)
-        self._vocab_size = int(text_config(self.model.config).get("vocab_size") or NO_LIMIT)
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
-        await asyncio.wait([self._loading])
-        self._loading.result()
-        self._llm.start_loop(asyncio.get_running_loop(), use_async_api=True)
-        if self._llm.backend_config.enable_metrics:
-            from lmdeploy.metrics.metrics_processor import metrics_processor
-
-            metrics_processor.start_metrics_handler(enable_metrics=True)
-        self._streams = Streams(self._llm)
-        report("warm-up")
-        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
-            pass
-
     def _load(self) -> None:
-        """Import LMDeploy and construct the engine: it blocks for long, so in a thread."""
-        os.environ.setdefault("TM_LOG_LEVEL", "WARNING")
         try:
             from lmdeploy.serve.core import AsyncEngine
         except Exception as error:
             raise StartError(f"LMDeploy cannot be imported: {one_line(error)}") from error
         logging.getLogger("lmdeploy").setLevel(logging.WARNING)
         config = engine_config(self.settings, self.model)
-        if self._stopped:
-            raise StartError("stopped while loading")
-        with stop_signals_blocked(), last_errors() as errors:
+        self._check_stopping()
+        with last_errors() as errors:
             try:
                 self._llm = AsyncEngine(
                     str(self.model.path),
@@ -133,21 +109,27 @@ class LMDeployEngine(Engine):
             except Exception as error:
                 raise StartError(f"LMDeploy cannot load the model: {one_line(error)}") from error
             except SystemExit as error:
-                said = "; ".join(errors) or "see above for what it said"
-                raise StartError(f"LMDeploy cannot work here: {said}") from error
-        assert self._children is not None
-        self._children.now()
-        room = getattr(self._llm.engine, "max_session_len", self.model.max_model_len)
-        if room < self.model.max_model_len:
+                reason = "; ".join(errors) or "see above for what it said"
+                raise StartError(f"LMDeploy cannot work here: {reason}") from error
+        fitting = getattr(self._llm.engine, "max_session_len", self.model.max_model_len)
+        if fitting < self.model.max_model_len:
             raise StartError(
                 f"setting 'max_model_len': {self.model.max_model_len} tokens do not fit into "
-                f"LMDeploy's KV cache; allowed is at most {room}, "
+                f"LMDeploy's KV cache; allowed is at most {fitting}, "
                 "or raise gpu_memory_utilization"
             )
 
+    async def _after_load(self) -> None:
+        self._llm.start_loop(asyncio.get_running_loop(), use_async_api=True)
+        if self._llm.backend_config.enable_metrics:
+            from lmdeploy.metrics.metrics_processor import metrics_processor
+
+            metrics_processor.start_metrics_handler(enable_metrics=True)
+        self._streams = Streams(self._llm)
+
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         assert self._streams is not None
-        wanted_logprobs = request.sampling.logprobs
+        top_logprobs = request.sampling.logprobs
         config = generation_config(
             request.sampling, self._backend, self._vocab_size, self._seeds.getrandbits(63)
         )
@@ -156,7 +138,7 @@ class LMDeployEngine(Engine):
         ) as outputs:
             async for output in outputs:
                 if output.token_ids or output.finish_reason is not None:
-                    yield chunk(output, wanted_logprobs)
+                    yield chunk(output, top_logprobs)
 
     async def health(self) -> Health:
         if self._streams is None or self._streams.dead:
@@ -176,27 +158,11 @@ class LMDeployEngine(Engine):
 
             await metrics_processor.update_schedule_stats(schedule)
 
-    async def stop(self) -> None:
-        self._stopped = True
-        if self._children is None:
+    async def _shut_down(self) -> None:
+        if self._streams is not None:
+            await self._streams.close()
+        if self._llm is None:
             return
-        deadline = time.monotonic() + STOP_SECONDS
-        while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            self._children.kill()
-            await asyncio.wait([self._loading], timeout=0.1)
-        self._children.now()
-        try:
-            if self._streams is not None:
-                await self._streams.close()
-            if self._llm is not None:
-                await self._close()
-        except Exception:
-            logger.exception("LMDeploy did not close well")
-        finally:
-            self._children.kill()
-            await asyncio.to_thread(self._children.wait_until_gone, deadline)
-
-    async def _close(self) -> None:
         from lmdeploy.metrics.metrics_processor import metrics_processor
 
         await metrics_processor.stop_metrics_handler()
@@ -207,13 +173,13 @@ class LMDeployEngine(Engine):
         end_of_loop = getattr(self._llm.engine, "wait_tasks", None)
         if end_of_loop is not None:
             ended = asyncio.gather(end_of_loop(), return_exceptions=True)
-            await asyncio.wait_for(ended, STOP_SECONDS)
+            await asyncio.wait_for(ended, CLOSE_TIMEOUT)
         self._llm = None
 
 
 @contextlib.contextmanager
 def last_errors() -> Iterator[list[str]]:
-    """What LMDeploy logs as errors meanwhile: it tells there why it exits."""
+    """Collects what LMDeploy logs as errors: there it says why it exits."""
     errors: list[str] = []
 
     class Collector(logging.Handler):
@@ -221,12 +187,12 @@ def last_errors() -> Iterator[list[str]]:
             errors.append(" ".join(record.getMessage().split()))
 
     handler = Collector(logging.ERROR)
-    theirs = logging.getLogger("lmdeploy")
-    theirs.addHandler(handler)
+    log = logging.getLogger("lmdeploy")
+    log.addHandler(handler)
     try:
         yield errors
     finally:
-        theirs.removeHandler(handler)
+        log.removeHandler(handler)
 
 
 LMDeploy = llm_service(LMDeployEngine, name="LMDeploy")

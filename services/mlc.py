@@ -2,25 +2,21 @@
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import cached_property
 from typing import Any
 
-from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
 from common.errors import StartError
 from common.files import read_json
+from common.models.model import Model
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._mlc.build import Build, check_build, check_model, open_build
-from services._mlc.engine import OWN_ARGS, AsyncEngine
+from services._mlc.engine import OWN_ARGS, POLL, AsyncEngine, in_daemon_thread
 
-DEFAULT_ENVIRONMENT = {
-    # Compiling belongs to the build: here it would take minutes, unasked.
-    "MLC_JIT_POLICY": "OFF",
-    "MLC_DOWNLOAD_CACHE_POLICY": "OFF",
-}
 GRAMMAR_ENDS = frozenset(
     (
         "</s>",
@@ -38,11 +34,10 @@ NO_GRAMMAR_END = (
     f"{' '.join(sorted(GRAMMAR_ENDS))}, and this model has none of them"
 )
 AT_CONVERSION = "it was fixed when the weights were converted"
-WARM_UP = Sampling(max_tokens=2, top_p=0.9, presence_penalty=0.1, seed=0)
 WARM_UP_TIMEOUT = 120.0
 
 
-class MLCEngine(Engine):
+class MLCEngine(InProcessEngine):
     """Token ids in and out; the model's own template and tokenizer are the service's."""
 
     name = "mlc"
@@ -51,6 +46,12 @@ class MLCEngine(Engine):
     interface = "`AsyncMLCEngine` in process"
     tested = Tested(cpu="79d603f0 built from source, by hand", contract="source 79d603f0")
     package = "mlc_llm"
+    environment = {
+        # Compiling belongs to the build: here it would take minutes, unasked.
+        "MLC_JIT_POLICY": "OFF",
+        "MLC_DOWNLOAD_CACHE_POLICY": "OFF",
+    }
+    warm_up = Sampling(max_tokens=2, top_p=0.9, presence_penalty=0.1, seed=0)
     unsupported = {
         "top_k": "MLC-LLM samples by temperature and top_p only",
         "min_p": "MLC-LLM samples by temperature and top_p only",
@@ -68,7 +69,9 @@ class MLCEngine(Engine):
         "trust_remote_code": "it runs none of the model's code",
     }
 
-    _engine: AsyncEngine | None = None
+    def __init__(self, settings: Settings, model: Model) -> None:
+        super().__init__(settings, model)
+        self._engine = AsyncEngine()
 
     @classmethod
     def check(cls, settings: Settings) -> None:
@@ -82,7 +85,7 @@ class MLCEngine(Engine):
 
     @cached_property
     def _tokens(self) -> frozenset[str]:
-        """The special tokens of the model, by name."""
+        """Returns the names of the model's special tokens."""
         added = read_json(self.model.path / "tokenizer.json").get("added_tokens") or []
         return frozenset(str(token["content"]) for token in added)
 
@@ -96,26 +99,34 @@ class MLCEngine(Engine):
     def quantization(self) -> str:
         return open_build(self.settings).quantization
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
+    async def _load_in_thread(self) -> None:
+        """Watch over AsyncMLCEngine, which waits for ever for a thread that failed to load."""
+        loading = in_daemon_thread(self._load_with_signals_blocked)
+        while not (await asyncio.wait([loading], timeout=POLL))[0]:
+            if reason := self._engine.threads.death():
+                raise StartError(f"MLC-LLM cannot load the model: {reason}")
+        loading.result()
+
+    def _load(self) -> None:
         build = open_build(self.settings)
         check_model(build, self.model)
-        for name, value in DEFAULT_ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        self._engine = engine = AsyncEngine()
-        await engine.load(self._own_args(build), self._engine_config(build))
-        self._check_room(engine.longest)
-        report("warm-up")
+        self._engine.construct(self._own_args(build), self._engine_config(build))
+
+    async def _after_load(self) -> None:
+        self._engine.watch()
+        self._check_length(self._engine.max_tokens)
+
+    async def _warm_up(self) -> None:
         ids = 0
         try:
             async with asyncio.timeout(WARM_UP_TIMEOUT):
-                async for chunk in engine.generate("warm-up", (0,), WARM_UP):
+                async for chunk in self._engine.generate("warm-up", (0,), self.warm_up):
                     ids += len(chunk.token_ids)
         except TimeoutError:
             raise StartError(
                 f"MLC-LLM gave no token within {WARM_UP_TIMEOUT:g} s of being asked for one"
             ) from None
-        if ids != WARM_UP.max_tokens:
+        if ids != self.warm_up.max_tokens:
             raise StartError(f"this MLC-LLM cannot be used: it gave {ids} token ids for 2 tokens")
 
     def _own_args(self, build: Build) -> dict[str, Any]:
@@ -144,8 +155,8 @@ class MLCEngine(Engine):
         given = settings.engine_args.items()
         return values | {name: value for name, value in given if name not in OWN_ARGS}
 
-    def _check_room(self, tokens: int) -> None:
-        """MLC-LLM would let a sequence that never fits wait for ever."""
+    def _check_length(self, tokens: int) -> None:
+        """Raises StartError: MLC-LLM would let a sequence that never fits wait for ever."""
         if tokens < self.model.max_model_len:
             raise StartError(
                 f"setting 'max_model_len': {self.model.max_model_len} tokens, but MLC-LLM has room "
@@ -154,19 +165,16 @@ class MLCEngine(Engine):
             )
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        assert self._engine is not None
         chunks = self._engine.generate(request.request_id, request.prompt_ids, request.sampling)
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
     async def health(self) -> Health:
-        dead = None if self._engine is None else self._engine.dead
-        return Health(dead is None, dead or "")
+        return Health(self._engine.dead is None, self._engine.dead or "")
 
-    async def stop(self) -> None:
-        if self._engine is not None:
-            await self._engine.stop()
+    async def _shut_down(self) -> None:
+        await self._engine.stop()
 
 
 MLC = llm_service(MLCEngine, name="MLC")

@@ -17,19 +17,19 @@ from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
 from common.processes.remote_server import RemoteServer, without_userinfo
 from common.processes.server import ChildServer
-from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
-from services._ray_serve.client import Client, Refused
-from services._ray_serve.errors import event_error, message, refusal
-from services._ray_serve.launch import Launch
-from services._ray_serve.metrics import kv_cache_usage, vllm_series
+from services._ray_serve.client import AppClient, RefusedByApp, kv_cache_usage, vllm_series
+from services._ray_serve.launch import AppLaunch
 from services._ray_serve.request import (
     cached_tokens,
     chunk,
     completion_body,
-    introduction,
+    event_error,
+    message,
     prompt_ids,
+    status_error,
+    tokenizer_check_body,
 )
 from services._ray_serve.settings import (
     UNSUPPORTED_SETTINGS,
@@ -38,14 +38,11 @@ from services._ray_serve.settings import (
     choose_model,
     ray_args,
 )
+from services._vllm.request import WARM_UP
 
 GRACE = 1.0
 GRACE_ON_A_CLUSTER = 10.0
-"""Seconds for the driver to end; on a cluster that stays it takes the app off."""
-WARM_UP = Sampling(
-    max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, repetition_penalty=1.1, logprobs=1, seed=0
-)
-"""Takes the paths that compile something when they are first used."""
+"""Seconds for the driver to end; on a cluster that stays it deletes the app."""
 SAMPLE = "The quick brown fox: 1 + 1 = 2, naïve 你好 👋"
 """Two tokenizers hardly ever agree on it."""
 
@@ -62,8 +59,8 @@ class RayServeEngine(Engine):
     unsupported_settings = UNSUPPORTED_SETTINGS
 
     _server: ChildServer | RemoteServer | None = None
-    _client: Client | None = None
-    _launch: Launch | None = None
+    _client: AppClient | None = None
+    _launch: AppLaunch | None = None
     _model_id = ""
     _kv_cache_usage: float | None = None
 
@@ -82,15 +79,15 @@ class RayServeEngine(Engine):
 
     @property
     def version(self) -> str:
-        """An app that runs elsewhere does not tell its own."""
+        """Returns Ray's; an app that runs elsewhere does not say its own."""
         return version("ray") if self.settings.engine_url is None else "unknown"
 
     async def start(self, report: Callable[[Phase], None]) -> None:
         report("load")
         settings = self.settings
         if settings.engine_url is None:
-            self._client = Client()
-            self._launch = launch = await asyncio.to_thread(Launch, settings, self.model)
+            self._client = AppClient()
+            self._launch = launch = await asyncio.to_thread(AppLaunch, settings, self.model)
             self._server = server = ChildServer(
                 self.title,
                 launch.command,
@@ -104,24 +101,24 @@ class RayServeEngine(Engine):
                 raise StartError(launch.status().get("error") or str(error)) from None
             self._model_id = launch.model_id
         else:
-            self._client = Client(app_url(settings))
+            self._client = AppClient(app_url(settings))
             self._server = RemoteServer(self.title, self._client.url, self._ready)
             await self._server.start()
-            await self._meet(self._client)
+            await self._check_model(self._client)
         report("warm-up")
         async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
             pass
 
-    async def _meet(self, client: Client) -> None:
+    async def _check_model(self, client: AppClient) -> None:
         """Raises StartError for a running app that is not the one of our model."""
         self._model_id = choose_model(await client.models(), self.settings, self.model)
         tokenizer = Tokenizer.from_file(str(self.model.path / "tokenizer.json"))
         ids = tokenizer.encode(SAMPLE, add_special_tokens=False).ids
-        body = introduction(self._model_id, SAMPLE, self.model.max_model_len - len(ids))
+        body = tokenizer_check_body(self._model_id, SAMPLE, self.model.max_model_len - len(ids))
         try:
-            async with aclosing(client.completion(body, "introduction")) as events:
+            async with aclosing(client.completion(body, "tokenizer-check")) as events:
                 theirs = prompt_ids(await anext(events))
-        except Refused as error:
+        except RefusedByApp as error:
             raise StartError(
                 f"setting 'max_model_len': the app refuses {self.model.max_model_len} tokens: "
                 f"{message(error.body)}"
@@ -140,7 +137,7 @@ class RayServeEngine(Engine):
             )
 
     async def _ready(self) -> bool:
-        """Whether the app answers, and for one of ours whether a replica runs."""
+        """Returns whether the app answers, and for one of ours whether a replica runs."""
         assert self._client is not None
         if self._launch is not None:
             status = self._launch.status()
@@ -157,7 +154,7 @@ class RayServeEngine(Engine):
         assert server is not None
         assert client is not None
         server.check()
-        wanted_logprobs = request.sampling.logprobs
+        top_logprobs = request.sampling.logprobs
         body = completion_body(request, self._model_id)
         last: Chunk | None = None
         cached: int | None = None
@@ -167,20 +164,20 @@ class RayServeEngine(Engine):
                     if event is None:
                         break
                     if choices := event.get("choices"):
-                        found = chunk(choices[0], wanted_logprobs)
-                        if found.finish_reason is None:
-                            yield found
+                        piece = chunk(choices[0], top_logprobs)
+                        if piece.finish_reason is None:
+                            yield piece
                         else:
-                            last = found
+                            last = piece
                     elif error := event.get("error"):
                         raise event_error(error) or await server.failure(str(error))
                     else:
                         cached = cached_tokens(event["usage"])
                 else:
                     last = None
-        except Refused as error:
-            lost = f"status {error.status}"
-            raise refusal(error.status, error.body) or await server.failure(lost) from error
+        except RefusedByApp as error:
+            what = f"status {error.status}"
+            raise status_error(error.status, error.body) or await server.failure(what) from error
         except (aiohttp.ClientError, OSError) as error:
             raise await server.failure(repr(error)) from error
         if last is None:
@@ -193,7 +190,7 @@ class RayServeEngine(Engine):
         return replace(await self._server.health(), kv_cache_usage=self._kv_cache_usage)
 
     async def metrics(self) -> str:
-        """Of an app of ours; one elsewhere has a Prometheus of its own."""
+        """Returns those of an app of ours; one elsewhere has a Prometheus of its own."""
         if self._launch is None or self._client is None:
             return ""
         exporters = self._launch.status().get("metrics", ())

@@ -2,24 +2,21 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import signal
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
-from common.errors import EngineDead, ServiceError, StartError
+from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
+from common.errors import EngineDead, ServiceError, StartError, one_line
 from common.models.model import Model
-from common.processes.descendants import Children
-from common.processes.signals import stop_signals_blocked
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._sglang.arguments import deterministic, engine_arguments
 from services._sglang.processes import (
-    Watch,
+    ExitWatcher,
     detach,
     fail_requests,
     load_engine,
@@ -27,30 +24,20 @@ from services._sglang.processes import (
 )
 from services._sglang.request import (
     chunk,
-    one_line,
     own_end_ids,
     request_ids,
     sampling_params,
     service_error,
 )
 
-DEFAULT_ENVIRONMENT = {
-    # Log-probabilities before the temperature is applied, as for a greedy request.
-    "SGLANG_RETURN_ORIGINAL_LOGPROB": "1",
-    # It is asked for a few tokens more than the model's own, which are never used.
-    "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1",
-    # It would tell of what the killed children left, while it cleans that up.
-    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
-}
 DIED = "a process of SGLang has died"
 NO_SEED = "SGLang heeds no seed unless engine_args has enable_deterministic_inference"
 NO_REPETITION = "SGLang looks at generated tokens only, not at the prompt's"
 NO_MIN_P = "SGLang's scheduler dies of it under enable_deterministic_inference"
 NO_GRAMMAR = "engine_args has grammar_backend none"
-STOP_TIMEOUT = 3.0
 
 
-class SGLangEngine(Engine):
+class SGLangEngine(InProcessEngine):
     """Token ids in and out; SGLang's own text is not used."""
 
     name = "sglang"
@@ -59,6 +46,14 @@ class SGLangEngine(Engine):
     interface = "`Engine` in process"
     tested = Tested(contract="the source of 0.5.23")
     package = "sglang"
+    environment = {
+        # Log-probabilities before the temperature is applied, as for a greedy request.
+        "SGLANG_RETURN_ORIGINAL_LOGPROB": "1",
+        # It is asked for a few tokens more than the model's own, which are never used.
+        "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1",
+        # It would warn of what the killed children left, while it cleans that up.
+        "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+    }
     unsupported = {"seed": NO_SEED, "repetition_penalty": NO_REPETITION}
     unsupported_settings = {
         **IN_PROCESS,
@@ -66,15 +61,16 @@ class SGLangEngine(Engine):
     }
 
     _engine: Any = None
-    _watch: Watch | None = None
-    _loading: asyncio.Future[None] | None = None
-    _stopped = False
+    _watcher: ExitWatcher | None = None
     _dead: str | None = None
-    _children: Children | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
         self._seeded = deterministic(settings)
+        min_p = 0.0 if self._seeded else 0.01
+        self.warm_up = Sampling(
+            2, top_p=0.9, top_k=8, min_p=min_p, presence_penalty=0.1, logprobs=1
+        )
         self._request_ids = request_ids()
         self._seeds = random.Random(settings.seed)  # noqa: S311
         self._own_ends: frozenset[int] = frozenset()
@@ -86,49 +82,28 @@ class SGLangEngine(Engine):
         return str(__version__)
 
     def gaps(self) -> Mapping[str, str]:
-        found = {"min_p": NO_MIN_P} if self._seeded else {"seed": NO_SEED}
-        found["repetition_penalty"] = NO_REPETITION
+        gaps = {"min_p": NO_MIN_P} if self._seeded else {"seed": NO_SEED}
+        gaps["repetition_penalty"] = NO_REPETITION
         if self.settings.engine_args.get("grammar_backend") == "none":
-            found["response_format"] = NO_GRAMMAR
-        return found
+            gaps["response_format"] = NO_GRAMMAR
+        return gaps
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
-        for name, value in DEFAULT_ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        children = self._children = Children()
-        # What fails in a child is told to this process so; without a handler it would end.
+    async def _load_in_thread(self) -> None:
+        # A child that fails sends it to this process, which would end without a handler.
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, self._on_failure)
-        # In a thread of the loop's own pool: the children end with the thread that starts them.
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, children))
-        await asyncio.wait([self._loading])
-        self._loading.result()
-        take_requests(self._engine.tokenizer_manager, self._on_deaf)
-        self._watch = Watch(self._engine.get_all_child_pids(), self._on_failure)
-        report("warm-up")
-        async for _ in self.generate(GenerateRequest("warm-up", (0,), self._warm_up())):
-            pass
+        await super()._load_in_thread()
 
-    def _warm_up(self) -> Sampling:
-        """Takes the paths that compile something when they are first used."""
-        min_p = 0.0 if self._seeded else 0.01
-        return Sampling(2, top_p=0.9, top_k=8, min_p=min_p, presence_penalty=0.1, logprobs=1)
-
-    def _load(self, children: Children) -> None:
-        """Blocks until the model is loaded."""
+    def _load(self) -> None:
         try:
             from sglang.srt.server_args import ServerArgs
         except Exception as error:
             raise StartError(f"SGLang cannot be imported: {one_line(error)}") from error
         arguments = engine_arguments(self.settings, self.model, ServerArgs.__struct_fields__)
-        if self._stopped:
-            raise StartError("stopped while loading")
+        self._check_stopping()
         try:
-            with stop_signals_blocked():
-                self._engine = load_engine(arguments, children)
+            self._engine = load_engine(arguments, self._kill_children)
         except Exception as error:
             raise StartError(f"SGLang cannot load the model: {one_line(error)}") from error
-        children.now()
         manager = self._engine.tokenizer_manager
         self._own_ends = own_end_ids(manager)
         if manager.max_req_input_len < self.model.max_model_len:
@@ -138,11 +113,15 @@ class SGLangEngine(Engine):
                 "or raise gpu_memory_utilization"
             )
 
+    async def _after_load(self) -> None:
+        take_requests(self._engine.tokenizer_manager, self._on_receiver_end)
+        self._watcher = ExitWatcher(self._engine.get_all_child_pids(), self._on_failure)
+
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         if self._dead is not None:
             raise EngineDead(self._dead)
         sampling = request.sampling
-        wanted_logprobs = sampling.logprobs
+        top_logprobs = sampling.logprobs
         seed = self._seeds.getrandbits(63) if self._seeded else None
         params = sampling_params(sampling, self._own_ends, seed)
         # SGLang ignores all of the ends or none; ending here, early, aborts the rest.
@@ -151,14 +130,14 @@ class SGLangEngine(Engine):
             outputs = await self._engine.async_generate(
                 input_ids=list(request.prompt_ids),
                 sampling_params=params,
-                return_logprob=wanted_logprobs is not None,
-                top_logprobs_num=wanted_logprobs or 0,
+                return_logprob=top_logprobs is not None,
+                top_logprobs_num=top_logprobs or 0,
                 stream=True,
                 rid=next(self._request_ids) + request.request_id,
             )
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
-                    result = chunk(output, wanted_logprobs, ignored)
+                    result = chunk(output, top_logprobs, ignored)
                     yield result
                     if result.finish_reason is not None:
                         return
@@ -171,16 +150,16 @@ class SGLangEngine(Engine):
 
     def _on_failure(self) -> None:
         """A child has died, or sent SIGQUIT because it cannot go on."""
-        if self._stopped or self._children is None:
+        if self._stopping:
             return
-        if self._engine is None or self._watch is None:
-            # The thread that loads is told by their end.
-            self._children.kill()
+        if self._engine is None or self._watcher is None:
+            # By their end the thread that loads learns of it.
+            self._kill_children()
         else:
             self._die(DIED)
 
-    def _on_deaf(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and not self._stopped:
+    def _on_receiver_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and not self._stopping:
             self._die(f"SGLang's answers cannot be received: {task.exception()!r}")
 
     def _die(self, reason: str) -> None:
@@ -195,25 +174,14 @@ class SGLangEngine(Engine):
         usage = max((load.token_usage for load in loads), default=None)
         return Health(True, kv_cache_usage=usage)
 
-    async def stop(self) -> None:
-        """Kill the children: nothing in them needs saving."""
-        self._stopped = True
-        if self._children is None:
-            return
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            self._children.kill()
-            await asyncio.wait([self._loading], timeout=0.1)
-        self._children.now()
-        if self._watch is not None:
-            self._watch.close()
+    async def _shut_down(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
         try:
             if self._engine is not None:
                 await detach(self._engine.tokenizer_manager)
         finally:
             self._engine = None
-            self._children.kill()
-            await asyncio.to_thread(self._children.wait_until_gone, deadline)
 
 
 SGLang = llm_service(SGLangEngine, name="SGLang")

@@ -8,19 +8,17 @@ detokenizing workers have nothing to do, for ids come out and shared code makes 
 import asyncio
 import contextlib
 import threading
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from random import Random
 from typing import Any
 
-from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
 from common.engine_args import check_engine_args
-from common.errors import EngineDead, InvalidValue, ServiceError, StartError
+from common.errors import EngineDead, InvalidValue, ServiceError, StartError, one_line
 from common.models.model import Model, text_config
-from common.processes.descendants import Children
-from common.processes.signals import stop_signals_blocked
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
@@ -39,36 +37,22 @@ from services._tensorrt_llm.arguments import (
     sampler,
 )
 from services._tensorrt_llm.request import (
+    CPP_SAMPLER_GAPS,
     NO_GRAMMAR,
-    OF_CPP_SAMPLER,
-    OF_TORCH_SAMPLER,
     ONE_END_ONLY,
+    TORCH_SAMPLER_GAPS,
     Dialect,
     check_schema,
     chunk,
     failure,
-    one_line,
     sampling_params,
 )
-from services._tensorrt_llm.watch import Watch, ranks
+from services._tensorrt_llm.watch import DeathWatcher, ranks
 
-WARM_UP = Sampling(
-    max_tokens=2,
-    temperature=0.9,
-    top_p=0.9,
-    top_k=8,
-    min_p=0.01,
-    repetition_penalty=1.1,
-    presence_penalty=0.1,
-    seed=0,
-)
-"""Takes the paths that allocate something when they are first used."""
 COMPILED_IN = ("dtype", "kv_cache_dtype")
-STOP_TIMEOUT = 5.0
-"""Seconds for its processes to end by themselves; then they are killed."""
 
 
-class TensorRTLLMEngine(Engine):
+class TensorRTLLMEngine(InProcessEngine):
     """Token ids in and out; its tokenizer serves structured output only."""
 
     name = "tensorrt_llm"
@@ -77,18 +61,26 @@ class TensorRTLLMEngine(Engine):
     interface = "`LLM` in process: PyTorch, or a compiled engine"
     tested = Tested(contract="1.2.1's classes, 1.2's sources")
     package = "tensorrt_llm"
-    unsupported = OF_CPP_SAMPLER
+    stop_timeout = 5.0
+    warm_up = Sampling(
+        max_tokens=2,
+        temperature=0.9,
+        top_p=0.9,
+        top_k=8,
+        min_p=0.01,
+        repetition_penalty=1.1,
+        presence_penalty=0.1,
+        seed=0,
+    )
+    unsupported = CPP_SAMPLER_GAPS
     unsupported_settings = {
         "engine_url": IN_PROCESS["engine_url"],
         "start_timeout": IN_PROCESS["start_timeout"],
     }
 
     _llm: Any = None
-    _watch: Watch | None = None
-    _loading: asyncio.Future[None] | None = None
-    _stopped = False
+    _watcher: DeathWatcher | None = None
     _compiled: EngineConfig | None = None
-    _children: Children | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
@@ -117,7 +109,7 @@ class TensorRTLLMEngine(Engine):
         check_gpu(compiled)
 
     def gaps(self) -> Mapping[str, str]:
-        gaps = dict(OF_CPP_SAMPLER if self._dialect.cpp else OF_TORCH_SAMPLER)
+        gaps = dict(CPP_SAMPLER_GAPS if self._dialect.cpp else TORCH_SAMPLER_GAPS)
         if len(self.model.end_token_ids) > 1:
             gaps.setdefault("min_tokens", ONE_END_ONLY)
         if guided_decoding(self.settings) != GUIDED_DECODING:
@@ -136,29 +128,16 @@ class TensorRTLLMEngine(Engine):
             return self.model.quantization
         return open_engine(self.settings).quantization
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
+    def _load(self) -> None:
         if self.settings.engine_dir is not None:
             self._compiled = compiled = open_engine(self.settings)
             check_model(compiled, self.model)
             self._dialect = replace(self._dialect, vocab_size=compiled.vocab_size_padded)
-        self._children = children = Children()
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
-        await asyncio.shield(self._loading)
-        self._watch = Watch(self._llm, ranks(children.now()))
-        report("warm-up")
-        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
-            pass
-
-    def _load(self) -> None:
-        """Import TensorRT-LLM and construct it: it blocks for minutes, so in a thread."""
         try:
             llm_class = self._llm_class()
             arguments = llm_arguments(self.settings, self.model, self._compiled)
-            if self._stopped:
-                raise StartError("stopped while loading")
-            with stop_signals_blocked():
-                self._llm = llm_class(**arguments)
+            self._check_stopping()
+            self._llm = llm_class(**arguments)
         except StartError:
             raise
         except ImportError as error:
@@ -170,8 +149,11 @@ class TensorRTLLMEngine(Engine):
             reason = "; ".join(map(one_line, filter(None, (error, error.__cause__))))
             raise StartError(f"TensorRT-LLM cannot start: {reason}") from error
 
+    async def _after_load(self) -> None:
+        self._watcher = DeathWatcher(self._llm, ranks(self._child_processes()))
+
     def _llm_class(self) -> Any:
-        """Raises StartError for engine arguments that it does not have."""
+        """Returns one of TensorRT-LLM's two. Raises StartError for engine arguments it lacks."""
         from tensorrt_llm.llmapi import TorchLlmArgs, TrtLlmArgs
 
         if self._compiled is None:
@@ -189,10 +171,10 @@ class TensorRTLLMEngine(Engine):
         check_engine_args(self.settings.engine_args, kind.model_fields, self.title, source)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        sampling, watch = request.sampling, self._watch
-        if watch is None:
+        sampling, watcher = request.sampling, self._watcher
+        if watcher is None:
             raise EngineDead("TensorRT-LLM is not running")
-        watch.check()
+        watcher.check()
         if sampling.json_schema is not None:
             await asyncio.to_thread(check_schema, sampling.json_schema)
         params = sampling_params(sampling, len(request.prompt_ids), self._dialect)
@@ -200,7 +182,7 @@ class TensorRTLLMEngine(Engine):
         result = self._submit(request, params)
         try:
             while not result.finished:
-                await watch.next(result)
+                await watcher.next(result)
                 piece = chunk(result, params, has_cached_tokens=has_cached_tokens)
                 if piece.token_ids or piece.finish_reason:
                     yield piece
@@ -208,7 +190,7 @@ class TensorRTLLMEngine(Engine):
             raise
         except Exception as error:
             # When it shuts down in the middle, it cancels what runs.
-            watch.check()
+            watcher.check()
             if isinstance(error, ServiceError):
                 raise
             raise failure(error) from error
@@ -227,35 +209,25 @@ class TensorRTLLMEngine(Engine):
         except ValueError as error:
             raise InvalidValue(f"TensorRT-LLM refuses the request: {one_line(error)}") from error
         except Exception as error:
-            assert self._watch is not None
-            self._watch.check()
+            assert self._watcher is not None
+            self._watcher.check()
             raise failure(error) from error
 
     async def health(self) -> Health:
-        reason = "TensorRT-LLM is not running" if self._watch is None else self._watch.look()
+        reason = (
+            "TensorRT-LLM is not running" if self._watcher is None else self._watcher.why_dead()
+        )
         return Health(reason is None, reason or "")
 
-    async def stop(self) -> None:
-        """Ask it to end its processes, then kill them: nothing in them needs saving."""
-        self._stopped = True
-        if self._watch is not None:
-            self._watch.close()
-        if self._children is None:
-            return
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while self._loading and not self._loading.done() and time.monotonic() < deadline:
-            self._children.kill()
-            await asyncio.wait([self._loading], timeout=0.1)
-        self._children.now()
+    async def _shut_down(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
         llm, self._llm = self._llm, None
         if llm is not None:
             # In a thread that nobody waits for: it waits for its processes without limit.
             thread = threading.Thread(target=_shutdown, args=(llm,), daemon=True)
             thread.start()
-            await asyncio.to_thread(thread.join, STOP_TIMEOUT)
-        self._children.kill()
-        deadline = time.monotonic() + STOP_TIMEOUT
-        await asyncio.to_thread(self._children.wait_until_gone, deadline)
+            await asyncio.to_thread(thread.join, self.stop_timeout)
 
 
 def _shutdown(llm: Any) -> None:

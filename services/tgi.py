@@ -1,7 +1,7 @@
 """Hugging Face TGI: text-generation-launcher as a child process, or a server that runs elsewhere.
 
-TGI makes token ids of text itself, gives its own back, and stops at limits and end tokens of its
-own: where the request asks for more, an answer goes on in another request, from its text.
+TGI encodes text itself, returns its own ids, and stops at limits and end tokens of its own: where a
+request is for more, the answer goes on in another request, from its text.
 """
 
 import logging
@@ -15,11 +15,9 @@ from common.processes.scratch import Scratch
 from common.processes.server import ChildServer, Command
 from common.service.bento_service import llm_service
 from common.serving.capabilities import check_logprobs, logprobs_gaps
-from common.serving.lifecycle import PROBE_ID
 from common.settings import Settings
 from common.text.tokenizer import Tokenizer
-from services._tgi.answer import Answer
-from services._tgi.client import BrokenStream, Client
+from services._tgi.client import Answer, BrokenStream, TGIClient
 from services._tgi.launch import (
     LAUNCHER,
     check_arguments,
@@ -33,7 +31,7 @@ from services._tgi.prompt import Prompt, Prompts
 logger = logging.getLogger("bentoml.llm.tgi")
 
 SAMPLE = "Hello, world! 1 + 2 = 3\n猫"
-OF_A_CHILD = (
+CHILD_ONLY = (
     "chunked_prefill", "dtype", "engine_args", "gpu_memory_utilization", "kv_cache_dtype",
     "prefix_caching", "quantization", "start_timeout", "tensor_parallel_size", "trust_remote_code",
 )  # fmt: skip
@@ -62,7 +60,7 @@ class TGIEngine(Engine):
         "seed": "TGI's requests have seeds, the server has none",
     }
 
-    _client: Client | None = None
+    _client: TGIClient | None = None
     _server: ChildServer | RemoteServer | None = None
     _scratch: Scratch | None = None
     _version = release
@@ -80,7 +78,7 @@ class TGIEngine(Engine):
                 f"setting 'engine_url': {without_userinfo(settings.engine_url)!r} is no address of "
                 "a TGI server; allowed is one such as 'http://127.0.0.1:8080'"
             )
-        for name in OF_A_CHILD:
+        for name in CHILD_ONLY:
             if name in settings.changed:
                 raise StartError(
                     f"setting {name!r} has no effect with engine_url: that server was started "
@@ -99,7 +97,7 @@ class TGIEngine(Engine):
         settings, model = self.settings, self.model
         tokenizer = Tokenizer(model.path)
         self._prompts = Prompts(tokenizer, images="vision_config" in model.config)
-        self._client = client = Client((settings.engine_url or "").rstrip("/"))
+        self._client = client = TGIClient((settings.engine_url or "").rstrip("/"))
         if settings.engine_url is not None:
             self._server = RemoteServer(
                 self.title, client.url, client.ready, command=server_command(settings)
@@ -113,13 +111,13 @@ class TGIEngine(Engine):
         await self._check_server(client, tokenizer)
 
     def _command(self) -> Command:
-        """At each start with other ports."""
+        """Returns the command for one start, each with other ports."""
         assert self._client is not None
         assert self._scratch is not None
         command, self._client.url = launch(self.settings, self.model, self._scratch.path)
         return command
 
-    async def _check_server(self, client: Client, tokenizer: Tokenizer) -> None:
+    async def _check_server(self, client: TGIClient, tokenizer: Tokenizer) -> None:
         """Raises StartError when it cannot serve this model at this length."""
         info = await client.info()
         self._version = str(info.get("version"))
@@ -132,12 +130,12 @@ class TGIEngine(Engine):
             )
         sample = SAMPLE + "".join(tokenizer.special_tokens.values())
         expected = await tokenizer.encode(sample, add_special_tokens=True)
-        found = await client.encode(sample)
-        if found != expected:
+        encoded = await client.encode(sample)
+        if encoded != expected:
             raise StartError(
                 f"setting 'model': TGI at {without_userinfo(client.url)} serves "
                 f"{info.get('model_id')!r}, which has another tokenizer than "
-                f"{self.model.path}: of a sample it makes {found}, not {expected}"
+                f"{self.model.path}: of a sample it makes {encoded}, not {expected}"
             )
         if info.get("max_concurrent_requests", 0) < self.settings.max_concurrency:
             logger.warning(
@@ -152,12 +150,11 @@ class TGIEngine(Engine):
         self._server.check()
         check_logprobs(request.sampling, self.title)
         ids = request.prompt_ids
-        # What a probe generates does not matter, and its prompt may not be expressible.
-        probe = request.request_id.startswith(PROBE_ID)
-        prompt = Prompt(self._prompts.text(ids)) if probe else await self._prompts.of(ids)
+        # The prompt of a probe may not be expressible.
+        text = Prompt(self._prompts.text(ids)) if request.probe else await self._prompts.of(ids)
         answer = Answer(self._client, self._prompts, self.model.max_model_len, request.sampling)
         try:
-            async with aclosing(answer.chunks(prompt)) as chunks:
+            async with aclosing(answer.chunks(text)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except BrokenStream as error:

@@ -2,21 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from common.engine import (
     IN_PROCESS,
     Chunk,
-    Engine,
     FinishReason,
     GenerateRequest,
     Health,
-    Phase,
     Tested,
 )
-from common.errors import EngineDead, InternalError, InvalidValue, StartError
+from common.errors import EngineDead, InternalError, InvalidValue
 from common.models.model import Model
+from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
@@ -25,12 +24,11 @@ if TYPE_CHECKING:
     from services._transformers.sampler import Sampler
 
 WATCH_INTERVAL = 0.25
-STOP_TIMEOUT = 4.0
 MAX_MESSAGE = 300
 
 
-class _Stream:
-    """The newest output of one request not yet read; an output holds all its tokens so far."""
+class _OutputSlot:
+    """The newest unread output of one request; an output has all tokens so far."""
 
     def __init__(self) -> None:
         self.output: Any = None
@@ -41,15 +39,17 @@ class _Stream:
         self.changed.set()
 
 
-class TransformersEngine(Engine):
+class TransformersEngine(InProcessEngine):
     """One ContinuousBatchingManager, whose tokens our own Sampler chooses."""
 
     name = "transformers"
     title = "Transformers"
-    release = "5.23.0"
+    release = "5.24.0"
     interface = "continuous batching in process"
-    tested = Tested(cpu="5.23.0, every test run")
+    tested = Tested(cpu="5.24.0, every test run")
     package = "transformers"
+    stop_timeout = 4.0
+    warm_up = Sampling(max_tokens=1, temperature=0)
     unsupported_settings = {
         **IN_PROCESS,
         "chunked_prefill": "its continuous batching always mixes prefill with decoding",
@@ -64,9 +64,8 @@ class TransformersEngine(Engine):
         super().__init__(settings, model)
         self._manager: Any = None
         self._capacity = 0
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, _OutputSlot] = {}
         self._watcher: asyncio.Task[None] | None = None
-        self._stopped = False
 
     @property
     def version(self) -> str:
@@ -74,32 +73,25 @@ class TransformersEngine(Engine):
 
         return str(transformers.__version__)
 
-    async def start(self, report: Callable[[Phase], None]) -> None:
-        report("load")
-        await asyncio.to_thread(self._load)
-        self._watcher = asyncio.create_task(self._watch())
-        report("warm-up")
-        request = GenerateRequest("warm-up", (0,), Sampling(max_tokens=1, temperature=0))
-        async for _ in self.generate(request):
-            pass
-
     def _load(self) -> None:
         from services._transformers.loading import load_manager
 
         manager, self._sampler, self._capacity = load_manager(self.settings, self.model)
-        if self._stopped:
-            raise StartError("stopped while loading")
+        self._check_stopping()
         # The generation thread inherits this flag: it must not keep the process alive.
         starter = threading.Thread(target=manager.start, daemon=True)
         starter.start()
         starter.join()
         self._manager = manager
 
+    async def _after_load(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
+
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         self._check(request.prompt_ids, request.sampling)
         manager, request_id, sampling = self._manager, request.request_id, request.sampling
         row = self._sampler.new_row(sampling, request.prompt_ids)
-        stream = self._streams[request_id] = _Stream()
+        stream = self._streams[request_id] = _OutputSlot()
         self._sampler.rows[request_id] = row
         manager.register_result_handler(request_id, stream.deliver)
         finish_reason: FinishReason | None = None
@@ -140,8 +132,8 @@ class TransformersEngine(Engine):
         if min(ids) < 0 or max(ids) > last:
             raise InvalidValue(f"a token id is out of range; allowed is 0 to {last}")
 
-    async def _next(self, stream: _Stream) -> Any:
-        """The newest output once there is one. Raises EngineDead or InternalError."""
+    async def _next(self, stream: _OutputSlot) -> Any:
+        """Returns the newest output once there is one. Raises EngineDead or InternalError."""
         if stream.output is None and not self._dead():
             await stream.changed.wait()
         stream.changed.clear()
@@ -153,7 +145,7 @@ class TransformersEngine(Engine):
         raise InternalError(f"transformers: {output.error:.{MAX_MESSAGE}}")
 
     async def _watch(self) -> None:
-        """Until the generation thread ends, undo what it leaves behind after cancellations."""
+        """Undo what the generation thread leaves behind after cancellations, until it ends."""
         scheduler = self._manager.batch_processor.scheduler
         orphans = self._manager.output_router.output_queue.queue
         while not self._dead():
@@ -166,7 +158,7 @@ class TransformersEngine(Engine):
             stream.changed.set()
 
     def _dead(self) -> str:
-        """Why nothing is generated any more; empty while all is well."""
+        """Returns why nothing is generated any more; empty while all is well."""
         if self._manager is None:
             return "the engine is not running"
         status = self._manager.background_thread_status
@@ -187,11 +179,10 @@ class TransformersEngine(Engine):
         size = cache.num_sectors * cache.bytes_per_sector
         return Health(True, kv_cache_usage=max(0.0, 1 - free / size))
 
-    async def stop(self) -> None:
-        self._stopped = True
+    async def _shut_down(self) -> None:
         if self._manager is not None:
             manager, self._manager = self._manager, None
-            await asyncio.to_thread(manager.stop, timeout=STOP_TIMEOUT, hard_stop=True)
+            await asyncio.to_thread(manager.stop, timeout=self.stop_timeout, hard_stop=True)
         if self._watcher is not None:
             await self._watcher
 

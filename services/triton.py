@@ -1,7 +1,7 @@
 """Triton Inference Server with TensorRT-LLM's C++ backend: a compiled engine, over gRPC.
 
-The model `tensorrt_llm` is asked, not its ensembles: those tokenize by themselves, and decode each
-response for itself. One stream per generation; cancelling the stream is what aborts it.
+Requests go to the model `tensorrt_llm`, not its ensembles: those tokenize by themselves, and decode
+each response for itself. One stream per generation; cancelling the stream is what aborts it.
 """
 
 import dataclasses
@@ -118,7 +118,7 @@ class TritonEngine(Engine):
         if self.settings.engine_url is None:
             self._prepare()
         else:
-            await self._look(self.settings.engine_url)
+            await self._check_remote_model(self.settings.engine_url)
         await self._server.start()
         assert self._client is not None
         self._version = await self._client.check_model()
@@ -133,7 +133,7 @@ class TritonEngine(Engine):
         write_repository(self._root, self._config, self.settings)
 
     def _command(self) -> Command:
-        """At each start with other ports, and so with another client."""
+        """Returns the command for one start, with other ports and so another client."""
         if self._client is not None:
             self._retired.append(self._client)
         grpc_port, self._metrics_port = free_ports(2)
@@ -144,7 +144,7 @@ class TritonEngine(Engine):
         while self._retired:
             await self._retired.pop().close()
 
-    async def _look(self, url: str) -> None:
+    async def _check_remote_model(self, url: str) -> None:
         """Raises StartError for a server that answers and lacks the model."""
         self._client = client = TritonClient(url, REMOTE)
         if await client.answers() and not await client.ready():
@@ -157,7 +157,7 @@ class TritonEngine(Engine):
         return self._client is not None and await self._client.ready()
 
     async def _loaded(self) -> bool:
-        """Raises StartError when the server has tried in vain."""
+        """Returns whether the model can be used. Raises StartError when it could not be loaded."""
         await self._close_retired()
         if await self._ready():
             return True
@@ -194,7 +194,7 @@ class TritonEngine(Engine):
         return self._client.stream(request, part, self._vocab_size)
 
     async def health(self) -> Health:
-        """The KV cache is as full as it was when the metrics were last read."""
+        """Returns a KV cache usage that is as old as the last read of the metrics."""
         health = await self._server.health()
         return dataclasses.replace(health, kv_cache_usage=self._kv_cache_usage)
 

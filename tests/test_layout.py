@@ -18,6 +18,7 @@ from tests.service_process import REPOSITORY, service_name
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 FLOORS = [
     "errors",
+    "json_schema",
     "files",
     "command_line",
     "engine_args",

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from services.__main__ import backends
+from services._backends import backends
 
 
 @dataclass(frozen=True)

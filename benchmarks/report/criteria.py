@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.report.tables import Table
 from common.plan.tables import table
-from services.__main__ import backends, load
+from services._backends import backends, load
 
 HEAD = (
     "backend", "release", "interface", "quantization", "hardware", "compile step",

@@ -17,7 +17,7 @@ from benchmarks.study.yaml_text import StudyError, YamlPath, YamlText, read_yaml
 from build_scripts.bentos.secrets import refuse_secrets
 from build_scripts.builder.errors import BuildError
 from common.settings import Settings
-from services.__main__ import backends
+from services._backends import backends
 
 AXES = {"model": "models", "quantization": "quantization"}
 """Settings that are axes of a study, and the field that has them."""

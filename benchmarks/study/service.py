@@ -23,7 +23,7 @@ from benchmarks.study.spec import AUTO
 from common.processes import child_guard
 from common.processes.ports import LOOPBACK, free_ports
 from common.settings import Settings
-from services.__main__ import load
+from services._backends import load
 
 ROOT = Path(__file__).parents[2]
 GRACE = 60.0

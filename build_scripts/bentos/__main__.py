@@ -11,9 +11,8 @@ from build_scripts.bentos import files
 from build_scripts.bentos.sizes import sizes
 from build_scripts.bentos.table import Bento, all_bentos, bentos
 from build_scripts.builder.errors import BuildError
-from common.command_line import Parser
+from common.command_line import Parser, text_table
 from common.errors import StartError
-from services.__main__ import table
 
 HEAD = ["bento", "service", "engine", "image", "Python", "pins"]
 
@@ -26,7 +25,7 @@ def row(bento: Bento) -> list[str]:
 
 def check(found: Sequence[Bento]) -> int:
     """Print the table, then what disagrees; an exit status."""
-    print(table([HEAD, *(row(bento) for bento in found)]))
+    print(text_table([HEAD, *(row(bento) for bento in found)]))
     wrong = [line for bento in found for line in files.disagreements(bento)]
     for line in wrong:
         print(f"error: {line}", file=sys.stderr)

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from common.command_line import text_table
 from common.models.artifacts import store_directory
-from services.__main__ import table
 
 HEAD = ["bento", "files", "code", "model inside", "model beside", "total"]
 
@@ -24,7 +24,7 @@ def sizes(names: Collection[str] = ()) -> str:
         beside = sum(_model_bytes(str(model.tag)) for model in bento.info.all_models)
         sizes = (whole - inside, inside, beside, whole + beside)
         rows.append([str(bento.tag), str(len(files)), *(f"{size / 1e6:.1f} MB" for size in sizes)])
-    return table([HEAD, *rows])
+    return text_table([HEAD, *rows])
 
 
 def _model_bytes(tag: str) -> int:

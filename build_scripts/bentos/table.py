@@ -10,7 +10,7 @@ from typing import Any
 
 from common.engine import Engine
 from common.errors import StartError
-from services.__main__ import backends, load
+from services._backends import backends, load
 
 ROOT = Path(__file__).parents[2]
 FOLDER = "bentos"

@@ -10,7 +10,7 @@ import yaml
 
 from build_scripts.deploy.errors import DeployError
 from common.engine import Engine
-from services.__main__ import backends, load
+from services._backends import backends, load
 
 ROOT = Path(__file__).parents[2]
 

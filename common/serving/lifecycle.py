@@ -12,8 +12,6 @@ from common.sampling import Sampling
 logger = logging.getLogger("bentoml.llm.lifecycle")
 
 DEAD = "the engine has died; the service has to be restarted"
-PROBE_ID = "/probe"
-"""Begins the ids of probes; a client's request id cannot hold a slash."""
 PROBE_TIMEOUT = 30.0
 """Seconds in which one token has to come; a busy engine is proved by its own traffic."""
 
@@ -189,9 +187,9 @@ class Lifecycle:
     async def _generate_one_token(self, engine: Engine) -> None:
         losses, end_ids = self._losses, engine.model.end_token_ids
         prompt = (min(end_ids, default=0),)
-        request = GenerateRequest(
-            f"{PROBE_ID}-{time.monotonic_ns()}", prompt, Sampling(1, temperature=0.0)
-        )
+        # A client's request id cannot hold a slash.
+        request_id = f"/probe-{time.monotonic_ns()}"
+        request = GenerateRequest(request_id, prompt, Sampling(1, temperature=0.0), probe=True)
         try:
             async for _ in engine.generate(request):
                 pass

@@ -1,10 +1,11 @@
-"""LMDeploy's engine and its configuration, from the service's settings."""
+"""The service's settings as LMDeploy's engine configuration."""
 
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from common import errors
 from common.engine_args import check_engine_args
 from common.errors import StartError
 from common.models.model import Model
@@ -16,14 +17,13 @@ MODEL_FORMATS: Mapping[Backend, Sequence[str]] = {
     "turbomind": ("hf", "awq", "gptq", "compressed-tensors", "fp8", "mxfp4"),
     "pytorch": ("fp8",),
 }
-"""What `model_format` takes beside None; both engines detect the checkpoint's own method."""
+"""The values of `model_format` beside None; both engines detect the checkpoint's own method."""
 EXECUTOR = "LMDEPLOY_EXECUTOR_BACKEND"
 """LMDeploy's own variable, which wins."""
-MAX_MESSAGE = 300
 
 
 def backend_of(settings: Settings) -> Backend:
-    """TurboMind, unless `engine_args` name the PyTorch engine. Raises StartError."""
+    """Returns TurboMind, unless `engine_args` name the PyTorch engine. Raises StartError."""
     name = settings.engine_args.get("backend", "turbomind")
     if name == "turbomind":
         return "turbomind"
@@ -35,7 +35,7 @@ def backend_of(settings: Settings) -> Backend:
 
 
 def check_settings(settings: Settings) -> None:
-    """What LMDeploy would refuse only after it has begun to load. Raises StartError."""
+    """Raises StartError for what LMDeploy would refuse only after it has begun to load."""
     backend_of(settings)
     if settings.dtype == "float32":
         raise StartError(
@@ -58,7 +58,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def engine_config(settings: Settings, model: Model) -> Any:
-    """A TurbomindEngineConfig or PytorchEngineConfig. Raises StartError for what it refuses."""
+    """Returns a TurbomindEngineConfig or PytorchEngineConfig. Raises StartError."""
     from lmdeploy import PytorchEngineConfig, TurbomindEngineConfig
 
     backend = backend_of(settings)
@@ -76,7 +76,7 @@ def engine_config(settings: Settings, model: Model) -> Any:
         "enable_prefix_caching": settings.prefix_caching,
     }
     if "gpu_memory_utilization" in settings.model_fields_set:
-        # Of the memory that the weights leave free; LMDeploy's own default is 0.8 of that.
+        # A share of what the weights leave free; LMDeploy's own default is 0.8 of that.
         values["cache_max_entry_count"] = settings.gpu_memory_utilization
     if backend == "pytorch":
         # Without it there are none; it costs nothing until a request asks for them.
@@ -88,33 +88,28 @@ def engine_config(settings: Settings, model: Model) -> Any:
 
 
 def _model_format(settings: Settings, model: Model, backend: Backend) -> str | None:
-    wanted = settings.quantization
-    if wanted in (None, "none", model.quantization):
+    scheme = settings.quantization
+    if scheme in (None, "none", model.quantization):
         return None
-    if wanted not in MODEL_FORMATS[backend]:
+    if scheme not in MODEL_FORMATS[backend]:
         allowed = ", ".join(MODEL_FORMATS[backend])
         raise StartError(
-            f"setting 'quantization': LMDeploy's engine {backend!r} has no {wanted!r}; "
+            f"setting 'quantization': LMDeploy's engine {backend!r} has no {scheme!r}; "
             f"allowed are {allowed} and the checkpoint's own, {model.quantization!r}"
         )
-    return wanted
+    return scheme
 
 
 def one_line(error: BaseException) -> str:
-    """The message without the rejected value, which pydantic appends."""
+    """Returns what `error` says, or the line of LMDeploy whose assertion has no message."""
     details = getattr(error, "errors", None)
-    if callable(details):
-        first = details()[0]
-        # What LMDeploy asserts itself, often without a message.
-        cause = first.get("ctx", {}).get("error")
-        text = one_line(cause) if cause else f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    else:
-        text = str(error)
-    return " ".join(text.split())[:MAX_MESSAGE] or _failed_check(error)
+    cause = details()[0].get("ctx", {}).get("error") if callable(details) else error
+    if isinstance(cause, AssertionError) and not str(cause):
+        return _failed_check(cause)
+    return errors.one_line(cause or error)
 
 
 def _failed_check(error: BaseException) -> str:
-    """Where an exception without a message was raised."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next

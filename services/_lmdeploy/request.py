@@ -1,4 +1,4 @@
-"""What LMDeploy is asked and what it answers, in its own terms and in those of common/."""
+"""The translation of requests to LMDeploy and of its answers."""
 
 from collections.abc import Mapping
 from operator import itemgetter
@@ -30,7 +30,7 @@ class LogitBias:
 
 
 def generation_config(sampling: Sampling, backend: Backend, vocab_size: int, seed: int) -> Any:
-    """`seed` is used where the request has none. Raises InvalidValue."""
+    """Returns a GenerationConfig; `seed` is for a request without one. Raises InvalidValue."""
     from lmdeploy import GenerationConfig
 
     turbomind = backend == "turbomind"
@@ -100,41 +100,41 @@ def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
 
 
-def only_wanted_ends(prepared: Any, wanted: Any) -> None:
-    """Let exactly the stop tokens of `wanted` end the answer.
+def restore_ends(prepared: Any, config: Any) -> None:
+    """Let exactly the stop tokens of `config` end the answer.
 
     LMDeploy's `preprocess` has added the EOS of the model's files in `prepared`. They stay where
     a grammar ends the answer, by just that token, and where none of them is heeded.
     """
-    if not wanted.ignore_eos and wanted.response_format is None:
-        prepared.stop_token_ids = wanted.stop_token_ids or []
+    if not config.ignore_eos and config.response_format is None:
+        prepared.stop_token_ids = config.stop_token_ids or []
 
 
-def chunk(output: Any, wanted_logprobs: int | None) -> Chunk:
-    """`output` is a GenOut. The last one of an answer has the end token, or none."""
+def chunk(output: Any, top_logprobs: int | None) -> Chunk:
+    """Returns what is new in a GenOut. The last one of an answer has the end token, or none."""
     ids = output.token_ids
     logprobs = None
-    if wanted_logprobs is not None:
+    if top_logprobs is not None:
         logprobs = [
-            _token_logprob(token_id, entry, wanted_logprobs)
+            _token_logprob(token_id, entry, top_logprobs)
             for token_id, entry in zip(ids, output.logprobs or (), strict=True)
         ]
     if output.finish_reason is None:
-        return Chunk(ids, None, logprobs)
+        return Chunk(ids, logprobs=logprobs)
     reason = FINISH_REASONS.get(output.finish_reason)
     if reason is None:
         raise InternalError(f"LMDeploy ended the generation with {output.finish_reason!r}")
-    return Chunk(ids, None, logprobs, reason, output.cached_tokens)
+    return Chunk(ids, logprobs=logprobs, finish_reason=reason, cached_tokens=output.cached_tokens)
 
 
-def _token_logprob(token_id: int, entry: Mapping[int, float], wanted: int) -> TokenLogprob:
-    """The chosen token is one more than wanted where it is not among the top."""
+def _token_logprob(token_id: int, entry: Mapping[int, float], top_logprobs: int) -> TokenLogprob:
+    """The chosen token is one more where it is not among the top."""
     ranked = sorted(entry.items(), key=itemgetter(1), reverse=True)
-    return TokenLogprob(token_id, entry[token_id], ranked[:wanted])
+    return TokenLogprob(token_id, entry[token_id], ranked[:top_logprobs])
 
 
 def client_error(error: Exception) -> ServiceError | None:
-    """What LMDeploy refuses about a request; None for a failure of its own."""
+    """Returns LMDeploy's refusal of a request; None for a failure of its own."""
     from lmdeploy.serve.core import ErrorCode, RequestError
 
     if not isinstance(error, RequestError):

@@ -1,4 +1,4 @@
-"""LMDeploy's generators, each in a task of its own, and its death told to all of them."""
+"""LMDeploy's generators, each in a task of its own, which all end when LMDeploy has died."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from typing import Any
 
 from common.errors import EngineDead, InternalError, ServiceError
 from services._lmdeploy.config import one_line
-from services._lmdeploy.request import client_error, only_wanted_ends
+from services._lmdeploy.request import client_error, restore_ends
 
 POLL_SECONDS = 0.25
 CLOSE_SECONDS = 1.0
@@ -19,7 +19,7 @@ logger = logging.getLogger("bentoml.llm.lmdeploy")
 
 
 class Streams:
-    """Generations of one `AsyncEngine`.
+    """The generations of one `AsyncEngine`.
 
     Its `generate` swallows the cancelling of the task that awaits it, and with TurboMind ends as
     if the answer were complete. So nobody reads on where a task of this class was cancelled.
@@ -27,14 +27,14 @@ class Streams:
 
     def __init__(self, llm: Any) -> None:
         self.dead = ""
-        """Why LMDeploy generates no more, for good."""
+        """The reason why LMDeploy generates no more, for good; empty while it does."""
         without_text(llm.tokenizer)
         self._llm = llm
         self._open: dict[asyncio.Task[None], asyncio.Queue[Any]] = {}
         self._watching = asyncio.create_task(self._watch())
 
     async def outputs(self, prompt_ids: Sequence[int], config: Any) -> AsyncGenerator[Any, None]:
-        """Each GenOut as it comes, to the one with a finish reason. Raises ServiceError."""
+        """Yield each GenOut, to the one with a finish reason. Raises ServiceError."""
         if self.dead:
             raise EngineDead(self.dead)
         queue: asyncio.Queue[Any] = asyncio.Queue()
@@ -56,7 +56,7 @@ class Streams:
             self._llm.session_mgr.remove(session)
 
     async def close(self) -> None:
-        """End what runs; it gets a moment to tell the engine."""
+        """End what runs; each task has CLOSE_SECONDS to abort in the engine."""
         self._end("LMDeploy was stopped")
         tasks = [self._watching, *self._open]
         for task in tasks:
@@ -66,12 +66,12 @@ class Streams:
     async def _fill(
         self, queue: asyncio.Queue[Any], session: Any, prompt_ids: Sequence[int], config: Any
     ) -> None:
-        """The queue ends with an exception, unless an output with a finish reason came."""
+        """Put outputs into the queue; an exception is the last unless the answer is complete."""
         try:
             request = await self._llm.preprocess(
                 None, session, gen_config=config, input_ids=list(prompt_ids), do_preprocess=False
             )
-            only_wanted_ends(request.gen_config, config)
+            restore_ends(request.gen_config, config)
             task = asyncio.current_task()
             assert task is not None
             async with aclosing(self._llm.generate(request)) as outputs:
@@ -94,7 +94,7 @@ class Streams:
         return InternalError(f"LMDeploy failed: {one_line(error)}")
 
     async def _watch(self) -> None:
-        """A request that waits for a dead PyTorch engine is told by LMDeploy after 1 to 2 s."""
+        """End all soon; LMDeploy itself ends who waits for a dead PyTorch engine after 1 to 2 s."""
         while not self.dead:
             await asyncio.sleep(POLL_SECONDS)
             reason = await self.unhealthy()
@@ -102,16 +102,16 @@ class Streams:
                 self._end(reason)
 
     async def unhealthy(self) -> str:
-        """Why the engine is of no more use, empty while it is.
+        """Returns why the engine is of no more use, empty while it is.
 
-        Never for lack of progress: a client that does not read its answer would be that.
+        Lack of progress is no reason: a client that does not read its answer causes it.
         """
         try:
-            found = await self._llm.health_probe(scheduler_stall_timeout=math.inf)
+            probe = await self._llm.health_probe(scheduler_stall_timeout=math.inf)
         except Exception as error:
             logger.exception("LMDeploy's health probe failed")
             return f"LMDeploy's health probe failed: {one_line(error)}"
-        return str(found["message"]) if found["status"] == "unhealthy" else ""
+        return str(probe["message"]) if probe["status"] == "unhealthy" else ""
 
     def _end(self, reason: str) -> None:
         self.dead = self.dead or reason
@@ -120,7 +120,7 @@ class Streams:
 
 
 def without_text(tokenizer: Any) -> None:
-    """Text is made from ids elsewhere; LMDeploy's takes 14 µs of the event loop per token."""
+    """Stop LMDeploy from decoding ids, which takes 14 µs of the event loop per token."""
 
     def no_text(
         all_input_ids: Sequence[int],

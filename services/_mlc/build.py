@@ -1,4 +1,4 @@
-"""A directory made by MLC-LLM's build commands: what it can do, and whether it runs here.
+"""A directory of MLC-LLM's build commands: what is in it, and whether it runs here.
 
 It holds weights, mlc-chat-config.json, the tokenizer and the library lib.so. Our own builder adds
 build.json, which names the GPU that the library was compiled for.
@@ -27,7 +27,7 @@ LIBRARY = "lib.so"
 WEIGHTS = "tensor-cache.json"
 TOKENIZER = "tokenizer.json"
 NO_LIMIT = -1
-"""Of context_window_size, for a model with a sliding window or without attention."""
+"""A context_window_size, for a model with a sliding window or without attention."""
 KIND = Kind(
     name="mlc",
     title="model compiled for MLC-LLM",
@@ -42,7 +42,7 @@ KIND = Kind(
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What was compiled. Lengths are in tokens."""
+    """A compiled model. Lengths are in tokens."""
 
     path: Path
     library: Path
@@ -55,7 +55,7 @@ class Build:
 
 
 def open_build(settings: Settings) -> Build:
-    """Raises StartError, naming what was looked for and how to make it."""
+    """Returns the directory's build. Raises StartError, naming what is missing and a command."""
     path = directory_of(settings, KIND).resolve()
     if not path.is_dir():
         raise _missing(f"there is no directory {path}", settings)
@@ -107,7 +107,7 @@ def _missing(what: str, settings: Settings) -> StartError:
 
 
 def check_build(build: Build, settings: Settings) -> None:
-    """What can be known without the engine and without a download. Raises StartError."""
+    """Raises StartError for what is wrong even without the engine or a download."""
     _check_settings(build, settings)
     _check_gpu(build, settings)
     directory = local_directory(settings)

@@ -1,25 +1,44 @@
-"""What MLC-LLM is asked and what it answers, in its own terms and in those of common/."""
+"""The translation of requests to MLC-LLM and of its answers."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from common import errors
 from common.engine import Chunk
 from common.errors import InternalError
+from common.json_schema import ANY, SchemaSupport
 from common.sampling import Sampling
-from services._mlc.schema import grammar_schema
 
-MAX_MESSAGE = 300
-SOURCE_PLACE = re.compile(r"^(.*Check failed: )?(\(.*?\) is false: )?(\[[\d:]+\] \S+:\d+: )?")
-"""What an error of MLC-LLM's C++ code begins with: the condition, or the time and the line."""
+SOURCE_PREFIX = re.compile(r"^(.*Check failed: )?(\(.*?\) is false: )?(\[[\d:]+\] \S+:\d+: )?")
+"""An error of MLC-LLM's C++ code begins with it: the condition, or the time and the line."""
 SEEDS = 2**31
 """MLC-LLM keeps a seed in a C int."""
+SCHEMAS = SchemaSupport(
+    "MLC-LLM",
+    {
+        "$ref": (),
+        "anyOf": (),
+        "const": ("type",),
+        "enum": ("type",),
+        "object": ("properties", "required", "additionalProperties"),
+        "array": ("items", "prefixItems"),
+        "string": ("format",),
+        **dict.fromkeys(("boolean", "integer", "null", "number", ANY), ()),
+    },
+)
+"""From xgrammar d4f57c44, which MLC-LLM has (cpp/json_schema_converter.cc).
+
+A schema that it cannot read ends the thread that generates for everybody. `format` restricts
+nothing, in JSON Schema as there.
+"""
 
 
 def generation_config(sampling: Sampling) -> Any:
-    """A GenerationConfig that leaves nothing to the defaults of mlc-chat-config.json.
+    """Returns a GenerationConfig that leaves nothing to the defaults of mlc-chat-config.json.
 
-    Raises InvalidValue for a schema that MLC-LLM would not follow.
+    Raises InvalidValue or UnsupportedParameter for a schema.
     """
     from mlc_llm.protocol.debug_protocol import DebugConfig
     from mlc_llm.protocol.generation_config import GenerationConfig
@@ -47,32 +66,41 @@ def generation_config(sampling: Sampling) -> Any:
     )
 
 
+def grammar_schema(schema: Mapping[str, Any]) -> str:
+    """Returns a schema as JSON text for MLC-LLM. Raises UnsupportedParameter, InvalidValue.
+
+    For a schema that it has a rule for already, such as {}, it makes none for the root, and dies:
+    so the root is always anyOf.
+    """
+    SCHEMAS.check(schema)
+    branch = {name: value for name, value in schema.items() if name != "$defs"}
+    root = {"anyOf": [branch], "$defs": schema.get("$defs", {})}
+    return json.dumps(root, ensure_ascii=False)
+
+
 def last_chunk(
     ids: Sequence[int], reason: str | None, usage: Mapping[str, Any], sampling: Sampling
 ) -> Chunk:
-    """The end token, which MLC-LLM takes away, is put back: it counts as generated.
+    """Returns the last chunk with the end token, which MLC-LLM takes away though it counts.
 
     Raises InternalError for an ending that is neither "stop" nor "length".
     """
     cached = _cached_tokens(usage)
     if reason == "length":
-        return Chunk(ids, None, None, "length", cached)
+        return Chunk(ids, finish_reason="length", cached_tokens=cached)
     if reason != "stop":
         raise InternalError(f"MLC-LLM ended the generation with {reason!r}")
     # Of several it does not say which; none is ever shown.
     end = sorted(sampling.end_token_ids)[:1]
-    return Chunk([*ids, *end], None, None, "stop", cached)
+    return Chunk([*ids, *end], finish_reason="stop", cached_tokens=cached)
 
 
 def _cached_tokens(usage: Mapping[str, Any]) -> int | None:
-    """Prompt tokens that were not computed; a preempted prompt is computed twice."""
+    """Returns the prompt tokens that were not computed; a preempted prompt is computed twice."""
     computed = (usage.get("extra") or {}).get("prefill_tokens")
     return None if computed is None else max(0, usage["prompt_tokens"] - computed)
 
 
 def one_line(error: BaseException) -> str:
-    """The message without the rejected value, which pydantic appends."""
-    details = getattr(error, "errors", None)
-    text = details()[0]["msg"] if callable(details) else str(error)
-    text = SOURCE_PLACE.sub("", " ".join(text.split()))
-    return text[:MAX_MESSAGE] or type(error).__name__
+    """Returns what `error` says, without the line of MLC-LLM's source that it begins with."""
+    return SOURCE_PREFIX.sub("", errors.one_line(error)) or type(error).__name__

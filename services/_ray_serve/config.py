@@ -7,12 +7,12 @@ from typing import Any
 
 from common.engine_args import check_engine_args
 from common.errors import StartError
-from services._ray_serve.settings import FORBIDDEN, RayArgs
+from services._ray_serve.settings import Plan, RayArgs
+from services._vllm.arguments import ENVIRONMENT as VLLM_ENVIRONMENT
+from services._vllm.arguments import cpu_arguments
 
 ENVIRONMENT = {
-    "VLLM_LOGGING_LEVEL": "WARNING",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
+    **VLLM_ENVIRONMENT,
     "RAYLLM_VLLM_ENGINE_CLS": "services._ray_serve.engine.ReplicaEngine",
 }
 CPU_ENVIRONMENT = {
@@ -20,49 +20,48 @@ CPU_ENVIRONMENT = {
     # Nothing is compiled but what the first request for log-probabilities would wait 17 s for.
     "TORCHDYNAMO_DISABLE": "1",
 }
-CPU_MAX_SEQUENCES = 256
-CPU_KV_CACHE_BYTES = 2**30
+FORBIDDEN = {name: f"use the setting {name!r}" for name in ("model", "served_model_name")}
+"""vLLM's arguments that Ray takes from elsewhere."""
 HEALTH_CHECK_PERIOD = 1.0
 """Seconds, 10 by default: Ray replaces a replica whose engine is dead after some failed checks."""
 
 
-def logical_cpus(plan: dict[str, Any]) -> int:
-    """Of a cluster of our own: what a deployment asks for in its smallest form has to be there,
-    or Ray waits for more nodes without a word."""
-    replicas: int = plan["ray"]["num_replicas"]
-    return max(os.cpu_count() or 1, replicas * (1 + int(plan["tensor_parallel_size"])) + 2)
+def logical_cpus(plan: Plan) -> int:
+    """Returns how many a cluster of our own has to have.
+
+    Without what a deployment in its smallest form asks for, Ray waits for more nodes silently.
+    """
+    gpus = int(plan.engine_arguments["tensor_parallel_size"])
+    return max(os.cpu_count() or 1, plan.ray.num_replicas * (1 + gpus) + 2)
 
 
-def llm_config(plan: dict[str, Any]) -> Any:
-    """Raises StartError for a name or value that Ray or vLLM does not know."""
+def llm_config(plan: Plan) -> Any:
+    """Returns Ray's LLMConfig. Raises StartError for a name or value that Ray or vLLM refuses."""
     import ray
     from pydantic import ValidationError
     from ray.serve.llm import LLMConfig
 
-    args = plan["ray"]
+    args = plan.ray
     gpu = ray.cluster_resources().get("GPU", 0) > 0
-    check_vllm_names(plan["vllm"])
-    check_deployment_names(args["deployment_config"])
-    check_deployment_names(args["ingress_deployment_config"])
-    engine = plan["engine_kwargs"]
+    check_vllm_names(args.vllm_arguments)
+    check_deployment_names(args.deployment_config)
+    check_deployment_names(args.ingress_deployment_config)
+    engine = plan.engine_arguments
     environment = dict(ENVIRONMENT)
     if not gpu:
-        engine = engine | cpu_arguments(plan)
+        engine = engine | cpu_arguments(engine)
         environment |= CPU_ENVIRONMENT | {"OMP_NUM_THREADS": str(threads(plan))}
-    given = args["runtime_env"]
     values = {
-        "model_loading_config": {
-            "model_id": plan["model_id"],
-            "model_source": plan["model_source"],
-        },
-        "engine_kwargs": engine | plan["vllm"],
+        "model_loading_config": {"model_id": plan.model_id, "model_source": plan.model_source},
+        "engine_kwargs": engine | args.vllm_arguments,
         "deployment_config": deployment(plan),
-        "runtime_env": given | {"env_vars": environment | given.get("env_vars", {})},
-        "experimental_configs": {"stream_batching_interval_ms": args["stream_batching_interval_ms"]}
-        | args["experimental_configs"],
-        "accelerator_type": args["accelerator_type"],
-        "accelerator_config": args["accelerator_config"] or (None if gpu else {"kind": "cpu"}),
-        "placement_group_config": args["placement_group_config"],
+        "runtime_env": args.runtime_env
+        | {"env_vars": environment | args.runtime_env.get("env_vars", {})},
+        "experimental_configs": {"stream_batching_interval_ms": args.stream_batching_interval_ms}
+        | args.experimental_configs,
+        "accelerator_type": args.accelerator_type,
+        "accelerator_config": args.accelerator_config or (None if gpu else {"kind": "cpu"}),
+        "placement_group_config": args.placement_group_config,
     }
     try:
         return LLMConfig(**values)
@@ -71,33 +70,21 @@ def llm_config(plan: dict[str, Any]) -> Any:
         raise StartError(f"setting 'engine_args': Ray refuses it: {reason}") from None
 
 
-def deployment(plan: dict[str, Any]) -> dict[str, Any]:
-    """What Serve is told of the replicas."""
+def deployment(plan: Plan) -> dict[str, Any]:
+    """Returns the options of the replicas' deployment."""
     values: dict[str, Any] = {
-        "num_replicas": plan["ray"]["num_replicas"],
-        "max_ongoing_requests": plan["max_concurrency"],
+        "num_replicas": plan.ray.num_replicas,
+        "max_ongoing_requests": plan.engine_arguments["max_num_seqs"],
         "health_check_period_s": HEALTH_CHECK_PERIOD,
         # A mistake would be made again.
         "max_constructor_retry_count": 1,
     }
-    given: dict[str, Any] = plan["ray"]["deployment_config"]
-    return values | given
+    return values | plan.ray.deployment_config
 
 
-def cpu_arguments(plan: dict[str, Any]) -> dict[str, Any]:
-    kv_cache = plan["engine_kwargs"].get("kv_cache_memory_bytes", CPU_KV_CACHE_BYTES)
-    return {
-        "max_num_seqs": min(plan["max_concurrency"], CPU_MAX_SEQUENCES),
-        "kv_cache_memory_bytes": kv_cache,
-        "enforce_eager": True,
-        "worker_extension_cls": "services._vllm.amx.AMX",
-    }
-
-
-def threads(plan: dict[str, Any]) -> int:
-    """For a replica's model; a core is left to the processes that carry the streams."""
-    replicas: int = plan["ray"]["num_replicas"]
-    return max(1, ((os.cpu_count() or 2) - 1) // replicas)
+def threads(plan: Plan) -> int:
+    """Returns how many a replica's model gets; a core is left to what carries the streams."""
+    return max(1, ((os.cpu_count() or 2) - 1) // plan.ray.num_replicas)
 
 
 def check_vllm_names(given: dict[str, Any]) -> None:

@@ -11,8 +11,11 @@ COMPLETIONS = "vllm.entrypoints.openai.completion.serving"
 
 
 class ReplicaEngine(VLLMEngine):
-    """On a CPU, EngineCore runs the model itself: Ray insists on a worker process, for which
-    EngineCore waits in a spin that takes the core of the processes that carry the streams."""
+    """Ray's engine, whose EngineCore runs the model itself on a CPU.
+
+    Ray insists on a worker process, for which EngineCore waits in a spin that takes the core of the
+    processes that carry the streams.
+    """
 
     async def start(self) -> None:
         logging.getLogger(COMPLETIONS).setLevel(logging.CRITICAL)

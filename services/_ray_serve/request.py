@@ -1,60 +1,47 @@
-"""What an app is asked and what it answers: vLLM's /v1/completions, in token ids."""
+"""The translation to an app's /v1/completions, in token ids, and of its answers and errors."""
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any
 
-from common.engine import Chunk, FinishReason, GenerateRequest, TokenLogprob
-from common.errors import InternalError
+import orjson
 
-FINISH_REASONS: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "repetition": "stop",
-}
-NAMED_BY_ID = "token_id:"
+from common.engine import Chunk, GenerateRequest
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError, one_line
+from services._vllm.request import (
+    finish_reason,
+    sampling_values,
+    structured_outputs,
+    token_logprob,
+)
+
+NAME_PREFIX = "token_id:"
 """Begins the name of a token under `return_tokens_as_token_ids`."""
+LOST = (b"ActorDied", b"ActorUnavailable", b"is unavailable", b"EngineDead", b"EngineCore", b"died")
+"""In the body of an HTTP 500: a replica or its engine is gone, and others may take its place."""
+REQUEST_STATUSES = (400, 413, 422)
+GATEWAY_STATUSES = (404, 408, 502, 503, 504)
+"""Ray's own, while the app, its replicas or their nodes come and go."""
 
 
 def completion_body(request: GenerateRequest, model_id: str) -> dict[str, Any]:
-    """`end_token_ids` replace the EOS that vLLM reads from the model's files."""
+    """Returns the body of a streamed completion."""
     sampling = request.sampling
-    ends = sampling.end_token_ids
-    body: dict[str, Any] = {
+    return {
         "model": model_id,
         "prompt": list(request.prompt_ids),
         "request_id": request.request_id,
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_token_ids": True,
-        "max_tokens": sampling.max_tokens,
-        # vLLM suppresses its own EOS below min_tokens even where nothing is to end the answer.
-        "min_tokens": sampling.min_tokens if ends else 0,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "min_p": sampling.min_p,
-        "repetition_penalty": sampling.repetition_penalty,
-        "presence_penalty": sampling.presence_penalty,
-        "frequency_penalty": sampling.frequency_penalty,
-        "seed": sampling.seed,
-        "stop_token_ids": sorted(ends),
-        # After its last bracket a JSON document leaves only EOS, and then anything at all.
-        "ignore_eos": sampling.json_schema is None,
-        "logprobs": sampling.logprobs,
         "return_tokens_as_token_ids": True,
+        **sampling_values(sampling),
+        "logit_bias": {str(token): bias for token, bias in sampling.logit_bias.items()} or None,
+        "structured_outputs": structured_outputs(sampling.json_schema),
     }
-    if sampling.logit_bias:
-        body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
-    if sampling.json_schema == {"type": "object"}:
-        body["structured_outputs"] = {"json_object": True}
-    elif sampling.json_schema is not None:
-        body["structured_outputs"] = {"json": dict(sampling.json_schema)}
-    return body
 
 
-def introduction(model_id: str, text: str, max_tokens: int) -> dict[str, Any]:
-    """Asks for the ids of `text`, and for as many tokens as the context is to hold."""
+def tokenizer_check_body(model_id: str, text: str, max_tokens: int) -> dict[str, Any]:
+    """Returns a body that asks for the ids of `text`, and for as many tokens as must fit."""
     return {
         "model": model_id,
         "prompt": text,
@@ -66,24 +53,28 @@ def introduction(model_id: str, text: str, max_tokens: int) -> dict[str, Any]:
 
 
 def prompt_ids(event: Mapping[str, Any] | None) -> list[int] | None:
-    """Of the first event; None where there are none."""
+    """Returns the prompt's ids from the first event of a stream; None where it has none."""
     choices = (event or {}).get("choices") or [{}]
     ids: list[int] | None = choices[0].get("prompt_token_ids")
     return ids
 
 
-def chunk(choice: Mapping[str, Any], wanted_logprobs: int | None) -> Chunk:
-    """Of one event's only choice."""
+def chunk(choice: Mapping[str, Any], top_logprobs: int | None) -> Chunk:
+    """Returns what is new in the only choice of an event. Raises InternalError."""
     logprobs = None
-    if wanted_logprobs is not None:
-        logprobs = _logprobs(choice["logprobs"], wanted_logprobs)
-    finish = choice["finish_reason"]
-    if finish is None:
-        return Chunk(choice["token_ids"], None, logprobs)
-    reason = FINISH_REASONS.get(finish)
-    if reason is None:
-        raise InternalError(f"vLLM ended the generation with {finish!r}")
-    return Chunk(choice["token_ids"], None, logprobs, reason)
+    if top_logprobs is not None:
+        entries = (choice["logprobs"] or {}).get("top_logprobs", ())
+        logprobs = [token_logprob(_by_token_id(entry), top_logprobs) for entry in entries]
+    reason = choice["finish_reason"]
+    return Chunk(
+        choice["token_ids"],
+        logprobs=logprobs,
+        finish_reason=None if reason is None else finish_reason(reason),
+    )
+
+
+def _by_token_id(entry: Mapping[str, float]) -> list[tuple[int, float]]:
+    return [(int(name.removeprefix(NAME_PREFIX)), value) for name, value in entry.items()]
 
 
 def cached_tokens(usage: Mapping[str, Any]) -> int | None:
@@ -92,21 +83,41 @@ def cached_tokens(usage: Mapping[str, Any]) -> int | None:
     return cached
 
 
-def _logprobs(given: Mapping[str, Any] | None, wanted: int) -> list[TokenLogprob]:
-    """vLLM names the chosen token first, one more than wanted where it is not among the top."""
-    if given is None:
-        return []
-    found = []
-    tokens = zip(given["tokens"], given["token_logprobs"], given["top_logprobs"], strict=True)
-    for token, logprob, top in tokens:
-        ranked = [(_token_id(name), value) for name, value in top.items()]
-        if len(ranked) > wanted:
-            del ranked[0]
-        else:
-            ranked.sort(key=itemgetter(1), reverse=True)
-        found.append(TokenLogprob(_token_id(token), logprob, ranked))
-    return found
+def status_error(status: int, body: bytes) -> ServiceError | None:
+    """Returns the error of an HTTP status; None when the app is lost."""
+    reason = message(body)
+    if status in REQUEST_STATUSES:
+        return InvalidValue(f"vLLM refuses the request: {reason}")
+    if status == 429:
+        return Overloaded("Ray Serve is overloaded: too many requests at once")
+    if status in GATEWAY_STATUSES or any(sign in body for sign in LOST):
+        return None
+    return InternalError(f"Ray Serve answers with status {status}: {reason}")
 
 
-def _token_id(name: str) -> int:
-    return int(name.removeprefix(NAMED_BY_ID))
+def event_error(error: Mapping[str, Any]) -> ServiceError | None:
+    """Returns the error of an event in a stream; None when the engine is lost."""
+    code = error.get("code")
+    if isinstance(code, int) and 400 <= code < 500:
+        return InvalidValue(f"vLLM refuses the request: {_without_tail(error.get('message'))}")
+    return None
+
+
+def message(body: bytes) -> str:
+    """Returns what the body of an error says, whichever of Ray's parts has written it."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        content = body.decode("utf-8", "replace")
+    if isinstance(content, dict):
+        error = content.get("error")
+        content = error.get("message") if isinstance(error, dict) else content.get("detail")
+    return _without_tail(content)
+
+
+def _without_tail(text: Any) -> str:
+    """Leaves out request ids, and the rejected value, which may be of the prompt."""
+    text = " ".join(str(text).split()).removeprefix("Message: ")
+    for tail in (" (Request ID: ", ", Internal exception: ", " (parameter="):
+        text = text.partition(tail)[0]
+    return one_line(text)

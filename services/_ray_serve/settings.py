@@ -1,17 +1,19 @@
-"""What of the settings an app on a Ray cluster is launched with; imports neither Ray nor vLLM."""
+"""Settings of an app on a Ray cluster, and the plan to launch one; imports neither Ray nor vLLM."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.engine import IN_PROCESS
 from common.errors import StartError
 from common.models.model import Model, local_directory
 from common.processes.remote_server import is_http_address, without_userinfo
 from common.settings import Settings
+from services._vllm.arguments import engine_arguments
 
 UNSUPPORTED_SETTINGS = {"engine_dir": IN_PROCESS["engine_dir"]}
-OF_A_LAUNCH = (
+LAUNCH_ONLY = (
     "chunked_prefill",
     "dtype",
     "engine_args",
@@ -26,12 +28,9 @@ OF_A_LAUNCH = (
     "tensor_parallel_size",
     "trust_remote_code",
 )
-"""Settings that a running app has had its own values of."""
-PLAN = "LLM_RAY_SERVE_PLAN"
+"""Settings that only an app of our own can be given."""
+PLAN_VARIABLE = "LLM_RAY_SERVE_PLAN"
 """The variable in which the driver finds its plan."""
-MAX_LOGPROBS = 20
-FORBIDDEN = {name: f"use the setting {name!r}" for name in ("model", "served_model_name")}
-"""vLLM's arguments that Ray takes from elsewhere."""
 
 
 class RayArgs(BaseModel):
@@ -51,21 +50,25 @@ class RayArgs(BaseModel):
     runtime_env: dict[str, Any] = Field(default_factory=dict)
     experimental_configs: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def vllm_arguments(self) -> dict[str, Any]:
+        return self.model_extra or {}
+
 
 def ray_args(settings: Settings) -> RayArgs:
     """Raises StartError for a value of the wrong type, or one without effect."""
     try:
-        found = RayArgs(**settings.engine_args)
+        args = RayArgs(**settings.engine_args)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise StartError(f"setting 'engine_args': {place!r}: {first['msg']}") from None
-    if found.http_port is not None and found.ray_address is None:
+        key = ".".join(map(str, first["loc"]))
+        raise StartError(f"setting 'engine_args': {key!r}: {first['msg']}") from None
+    if args.http_port is not None and args.ray_address is None:
         raise StartError(
             "setting 'engine_args': http_port has no effect without ray_address: a cluster of "
             "our own takes a free port"
         )
-    return found
+    return args
 
 
 def check_running_app(settings: Settings) -> None:
@@ -76,7 +79,7 @@ def check_running_app(settings: Settings) -> None:
             f"setting 'engine_url': {without_userinfo(url)!r} is no address of an app; allowed is "
             "one such as 'http://host:8000', with the app's route prefix if it has one"
         )
-    for name in OF_A_LAUNCH:
+    for name in LAUNCH_ONLY:
         if name in settings.changed:
             raise StartError(
                 f"setting {name!r} has no effect on the running app that 'engine_url' names; "
@@ -85,12 +88,12 @@ def check_running_app(settings: Settings) -> None:
 
 
 def app_url(settings: Settings) -> str:
-    """The address without the path of the API, however it was given."""
+    """Returns the address without the path of the API, however it was given."""
     return (settings.engine_url or "").rstrip("/").removesuffix("/v1")
 
 
 def choose_model(names: list[str], settings: Settings, model: Model) -> str:
-    """Which of the models of a running app is ours. Raises StartError when none is named so."""
+    """Returns the model of a running app that is ours. Raises StartError when none is named so."""
     if settings.served_model_name is None and len(names) == 1:
         return names[0]
     if model.served_name in names:
@@ -101,45 +104,47 @@ def choose_model(names: list[str], settings: Settings, model: Model) -> str:
     )
 
 
-def launch_plan(settings: Settings, model: Model) -> dict[str, Any]:
-    """What services/_ray_serve/app.py is told, as JSON."""
+@dataclass(frozen=True)
+class Plan:
+    """What the driver launches, and where it says how that goes.
+
+    It travels as JSON in the driver's environment. `engine_arguments` are vLLM's, from settings;
+    those of the user are in `ray.vllm_arguments`. `name` is the app's and of its path, `directory`
+    is for Ray's files.
+    """
+
+    model_id: str
+    model_source: str
+    engine_arguments: dict[str, Any]
+    ray: RayArgs
+    name: str = ""
+    port: int = 0
+    directory: str = ""
+    status_file: str = ""
+
+    @property
+    def own_cluster(self) -> bool:
+        return self.ray.ray_address is None
+
+    def to_json(self) -> str:
+        return PLAN_JSON.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str) -> "Plan":
+        return PLAN_JSON.validate_json(text)
+
+
+PLAN_JSON = TypeAdapter(Plan)
+
+
+def launch_plan(settings: Settings, model: Model) -> Plan:
+    """Returns the plan of an app that has no name yet. Raises StartError."""
     args = ray_args(settings)
     source = str(model.path)
-    engine = _engine_arguments(settings, model)
+    engine = {"enable_prompt_tokens_details": True, **engine_arguments(settings, model)}
     if args.ray_address is not None and local_directory(settings) is None:
         # Other nodes have no copy of ours: each fetches its own.
         source = str(settings.model)
         engine["revision"] = settings.revision
-    return {
-        # A colon begins the name of a LoRA adapter.
-        "model_id": model.served_name.replace(":", "-"),
-        "model_source": source,
-        "max_concurrency": settings.max_concurrency,
-        "tensor_parallel_size": settings.tensor_parallel_size,
-        "engine_kwargs": engine,
-        "vllm": args.model_extra or {},
-        "ray": args.model_dump(exclude=set(args.model_extra or ())),
-    }
-
-
-def _engine_arguments(settings: Settings, model: Model) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "dtype": settings.dtype,
-        "quantization": None if settings.quantization == "none" else settings.quantization,
-        "tensor_parallel_size": settings.tensor_parallel_size,
-        "max_model_len": model.max_model_len,
-        "max_num_seqs": settings.max_concurrency,
-        "gpu_memory_utilization": settings.gpu_memory_utilization,
-        # None is on wherever the model allows it; True would insist.
-        "enable_prefix_caching": None if settings.prefix_caching else False,
-        "enable_chunked_prefill": None if settings.chunked_prefill else False,
-        "seed": settings.seed,
-        "trust_remote_code": settings.trust_remote_code,
-        "max_logprobs": MAX_LOGPROBS,
-        "generation_config": "vllm",
-        "enable_prompt_tokens_details": True,
-        "enable_log_requests": False,
-    }
-    if settings.kv_cache_gib is not None:
-        values["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * 2**30)
-    return values
+    # A colon begins the name of a LoRA adapter.
+    return Plan(model.served_name.replace(":", "-"), source, engine, args)

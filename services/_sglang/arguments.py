@@ -19,21 +19,24 @@ RESERVED: Mapping[str, str] = {
     "skip_tokenizer_init": "min_tokens and response_format need SGLang's tokenizer",
     "tokenizer_worker_num": "the service's process is the one that takes requests",
 }
-"""Arguments that the adapter depends on, and why each is not for the user."""
+"""Arguments that the adapter depends on, each with why it is not for the user."""
 SPARE_TOKENS = 128
 """SGLang takes prompts of less than its context_length minus 6, and cuts answers 2 tokens short of
-it; with speculative decoding the drafts need places, too."""
+it; with speculative decoding the drafts need some, too."""
 QUIET = "error"
 
 
 def deterministic(settings: Settings) -> bool:
-    """Whether SGLang heeds the seeds of requests."""
-    given = settings.engine_args
-    return bool(given.get("enable_deterministic_inference") or given.get("rl_on_policy_target"))
+    """Returns whether SGLang heeds the seeds of requests."""
+    args = settings.engine_args
+    return bool(args.get("enable_deterministic_inference") or args.get("rl_on_policy_target"))
 
 
 def engine_arguments(settings: Settings, model: Model, allowed: Collection[str]) -> dict[str, Any]:
-    """Raises StartError for an engine argument that SGLang does not have or the service sets."""
+    """Returns fields of ServerArgs.
+
+    Raises StartError for an engine argument that SGLang does not have or the service sets.
+    """
     source = "the fields of sglang.ServerArgs"
     check_engine_args(settings.engine_args, allowed, "SGLang", source, RESERVED)
     values: dict[str, Any] = {
@@ -50,7 +53,7 @@ def engine_arguments(settings: Settings, model: Model, allowed: Collection[str])
         "log_level": QUIET,
     }
     if "gpu_memory_utilization" in settings.model_fields_set:
-        # Of weights and KV cache; its own choice leaves room for activations and CUDA graphs.
+        # It is for weights and KV cache; the default leaves room for activations and CUDA graphs.
         values["mem_fraction_static"] = settings.gpu_memory_utilization
     if not settings.chunked_prefill:
         values["chunked_prefill_size"] = -1

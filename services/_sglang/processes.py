@@ -1,27 +1,25 @@
-"""SGLang's child processes, watched; and its hold on this process."""
+"""SGLang's child processes and the watch over them, and its hold on this process."""
 
 import asyncio
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from common.processes.descendants import Children
 
-
-def load_engine(arguments: dict[str, Any], children: Children) -> Any:
-    """SGLang's Engine with its children started; blocks until the model is loaded.
+def load_engine(arguments: dict[str, Any], kill_children: Callable[[], None]) -> Any:
+    """Returns SGLang's Engine with its children started; blocks until the model is loaded.
 
     The children get SIGKILL when the thread that started them ends (PR_SET_PDEATHSIG).
     """
     from sglang.srt.entrypoints.engine import Engine
 
-    class TamedEngine(Engine):
+    class ServiceEngine(Engine):
         def shutdown(self) -> None:
             """Called at exit; SGLang's own kills every child of this process."""
-            children.kill()
+            kill_children()
 
-    engine = TamedEngine(**arguments)
-    # Made for this thread, and for methods that are not used here.
+    engine = ServiceEngine(**arguments)
+    # It is for this thread, and for methods that are not used here.
     engine.loop.close()
     return engine
 
@@ -56,10 +54,10 @@ async def detach(manager: Any) -> None:
     await asyncio.gather(*manager.asyncio_tasks, return_exceptions=True)
 
 
-class Watch:
+class ExitWatcher:
     """Calls `ended` in the running loop when one of the processes ends; Linux only.
 
-    SGLang looks once a second, and not at all for an exit code of 0.
+    SGLang polls them once a second, and ignores an exit code of 0.
     """
 
     def __init__(self, pids: Iterable[int], ended: Callable[[], None]) -> None:
@@ -70,7 +68,7 @@ class Watch:
                 self._files.append(os.pidfd_open(pid))
                 self._loop.add_reader(self._files[-1], self._on_end, ended)
         except ProcessLookupError:
-            # It has ended, and somebody else has reaped it.
+            # It has ended, and has been reaped elsewhere.
             self._loop.call_soon(self._on_end, ended)
 
     def _on_end(self, ended: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What SGLang is asked and what it answers, in its own terms and in those of common/."""
+"""The translation of requests to SGLang and of its answers."""
 
 import itertools
 import json
@@ -6,20 +6,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from common.engine import Chunk, FinishReason, TokenLogprob
-from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError, one_line
 from common.sampling import Sampling
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
-MAX_MESSAGE = 300
 
 
 def request_ids() -> Iterator[str]:
-    """Prefixes of equal length: SGLang aborts every request whose id begins with the given one."""
+    """Returns prefixes of equal length.
+
+    SGLang aborts every request whose id begins with the given one.
+    """
     return (f"{number:016x}-" for number in itertools.count())
 
 
 def own_end_ids(manager: Any) -> frozenset[int]:
-    """What ends every answer of this engine unless a request ignores it."""
+    """Returns the tokens that end every answer of this engine unless a request ignores them."""
     tokenizer = manager.tokenizer
     return frozenset(
         {
@@ -33,9 +35,9 @@ def own_end_ids(manager: Any) -> frozenset[int]:
 def sampling_params(
     sampling: Sampling, own_ends: frozenset[int], seed: int | None
 ) -> dict[str, Any]:
-    """`seed` is for a request without one; None where SGLang heeds no seeds.
+    """Returns fields of SGLang's SamplingParams. Raises InvalidValue.
 
-    Raises InvalidValue.
+    `seed` is for a request without one; None where SGLang heeds no seeds.
     """
     if sampling.json_schema is not None and sampling.min_tokens:
         # Behind its last bracket a document allows the end token only: nothing would be left.
@@ -76,8 +78,8 @@ def sampling_params(
     return params
 
 
-def chunk(output: Mapping[str, Any], wanted_logprobs: int | None, ends: frozenset[int]) -> Chunk:
-    """`ends` are the tokens to end at that SGLang was told to ignore.
+def chunk(output: Mapping[str, Any], top_logprobs: int | None, ends: frozenset[int]) -> Chunk:
+    """Returns what is new in an output; `ends` are end tokens that SGLang ignores.
 
     Raises InvalidValue, Overloaded or InternalError for an answer that SGLang gave up.
     """
@@ -86,19 +88,24 @@ def chunk(output: Mapping[str, Any], wanted_logprobs: int | None, ends: frozense
     reason = meta["finish_reason"]
     finish = None if reason is None else _finish_reason(reason)
     if ends and not ends.isdisjoint(ids):
-        ids = ids[: next(place for place, token in enumerate(ids, 1) if token in ends)]
+        ids = ids[: next(count for count, token in enumerate(ids, 1) if token in ends)]
         finish = "stop"
-    logprobs = None if wanted_logprobs is None else _logprobs(meta, wanted_logprobs)
+    logprobs = None if top_logprobs is None else _logprobs(meta, top_logprobs)
     if finish is None:
-        return Chunk(ids, None, logprobs)
-    return Chunk(ids, None, logprobs and logprobs[: len(ids)], finish, meta["cached_tokens"])
+        return Chunk(ids, logprobs=logprobs)
+    return Chunk(
+        ids,
+        logprobs=logprobs and logprobs[: len(ids)],
+        finish_reason=finish,
+        cached_tokens=meta["cached_tokens"],
+    )
 
 
 def _finish_reason(reason: Mapping[str, Any]) -> FinishReason:
     kind = reason["type"]
     if kind in FINISH_REASONS:
         return FINISH_REASONS[kind]
-    message = f"SGLang ended the generation: {_short(str(reason.get('message') or kind))}"
+    message = f"SGLang ended the generation: {one_line(str(reason.get('message') or kind))}"
     match reason.get("status_code"):
         case 400:
             raise InvalidValue(message)
@@ -107,9 +114,9 @@ def _finish_reason(reason: Mapping[str, Any]) -> FinishReason:
     raise InternalError(message)
 
 
-def _logprobs(meta: Mapping[str, Any], wanted: int) -> list[TokenLogprob]:
+def _logprobs(meta: Mapping[str, Any], top_logprobs: int) -> list[TokenLogprob]:
     chosen = meta["output_token_logprobs"]
-    if not wanted:
+    if not top_logprobs:
         return [TokenLogprob(token, logprob, ()) for logprob, token, _ in chosen]
     return [
         TokenLogprob(token, logprob, [(other, value) for value, other, _ in top])
@@ -118,15 +125,10 @@ def _logprobs(meta: Mapping[str, Any], wanted: int) -> list[TokenLogprob]:
 
 
 def service_error(error: Exception) -> ServiceError:
-    """SGLang checks a request before it starts it, and says what is wrong by a ValueError."""
+    """Returns what a client is told of an exception of SGLang's.
+
+    It checks a request before it starts it, and says what is wrong by a ValueError.
+    """
     if isinstance(error, ValueError):
         return InvalidValue(f"SGLang refuses the request: {one_line(error)}")
     return InternalError(f"SGLang failed: {type(error).__name__}")
-
-
-def one_line(error: BaseException) -> str:
-    return _short(str(error)) or type(error).__name__
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:MAX_MESSAGE]

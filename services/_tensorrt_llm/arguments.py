@@ -1,4 +1,4 @@
-"""What TensorRT-LLM is constructed with: the service's settings in its own terms."""
+"""The service's settings as arguments of TensorRT-LLM's LLM."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +14,12 @@ TRTLLM_SAMPLER = "TRTLLMSampler"
 """TensorRT-LLM's C++ decoder, which compiled engines use in any case."""
 GUIDED_DECODING = "xgrammar"
 DEFAULT_MAX_NUM_TOKENS = 8192
-"""TensorRT-LLM's own: tokens in one forward pass."""
+"""The tokens in one forward pass that TensorRT-LLM takes by default."""
 BYTES = {"float32": 4, "fp8": 1, "int8": 1}
 
 
 def sampler(settings: Settings) -> str:
-    """The sampler that the engine will use; speculative decoding has one of its own."""
+    """Returns the sampler that the engine will use; speculative decoding has one of its own."""
     if settings.engine_dir is not None:
         return TRTLLM_SAMPLER
     default = "auto" if settings.engine_args.get("speculative_config") else TRTLLM_SAMPLER
@@ -27,13 +27,16 @@ def sampler(settings: Settings) -> str:
 
 
 def guided_decoding(settings: Settings) -> str | None:
-    """The engine's backend for structured output."""
-    found: str | None = settings.engine_args.get("guided_decoding_backend", GUIDED_DECODING)
-    return found
+    """Returns the engine's backend for structured output."""
+    backend: str | None = settings.engine_args.get("guided_decoding_backend", GUIDED_DECODING)
+    return backend
 
 
 def llm_arguments(settings: Settings, model: Model, engine: EngineConfig | None) -> dict[str, Any]:
-    """Keyword arguments of LLM. Raises StartError for a size of the KV cache that is unknown."""
+    """Returns keyword arguments of LLM.
+
+    Raises StartError for a size of the KV cache that is unknown.
+    """
     from tensorrt_llm.llmapi import KvCacheConfig
 
     guided = guided_decoding(settings)
@@ -45,20 +48,24 @@ def llm_arguments(settings: Settings, model: Model, engine: EngineConfig | None)
         "trust_remote_code": settings.trust_remote_code,
         "tensor_parallel_size": settings.tensor_parallel_size,
     }
-    special = _of_checkpoint(settings, model) if engine is None else _of_engine(settings, engine)
-    wanted = settings.engine_args.get("kv_cache_config", {})
-    if not isinstance(wanted, dict):
+    special = (
+        _checkpoint_arguments(settings, model)
+        if engine is None
+        else _compiled_arguments(settings, engine)
+    )
+    given = settings.engine_args.get("kv_cache_config", {})
+    if not isinstance(given, dict):
         raise StartError(
-            f"setting 'engine_args': kv_cache_config is {wanted!r}; allowed is an object of "
+            f"setting 'engine_args': kv_cache_config is {given!r}; allowed is an object of "
             "KvCacheConfig's fields"
         )
     values = common | special | settings.engine_args
     cache = _kv_cache(settings, model, engine)
-    values["kv_cache_config"] = KvCacheConfig(**cache | wanted)
+    values["kv_cache_config"] = KvCacheConfig(**cache | given)
     return values
 
 
-def _of_checkpoint(settings: Settings, model: Model) -> dict[str, Any]:
+def _checkpoint_arguments(settings: Settings, model: Model) -> dict[str, Any]:
     values = {
         "model": str(model.path),
         "dtype": settings.dtype,
@@ -73,8 +80,8 @@ def _of_checkpoint(settings: Settings, model: Model) -> dict[str, Any]:
     return values
 
 
-def _of_engine(settings: Settings, engine: EngineConfig) -> dict[str, Any]:
-    """Its lengths and number format were compiled in."""
+def _compiled_arguments(settings: Settings, engine: EngineConfig) -> dict[str, Any]:
+    """Lengths and number format were compiled in."""
     return {
         "model": str(engine.path),
         "max_batch_size": min(settings.max_concurrency, engine.max_batch_size),
@@ -99,7 +106,7 @@ def _kv_cache(settings: Settings, model: Model, engine: EngineConfig | None) -> 
 
 
 def _kv_dtype(settings: Settings, model: Model, engine: EngineConfig | None) -> str:
-    """Of a number in the KV cache: as engine_args say, else as the model computes."""
+    """Returns the number format of the KV cache: as engine_args say, else as the model computes."""
     given = (settings.engine_args.get("kv_cache_config") or {}).get("dtype", "auto")
     if given != "auto":
         return str(given)
@@ -108,7 +115,7 @@ def _kv_dtype(settings: Settings, model: Model, engine: EngineConfig | None) -> 
 
 
 def kv_cache_tokens(gib: float, config: Mapping[str, Any], size: int, gpus: int) -> int:
-    """How many tokens' keys and values, `size` bytes a number, fit in `gib` GiB of each GPU.
+    """Returns how many tokens fit in `gib` GiB of each GPU, with `size` bytes per number.
 
     Raises StartError for a model that keeps something else.
     """

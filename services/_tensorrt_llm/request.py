@@ -1,4 +1,4 @@
-"""What TensorRT-LLM is asked and what it answers, in its own terms and in those of common/."""
+"""The translation of requests to TensorRT-LLM and of its answers."""
 
 import json
 from collections.abc import Mapping
@@ -7,16 +7,15 @@ from random import Random
 from typing import Any
 
 from common.engine import Chunk, FinishReason
-from common.errors import EngineDead, InternalError, InvalidValue, ServiceError
+from common.errors import EngineDead, InternalError, InvalidValue, ServiceError, one_line
 from common.sampling import Sampling
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
 MAX_TOP_K = 1024
-"""TOP_K_MAX of its C++ kernels, which silently take this for anything larger."""
+"""TOP_K_MAX of its C++ kernels, which silently take this for a larger one."""
 NO_END = -1
-"""An id that no token has: nothing ends the answer."""
+"""No token has this id: nothing ends the answer."""
 ANY_OBJECT = {"type": "object"}
-MAX_MESSAGE = 300
 CUDA_ERROR = "CUDA error"
 """After one, a CUDA context is of no more use."""
 
@@ -27,9 +26,9 @@ NO_LOGPROBS = (
 NO_SUCH_FIELD = "this release's PyTorch sampler ignores it: use the default sampler_type"
 ONE_END_ONLY = "it can be kept from ending early by one token only, and this model ends by several"
 NO_GRAMMAR = "engine_args names no guided decoding backend, or another one than xgrammar"
-OF_CPP_SAMPLER: Mapping[str, str] = dict.fromkeys(("logprobs", "top_logprobs"), NO_LOGPROBS)
-OF_TORCH_SAMPLER: Mapping[str, str] = {
-    **OF_CPP_SAMPLER,
+CPP_SAMPLER_GAPS: Mapping[str, str] = dict.fromkeys(("logprobs", "top_logprobs"), NO_LOGPROBS)
+TORCH_SAMPLER_GAPS: Mapping[str, str] = {
+    **CPP_SAMPLER_GAPS,
     **dict.fromkeys(
         ("repetition_penalty", "presence_penalty", "frequency_penalty", "min_p", "seed"),
         NO_SUCH_FIELD,
@@ -40,7 +39,7 @@ OF_TORCH_SAMPLER: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a request's translation depends on. `cpp` is the sampler that honours all fields."""
+    """A request's translation depends on it. `cpp` is the sampler that honours all fields."""
 
     cpp: bool
     vocab_size: int
@@ -50,7 +49,7 @@ class Dialect:
 
 
 def sampling_params(sampling: Sampling, prompt_tokens: int, dialect: Dialect) -> Any:
-    """Raises InvalidValue for what TensorRT-LLM cannot honour together, or would cut."""
+    """Returns its SamplingParams. Raises InvalidValue for what it cannot honour, or would cut."""
     from tensorrt_llm import SamplingParams
 
     ends = sampling.end_token_ids
@@ -75,7 +74,7 @@ def sampling_params(sampling: Sampling, prompt_tokens: int, dialect: Dialect) ->
 
 
 def _embedding_bias(bias: Mapping[int, float], vocab_size: int) -> Any:
-    """A number for each token."""
+    """Returns a number for each token."""
     if not bias:
         return None
     import torch
@@ -102,7 +101,7 @@ def _check(sampling: Sampling, ends: frozenset[int]) -> None:
 
 
 def _choice(sampling: Sampling, dialect: Dialect) -> dict[str, Any]:
-    """Fields that are None together would mean greedy."""
+    """Returns how a token is chosen. Fields that are None together would mean greedy."""
     if sampling.temperature == 0:
         return {"temperature": 1.0, "top_p": 1.0, "top_k": 1}
     top_k = 0 if sampling.top_k >= dialect.vocab_size else sampling.top_k
@@ -116,8 +115,10 @@ def _choice(sampling: Sampling, dialect: Dialect) -> dict[str, Any]:
 
 
 def _penalties(sampling: Sampling, prompt_tokens: int, dialect: Dialect) -> dict[str, Any]:
-    """None leaves a kernel out. The penalties are subtracted from logits that were divided by the
-    temperature before, unlike elsewhere."""
+    """Returns penalties, where None leaves a kernel out.
+
+    They are subtracted from logits that were divided by the temperature before, unlike elsewhere.
+    """
     scale = sampling.temperature or 1.0
     seed = dialect.seeds.getrandbits(63) if sampling.seed is None else sampling.seed % 2**64
     counts = sampling.presence_penalty or sampling.frequency_penalty
@@ -162,7 +163,7 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 
 
 def chunk(result: Any, params: Any, *, has_cached_tokens: bool) -> Chunk:
-    """What the RequestOutput, one and the same object each time, has that is new."""
+    """Returns what is new in the RequestOutput, which is the same object each time."""
     output = result.outputs[0]
     ids: list[int] = output.token_ids_diff
     if output.finish_reason is None:
@@ -174,27 +175,15 @@ def chunk(result: Any, params: Any, *, has_cached_tokens: bool) -> Chunk:
         # The C++ sampler leaves out the end token itself, not the other stop tokens.
         ids = [*ids, params.end_id]
     elif reason == "length" and ids and ids[-1] in (params.stop_token_ids or ()):
-        # Both are true of a stop token in the last place.
+        # Both are true of a stop token that is the last one.
         reason = "stop"
     cached = int(result.cached_tokens) if has_cached_tokens else None
-    return Chunk(ids, None, None, reason, cached)
+    return Chunk(ids, finish_reason=reason, cached_tokens=cached)
 
 
 def failure(error: Exception) -> ServiceError:
-    """What a client is told when TensorRT-LLM gives up one request."""
+    """Returns what a client is told when TensorRT-LLM gives up one request."""
     message = one_line(error)
     if CUDA_ERROR in message:
         return EngineDead(f"TensorRT-LLM met a {message}")
     return InternalError(f"TensorRT-LLM failed: {type(error).__name__}: {message}")
-
-
-def one_line(error: BaseException) -> str:
-    """The message without the rejected value, which pydantic appends."""
-    details = getattr(error, "errors", None)
-    if callable(details):
-        first = details()[0]
-        place = ".".join(map(str, first["loc"]))
-        text = f"{place}: {first['msg']}"
-    else:
-        text = str((*error.args, "")[0])
-    return " ".join(text.split())[:MAX_MESSAGE] or type(error).__name__

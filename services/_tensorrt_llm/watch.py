@@ -1,7 +1,7 @@
-"""Notices that TensorRT-LLM has died, and tells every generation that waits for it.
+"""The watch over TensorRT-LLM: every generation that waits learns of its death.
 
-It tells of a failure in its background only to whoever gets the next token or asks for a new
-generation: all others would wait for ever.
+TensorRT-LLM itself reports a failure in its background only to whoever gets the next token or asks
+for a new generation: all others would wait for ever.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from common.errors import EngineDead
 from common.processes.descendants import is_alive
 
 INTERVAL = 0.25
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 RANK = "mpi4py.futures"
 """In the command line of a process that runs the model, on one GPU."""
 
 
 def ranks(processes: Iterable[psutil.Process]) -> frozenset[psutil.Process]:
-    """Those without which nothing is generated; MPI has others."""
+    """Returns those of `processes` without which nothing is generated; MPI has others."""
     return frozenset(process for process in processes if _is_rank(process))
 
 
@@ -32,7 +32,7 @@ def _is_rank(process: psutil.Process) -> bool:
 
 
 def why_dead(llm: Any, ranks: Collection[psutil.Process]) -> str | None:
-    """None while it lives. Cheap: nothing is asked of another process."""
+    """Returns None while it lives. Cheap: no other process is asked."""
     executor = getattr(llm, "_executor", None)
     if executor is None or executor.is_shutdown():
         return "TensorRT-LLM has shut down"
@@ -46,8 +46,8 @@ def why_dead(llm: Any, ranks: Collection[psutil.Process]) -> str | None:
     return None
 
 
-class Watch:
-    """For one engine, from when it is loaded."""
+class DeathWatcher:
+    """Checks one engine from when it is loaded, and ends the waits of its generations."""
 
     def __init__(self, llm: Any, ranks: Collection[psutil.Process]) -> None:
         self._llm = llm
@@ -57,21 +57,20 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.Handle = self._loop.call_soon(self._tick)
 
-    def look(self) -> str | None:
-        """Why the engine is dead, None while it lives; death is final."""
+    def why_dead(self) -> str | None:
+        """Returns the reason, None while the engine lives; death is final."""
         if self._reason is None:
             self._reason = why_dead(self._llm, self._ranks)
         return self._reason
 
     def check(self) -> None:
         """Raises EngineDead."""
-        reason = self.look()
+        reason = self.why_dead()
         if reason is not None:
             raise EngineDead(reason)
 
     async def next(self, results: AsyncIterator[Any]) -> None:
-        """Wait for the next result. Raises EngineDead soon after the engine has died, and at once
-        to a reader who did not wait when that was told."""
+        """Wait for the next result. Raises EngineDead soon after the engine has died."""
         if self._reason is not None:
             raise EngineDead(self._reason)
         try:
@@ -85,17 +84,17 @@ class Watch:
             raise EngineDead(self._reason or "TensorRT-LLM was stopped") from None
 
     def close(self) -> None:
-        """Stop looking; whoever still waits is told."""
+        """Stop checking, and end all waits."""
         self._timer.cancel()
-        self._tell()
+        self._end_waits()
 
     def _tick(self) -> None:
-        if self.look() is None:
+        if self.why_dead() is None:
             self._timer = self._loop.call_later(INTERVAL, self._tick)
         else:
-            self._tell()
+            self._end_waits()
 
-    def _tell(self) -> None:
+    def _end_waits(self) -> None:
         now = self._loop.time()
         for limit in self._waiting:
             limit.reschedule(now)

@@ -1,4 +1,4 @@
-"""How text-generation-launcher is called: its flags, its environment, and where it is."""
+"""The command of text-generation-launcher: its flags, its environment, and its path."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from services._tgi.request import MAX_TOP_TOKENS
 LAUNCHER = "text-generation-launcher"
 IMAGE = "ghcr.io/huggingface/text-generation-inference:3.3.5"
 STOP_TIMEOUT = 2
-"""Seconds that the launcher leaves its own children; requests have been drained by then."""
+"""Seconds that the launcher gives its own children; requests have been drained by then."""
 PAYLOAD_LIMIT = 2**32
 """Bytes: our own limit applies."""
 SWITCHES = ("disable-custom-kernels", "enable-prefill-logprobs", "trust-remote-code")
@@ -29,7 +29,7 @@ OPTIONS = (
     "tokenizer-config-path", "usage-stats", "validation-workers", "waiting-served-ratio",
     "watermark-delta", "watermark-gamma", "weights-cache-override",
 )  # fmt: skip
-"""What engine_args may set: flags of docs/source/reference/launcher.md that nothing here sets."""
+"""Flags that engine_args may set, of docs/source/reference/launcher.md: nothing else sets them."""
 BY_SETTING = {
     "cuda-memory-fraction": "gpu_memory_utilization",
     "dtype": "dtype",
@@ -48,12 +48,12 @@ READ_FROM_ENVIRONMENT = (
     "ngrok", "ngrok-authtoken", "ngrok-edge", "payload-limit", "port", "prefix-caching",
     "prometheus-port", "shard-uds-path",
 )  # fmt: skip
-"""Each by its name in capitals. DTYPE, REVISION and others are settings of ours, with values that
-the launcher does not know."""
+"""The launcher reads each by its name in capitals. DTYPE, REVISION and others are settings of ours,
+with values that the launcher does not know."""
 
 
 def check_arguments(arguments: Mapping[str, Any]) -> None:
-    """Of `engine_args`. Raises StartError for a flag that is none or is not to be set there."""
+    """Raises StartError for `engine_args` that are no flags or are not to be set there."""
     flags = {name.replace("_", "-"): value for name, value in arguments.items()}
     allowed = {"launcher", *OPTIONS, *SWITCHES} - BY_SETTING.keys()
     reserved = {flag: f"use the setting {setting!r}" for flag, setting in BY_SETTING.items()}
@@ -68,17 +68,16 @@ def check_formats(settings: Settings) -> None:
     """Raises StartError for a number format that TGI does not have."""
     if settings.dtype == "float32":
         raise StartError("setting 'dtype': TGI has no float32; allowed are auto, bfloat16, float16")
-    wanted = settings.quantization
-    if wanted not in (None, "none", "auto") and settings.dtype != "auto":
+    if settings.quantization not in (None, "none", "auto") and settings.dtype != "auto":
         raise StartError("setting 'dtype': TGI takes none together with quantization")
 
 
 def find_launcher(settings: Settings) -> str:
-    """The program's path. Raises StartError, which says how to get it."""
+    """Returns the program's path. Raises StartError, which says how to get it."""
     given = settings.engine_args.get("launcher")
-    found = shutil.which(LAUNCHER if given is None else os.path.expanduser(str(given)))
-    if found is not None:
-        return found
+    path = shutil.which(LAUNCHER if given is None else os.path.expanduser(str(given)))
+    if path is not None:
+        return path
     where = f"at {given!r} (setting 'engine_args')"
     if given is None:
         where = f"on PATH ({os.environ.get('PATH', os.defpath)})"
@@ -90,7 +89,7 @@ def find_launcher(settings: Settings) -> str:
 
 
 def server_command(settings: Settings) -> str:
-    """What starts a server for these settings elsewhere."""
+    """Returns a command that starts a server for these settings elsewhere."""
     path = local_directory(settings)
     mount, model = ("", settings.model) if path is None else (f" -v {path}:/model", "/model")
     length = settings.max_model_len
@@ -102,7 +101,7 @@ def server_command(settings: Settings) -> str:
 
 
 def launch(settings: Settings, model: Model, directory: Path) -> tuple[Command, str]:
-    """The command, and the URL where its server will be. `directory` is for its files."""
+    """Returns the command and the URL of its server; `directory` is for the server's files."""
     port, prometheus_port, master_port = free_ports(3)
     flags: dict[str, Any] = {
         "model-id": model.path,
@@ -110,7 +109,7 @@ def launch(settings: Settings, model: Model, directory: Path) -> tuple[Command, 
         "cuda-memory-fraction": settings.gpu_memory_utilization,
         "max-total-tokens": model.max_model_len,
         "max-input-tokens": model.max_model_len - 1,
-        # A place is free only some time after its connection was closed.
+        # A request counts until some time after its connection was closed.
         "max-concurrent-requests": 2 * settings.max_concurrency + 8,
         "max-top-n-tokens": MAX_TOP_TOKENS,
         "payload-limit": PAYLOAD_LIMIT,

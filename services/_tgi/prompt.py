@@ -11,7 +11,7 @@ from common.errors import InvalidValue
 from common.text.tokenizer import LONG_TEXT, Tokenizer
 
 IMAGE = re.compile(r"!\[\]\([^)]*\)")
-"""What TGI fetches from the network when the model takes images (router/src/validation.rs)."""
+"""TGI fetches these from the network when the model takes images (router/src/validation.rs)."""
 NOT_EXPRESSIBLE = (
     "TGI takes a prompt as text and makes the token ids itself; these are not what it would make "
     "of any text, so send the text, or ids as /tokenize gives them"
@@ -19,7 +19,7 @@ NOT_EXPRESSIBLE = (
 
 
 class Prompt(NamedTuple):
-    """`truncate` keeps that many tokens, counted from the end: of a BOS that TGI would double."""
+    """A text for TGI; `truncate` keeps that many of its tokens, counted from the end."""
 
     text: str
     truncate: int | None = None
@@ -29,7 +29,7 @@ class Prompt(NamedTuple):
 
 
 class Prompts:
-    """`images`: the model takes images."""
+    """The texts for prompts in ids; `images` means that the model takes images."""
 
     def __init__(self, tokenizer: Tokenizer, *, images: bool) -> None:
         self._tokenizer = tokenizer
@@ -41,7 +41,7 @@ class Prompts:
         }
 
     async def of(self, ids: Sequence[int]) -> Prompt:
-        """What TGI turns into exactly `ids`. Raises InvalidValue when nothing is."""
+        """Returns what TGI turns into exactly `ids`. Raises InvalidValue when nothing is."""
         ids = list(ids)
         if ids == self._added:
             # TGI refuses an empty text; of this one and the tokens that it adds the last are left.
@@ -62,12 +62,15 @@ class Prompts:
             raise InvalidValue("TGI would take ![](...) for an image; images are not supported")
 
     async def count(self, text: str) -> int:
-        """Tokens that TGI makes of `text`."""
+        """Returns how many tokens `text` is to TGI."""
         return len(await self._tokenizer.encode(text, add_special_tokens=True))
 
     async def _candidates(self, ids: list[int]) -> AsyncGenerator[str, None]:
-        """Without the tokens that TGI adds, then with them; decoded at once, then in runs between
-        special tokens, beside which some decoders lose a blank."""
+        """Yield texts that may encode to `ids`, without the tokens that TGI adds, then with them.
+
+        Both are decoded at once, then in runs between special tokens, beside which some decoders
+        lose a blank.
+        """
         added = len(self._added)
         if added and ids[:added] == self._added:
             yield await self._decode(ids[added:])
@@ -93,6 +96,6 @@ class Prompts:
             else:
                 between.append(special)
                 runs.append([])
-        # The one call that lets other threads run.
+        # This call alone lets other threads run.
         texts = self._tokenizer.fast.decode_batch(runs, skip_special_tokens=False)
         return "".join(chain.from_iterable(zip_longest(texts, between, fillvalue="")))

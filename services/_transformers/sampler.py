@@ -19,7 +19,7 @@ TINY = 1e-30
 
 
 class Row:
-    """One sequence: its sampling values and what has been chosen for it so far."""
+    """One sequence: its sampling values and its chosen tokens so far."""
 
     def __init__(
         self, sampling: Sampling, prompt_ids: Sequence[int], vocab_size: int, device: torch.device
@@ -49,7 +49,7 @@ class Row:
             self.in_prompt[torch.tensor(list(prompt_ids), device=device)] = True
 
     def adjust(self, logits: Tensor) -> None:
-        """Apply, in place, what changes logits whether or not the token is then drawn."""
+        """Apply, in place, what changes logits for greedy and drawn tokens alike."""
         sampling = self.sampling
         if self.bias is not None:
             logits.add_(self.bias)
@@ -69,8 +69,7 @@ class Row:
             self.counts[token_id] += 1
         if logprobs is None:
             return
-        wanted = min(self.sampling.logprobs or 0, len(logprobs))
-        values, ids = logprobs.topk(wanted)
+        values, ids = logprobs.topk(min(self.sampling.logprobs or 0, len(logprobs)))
         top = list(zip(ids.tolist(), values.tolist(), strict=True))
         self.logprobs.append(TokenLogprob(token_id, float(logprobs[token_id]), top))
 
@@ -125,7 +124,7 @@ class Sampler(ContinuousBatchingLogitsProcessor):
         return scores
 
     def _draw(self, scores: Tensor, rows: list[Row]) -> Tensor:
-        """One token id per row, by the exponential race: argmax of probability / noise."""
+        """Returns a token id per row, by the exponential race: argmax of probability / noise."""
         scores = scores / self._column([row.sampling.temperature for row in rows])
         ids = None
         if any(row.filters for row in rows):
@@ -133,7 +132,7 @@ class Sampler(ContinuousBatchingLogitsProcessor):
         noise = torch.empty_like(scores).exponential_(generator=self._generator)
         for i, row in enumerate(rows):
             if row.generator is not None:
-                # Over the whole vocabulary: the same numbers whatever shares the batch.
+                # For every token of the vocabulary: the same numbers whatever shares the batch.
                 own = torch.empty(self.vocab_size, device=self.device)
                 own.exponential_(generator=row.generator)
                 noise[i] = own if ids is None else own[ids[i]]
@@ -141,9 +140,9 @@ class Sampler(ContinuousBatchingLogitsProcessor):
         return (choice if ids is None else ids.gather(1, choice)).squeeze(1)
 
     def _filter(self, scores: Tensor, rows: list[Row]) -> tuple[Tensor, Tensor]:
-        """The likeliest scores with their ids, -inf where top_k, min_p or top_p rules them out.
+        """Returns the likeliest scores with their ids, -inf where a filter rules them out.
 
-        top_p is taken of what the other two leave, as vLLM does.
+        top_p is applied to what top_k and min_p leave, as vLLM does.
         """
         top_ks = [row.sampling.top_k or self.vocab_size for row in rows]
         scores, ids = scores.topk(min(max(top_ks), self.vocab_size), dim=-1)

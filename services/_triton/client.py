@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator
 
 from common.engine import Chunk, GenerateRequest
-from common.errors import StartError
+from common.errors import StartError, one_line
 from services._triton.repository import MODEL
-from services._triton.request import MAX_MESSAGE, Part, chunk, infer_request, only, service_error
+from services._triton.request import Part, chunk, infer_request, service_error, single_request
 
 NEEDED = frozenset(
     {
@@ -33,7 +33,7 @@ READY_TIMEOUT = 2.0
 CHANNEL = {
     "grpc.max_send_message_length": -1,
     "grpc.max_receive_message_length": -1,
-    # A server that loads for minutes is looked for all the time.
+    # A server that loads for minutes is polled all the time.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1000,
 }
@@ -61,14 +61,14 @@ class TritonClient:
         )
 
     async def answers(self) -> bool:
-        """Whether a server is there."""
+        """Returns whether a server is there."""
         try:
             return bool(await self._client.is_server_live(client_timeout=READY_TIMEOUT))
         except self._refused:
             return False
 
     async def ready(self) -> bool:
-        """Whether the model can be asked."""
+        """Returns whether the model takes requests."""
         try:
             return bool(await self._client.is_model_ready(MODEL, client_timeout=READY_TIMEOUT))
         except self._refused:
@@ -82,12 +82,13 @@ class TritonClient:
             return
         for model in index.models:
             if model.name == MODEL and model.state == "UNAVAILABLE":
-                reason = " ".join(model.reason.split())[:MAX_MESSAGE]
-                raise StartError(f"tritonserver cannot load the engine: {reason}")
+                raise StartError(f"tritonserver cannot load the engine: {one_line(model.reason)}")
 
     async def check_model(self) -> str:
-        """The server's version. Raises StartError for a model that is not TensorRT-LLM's, or does
-        not stream."""
+        """Returns the server's version.
+
+        Raises StartError for a model that is not TensorRT-LLM's, or does not stream.
+        """
         version = str((await self._client.get_server_metadata()).version)
         metadata = await self._client.get_model_metadata(MODEL)
         has = {tensor.name for tensor in (*metadata.inputs, *metadata.outputs)}
@@ -107,16 +108,16 @@ class TritonClient:
     async def stream(
         self, request: GenerateRequest, part: Part, vocab_size: int
     ) -> AsyncGenerator[Chunk, None]:
-        """Cancels the generation when closed. Raises ServiceError, StreamBroken."""
-        wants_logprobs = request.sampling.logprobs is not None
-        made = 0
-        call = self._client.stream_infer(only(infer_request(request, part, vocab_size)))
+        """Yield chunks; closing it cancels the generation. Raises ServiceError, StreamBroken."""
+        with_logprobs = request.sampling.logprobs is not None
+        generated = 0
+        call = self._client.stream_infer(single_request(infer_request(request, part, vocab_size)))
         try:
             async for result, error in call:
                 if error is not None:
                     raise service_error(error)
-                piece = chunk(result.get_response(), part, made, wants_logprobs=wants_logprobs)
-                made += len(piece.token_ids)
+                piece = chunk(result.get_response(), part, generated, with_logprobs=with_logprobs)
+                generated += len(piece.token_ids)
                 if piece.token_ids or piece.finish_reason:
                     yield piece
                 if piece.finish_reason:

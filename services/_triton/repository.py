@@ -133,7 +133,7 @@ def write_repository(root: Path, config: EngineConfig, settings: Settings) -> No
 
 
 def parameters(config: EngineConfig, settings: Settings) -> dict[str, str]:
-    """The model's parameters by name; those left out have the backend's defaults."""
+    """Returns the model's parameters by name; those left out have the backend's defaults."""
     values: dict[str, Any] = {
         "gpt_model_type": "inflight_fused_batching",
         "gpt_model_path": str(config.path),

@@ -1,24 +1,23 @@
-"""What the model `tensorrt_llm` is asked and what it answers, as tensors."""
+"""The translation of requests to the model `tensorrt_llm` and of its answers, as tensors."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from common.engine import Chunk, FinishReason, GenerateRequest, TokenLogprob
-from common.errors import InternalError, InvalidValue, ServiceError
+from common.errors import InternalError, InvalidValue, ServiceError, one_line
 from common.sampling import Sampling
 from services._triton.repository import MODEL
 
 MAX_TOP_K = 1024
-"""Of the engine's top-k kernel."""
-MAX_MESSAGE = 300
+"""The limit of the engine's top-k kernel."""
 TOO_LONG = "exceeds maximum input length"
-"""In the error of a prompt that is: errors in a stream carry no status."""
+"""The error of a prompt that is too long has these words: errors in a stream carry no status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One generation inside the engine, which makes a whole answer or the first tokens of one.
+    """One generation inside the engine: a complete answer, or the first tokens of one.
 
     The engine holds back only a single end token until min_tokens, and stops at others. So those
     first tokens are a part of their own, in which the end tokens are `banned`.
@@ -32,22 +31,22 @@ class Part:
 
 
 def infer_request(request: GenerateRequest, part: Part, vocab_size: int) -> dict[str, Any]:
-    """In tritonclient's form. Raises InvalidValue for what only this engine refuses."""
+    """Returns tritonclient's arguments. Raises InvalidValue for what only this engine refuses."""
     from tritonclient.grpc import InferRequestedOutput
 
-    wanted = ["output_ids", "sequence_length"]
+    outputs = ["output_ids", "sequence_length"]
     if request.sampling.logprobs is not None:
-        wanted.append("output_log_probs")
+        outputs.append("output_log_probs")
     return {
         "model_name": MODEL,
         "request_id": request.request_id,
         "inputs": _inputs(part, request.sampling, vocab_size),
-        "outputs": [InferRequestedOutput(name) for name in wanted],
+        "outputs": [InferRequestedOutput(name) for name in outputs],
     }
 
 
-async def only(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """The requests of a stream that has one."""
+async def single_request(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """Yield the requests of a stream that has one."""
     yield request
 
 
@@ -58,8 +57,8 @@ def _inputs(part: Part, sampling: Sampling, vocab_size: int) -> list[Any]:
 
     def tensor(name: str, values: Any, dtype: Any) -> Any:
         array = np.array([values], dtype)
-        found = InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
-        return found.set_data_from_numpy(array)
+        infer_input = InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
+        return infer_input.set_data_from_numpy(array)
 
     inputs = [
         tensor("input_ids", part.prompt_ids, np.int32),
@@ -89,7 +88,7 @@ def _inputs(part: Part, sampling: Sampling, vocab_size: int) -> list[Any]:
 
 
 def runtime_top_k(sampling: Sampling, vocab_size: int) -> int:
-    """1 is greedy, 0 is off. Raises InvalidValue."""
+    """Returns 1 for greedy, 0 for no limit. Raises InvalidValue."""
     if not sampling.temperature:
         return 1
     if sampling.top_k >= vocab_size:
@@ -104,12 +103,12 @@ def runtime_top_k(sampling: Sampling, vocab_size: int) -> int:
 
 
 def _words(ids: frozenset[int]) -> list[list[int]]:
-    """Words of one token each: the tokens, and where each word ends."""
+    """Returns words of one token each: the tokens, and the end of each word."""
     return [sorted(ids), list(range(1, len(ids) + 1))]
 
 
-def chunk(response: Any, part: Part, made: int, *, wants_logprobs: bool) -> Chunk:
-    """What a ModelInferResponse adds to the `made` tokens that came before it."""
+def chunk(response: Any, part: Part, generated: int, *, with_logprobs: bool) -> Chunk:
+    """Returns what a ModelInferResponse adds to the `generated` tokens before it."""
     ids: Sequence[int] = ()
     every_logprob: memoryview[float] = memoryview(b"").cast("f")
     for output, data in zip(response.outputs, response.raw_output_contents, strict=True):
@@ -118,28 +117,30 @@ def chunk(response: Any, part: Part, made: int, *, wants_logprobs: bool) -> Chun
         elif output.name == "output_log_probs":
             every_logprob = memoryview(data).cast("f")
     logprobs = None
-    if wants_logprobs:
+    if with_logprobs:
         # They are those of all tokens so far: only the new ones become objects.
-        new = every_logprob[made : made + len(ids)].tolist()
+        new = every_logprob[generated : generated + len(ids)].tolist()
         logprobs = [TokenLogprob(*pair, ()) for pair in zip(ids, new, strict=True)]
     reason = None
     if response.parameters["triton_final_response"].bool_param:
-        reason = _finish_reason(ids, made + len(ids), part)
-    return Chunk(ids, None, logprobs, reason)
+        reason = _finish_reason(ids, generated + len(ids), part)
+    return Chunk(ids, logprobs=logprobs, finish_reason=reason)
 
 
-def _finish_reason(ids: Sequence[int], made: int, part: Part) -> FinishReason:
-    """The engine does not tell why it ended. Raises InternalError where nothing explains it."""
+def _finish_reason(ids: Sequence[int], generated: int, part: Part) -> FinishReason:
+    """Returns why the engine ended, which it does not say. Raises InternalError for no reason."""
     if ids and ids[-1] in part.ends:
         return "stop"
-    if made == part.max_tokens:
+    if generated == part.max_tokens:
         return "length"
-    raise InternalError(f"the engine ended after {made} of {part.max_tokens} tokens without an end")
+    raise InternalError(
+        f"the engine ended after {generated} of {part.max_tokens} tokens without an end"
+    )
 
 
 def service_error(error: Exception) -> ServiceError:
-    """Of an InferenceServerException that came in a stream."""
-    text = " ".join(str(error).split())[:MAX_MESSAGE]
+    """Returns that of an InferenceServerException that came in a stream."""
+    text = one_line(str(error))
     if TOO_LONG in text:
         return InvalidValue(f"the engine refuses the request: {text}")
     return InternalError(f"the engine failed: {text}")

@@ -1,4 +1,4 @@
-"""tritonserver: what it needs to start, how it is started, and its metrics page."""
+"""tritonserver: checks before its start, its command, and its metrics page."""
 
 import asyncio
 import http.client
@@ -25,7 +25,7 @@ BINARY = "tritonserver"
 MPIRUN = "mpirun"
 IMAGE = "nvcr.io/nvidia/tritonserver:26.07-trtllm-python-py3"
 ALLOWED_ARGS = (BINARY, *TUNING)
-OURS_ONLY = (
+CHILD_ONLY = (
     "engine_dir",
     "engine_args",
     "quantization",
@@ -35,7 +35,7 @@ OURS_ONLY = (
     "chunked_prefill",
     "start_timeout",
 )
-"""Settings of a server that we start: without effect on one that runs elsewhere."""
+"""Settings that only a server of our own can be given."""
 ADDRESS = re.compile(r"(?P<host>[^\s:/]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 METRICS_TIMEOUT = 2.0
 KV_CACHE_USAGE = re.compile(
@@ -44,13 +44,13 @@ KV_CACHE_USAGE = re.compile(
 
 
 def check_remote(settings: Settings, url: str) -> None:
-    """Raises StartError for an address, or other settings, that cannot be."""
+    """Raises StartError for an address that is none, or settings without effect."""
     if not ADDRESS.fullmatch(url):
         raise StartError(
             f"setting 'engine_url': {url!r} is no address; allowed is host:port of a "
             "tritonserver's gRPC, such as localhost:8001"
         )
-    for name in OURS_ONLY:
+    for name in CHILD_ONLY:
         if name in settings.changed:
             raise StartError(
                 f"setting {name!r} has no effect with 'engine_url': it is for a server that the "
@@ -59,7 +59,7 @@ def check_remote(settings: Settings, url: str) -> None:
 
 
 def check_local(settings: Settings) -> EngineConfig:
-    """What there has to be before tritonserver can start. Raises StartError."""
+    """Returns the compiled engine. Raises StartError for what tritonserver lacks to start."""
     check_engine_args(settings.engine_args, ALLOWED_ARGS, "Triton")
     config = open_engine(settings)
     check_settings(config, settings)
@@ -74,11 +74,11 @@ def check_local(settings: Settings) -> EngineConfig:
 
 
 def find_binary(settings: Settings) -> str:
-    """Raises StartError when there is no tritonserver to run."""
+    """Returns the program's path. Raises StartError when there is none to run."""
     given = settings.engine_args.get(BINARY)
-    found = shutil.which(str(given or BINARY))
-    if found is not None:
-        return found
+    path = shutil.which(str(given or BINARY))
+    if path is not None:
+        return path
     where = f"{given} is no program that can be run" if given else f"{BINARY} is not on PATH"
     raise StartError(
         f"{where}; it comes with NVIDIA's image: docker pull {IMAGE}; or give its path as "
@@ -89,12 +89,12 @@ def find_binary(settings: Settings) -> str:
 def command(
     settings: Settings, config: EngineConfig, root: Path, grpc_port: int, metrics_port: int
 ) -> Command:
-    """Serve the repository at `root`, with a process per GPU."""
+    """Returns the command that serves the repository at `root`, with a process per GPU."""
     server = [
         find_binary(settings),
         f"--model-repository={root}",
         "--disable-auto-complete-config",
-        # It stays and tells why it could not load the model; it would end without a word.
+        # It stays and says why it could not load the model; it would end without a word.
         "--exit-on-error=false",
         f"--grpc-address={LOOPBACK}",
         f"--grpc-port={grpc_port}",
@@ -108,7 +108,7 @@ def command(
 
 
 def _with_mpi(server: list[str], world_size: int) -> Iterator[str]:
-    """Ranks other than the first load the model only, and never open a port."""
+    """Yield the words; ranks other than the first load the model and never open a port."""
     yield from (MPIRUN, "--allow-run-as-root")
     for rank in range(world_size):
         yield from ("-n", "1", *server)
@@ -118,7 +118,7 @@ def _with_mpi(server: list[str], world_size: int) -> Iterator[str]:
 
 
 async def read_metrics(port: int) -> str:
-    """The server's page in Prometheus text, empty when it does not answer."""
+    """Returns the server's page in Prometheus text, empty when it does not answer."""
     try:
         return await asyncio.to_thread(_get_metrics, port)
     except (OSError, http.client.HTTPException):
@@ -135,5 +135,6 @@ def _get_metrics(port: int) -> str:
 
 
 def kv_cache_usage(page: str) -> float | None:
-    found = KV_CACHE_USAGE.search(page)
-    return None if found is None else float(found[1])
+    """Returns the fraction in a metrics page, None without one."""
+    match = KV_CACHE_USAGE.search(page)
+    return None if match is None else float(match[1])

@@ -11,7 +11,7 @@ import yaml
 
 from build_scripts.bentos import files, requirements
 from build_scripts.bentos.table import ROOT, TABLE, Bento, bento, is_variant
-from services.__main__ import backends
+from services._backends import backends
 from services._triton.server import IMAGE
 from tests.bentos.conftest import BENTOS
 from tests.service_process import REPOSITORY

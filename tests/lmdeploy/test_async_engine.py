@@ -31,10 +31,10 @@ async def outputs_of(llm: Any, config: Any) -> list[Any]:
 
 
 async def test_the_eos_of_the_models_files_is_added_to_the_stop_tokens(llm: Any) -> None:
-    wanted = asked(stop_token_ids=[5])
-    request = await prepared(llm, wanted)
+    config = asked(stop_token_ids=[5])
+    request = await prepared(llm, config)
     assert set(request.gen_config.stop_token_ids) == {5, EOS}
-    assert wanted.stop_token_ids == [5]
+    assert config.stop_token_ids == [5]
 
 
 async def test_without_do_sample_penalty_and_temperature_are_dropped(llm: Any) -> None:
@@ -47,12 +47,12 @@ async def test_without_do_sample_penalty_and_temperature_are_dropped(llm: Any) -
 
 async def test_outputs_are_deltas_and_the_last_one_has_the_reason(llm: Any) -> None:
     outputs = await outputs_of(llm, asked(6))
-    made = 0
+    count = 0
     for output in outputs:
-        made += len(output.token_ids)
-        assert output.generate_token_len == made
+        count += len(output.token_ids)
+        assert output.generate_token_len == count
         assert output.input_token_len == len(PROMPT)
-    assert made == 6
+    assert count == 6
     assert [o.finish_reason for o in outputs] == [None] * (len(outputs) - 1) + ["length"]
     assert outputs[-1].token_ids == []
     text = "".join(output.response for output in outputs)
@@ -60,17 +60,17 @@ async def test_outputs_are_deltas_and_the_last_one_has_the_reason(llm: Any) -> N
     assert text == llm.tokenizer.decode(PROMPT + ids)[len(llm.tokenizer.decode(PROMPT)) :]
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-async def test_the_stop_token_is_there_only_when_asked_for(llm: Any, wanted: bool) -> None:
+@pytest.mark.parametrize("included", [True, False])
+async def test_the_stop_token_is_there_only_when_asked_for(llm: Any, included: bool) -> None:
     ids = [token for output in await outputs_of(llm, asked(8)) for token in output.token_ids]
     stop = ids[3]
-    config = asked(8, stop_token_ids=[stop], include_stop_str_in_output=wanted)
+    config = asked(8, stop_token_ids=[stop], include_stop_str_in_output=included)
     outputs = await outputs_of(llm, config)
-    found = [token for output in outputs for token in output.token_ids]
+    stopped_ids = [token for output in outputs for token in output.token_ids]
     before = ids[: ids.index(stop)]
-    assert found == ([*before, stop] if wanted else before)
+    assert stopped_ids == ([*before, stop] if included else before)
     assert outputs[-1].finish_reason == "stop"
-    assert outputs[-1].generate_token_len == len(found)
+    assert outputs[-1].generate_token_len == len(stopped_ids)
 
 
 async def test_a_prepared_request_serves_once_and_a_prompt_not_at_all(llm: Any) -> None:
@@ -143,8 +143,8 @@ async def test_a_dead_loop_is_unhealthy_and_unavailable(llm: Any) -> None:
     outputs = llm.generate(request)
     await anext(outputs)
     llm.engine.die()
-    with pytest.raises(RequestError) as told:
+    with pytest.raises(RequestError) as error:
         async for _ in outputs:
             pass
-    assert told.value.code == ErrorCode.ENGINE_UNAVAILABLE
+    assert error.value.code == ErrorCode.ENGINE_UNAVAILABLE
     assert (await llm.health_probe(1.0))["status"] == "unhealthy"

@@ -17,7 +17,7 @@ from services._lmdeploy.request import (
     chunk,
     client_error,
     generation_config,
-    only_wanted_ends,
+    restore_ends,
 )
 from tests.lmdeploy.package import importable
 
@@ -40,7 +40,7 @@ def after_preprocess(config: Any) -> Any:
     """LMDeploy adds the EOS of the model's files, here 2, to a copy."""
     prepared = copy.deepcopy(config)
     prepared.stop_token_ids = sorted({2, *(config.stop_token_ids or ())})
-    only_wanted_ends(prepared, config)
+    restore_ends(prepared, config)
     return prepared
 
 
@@ -179,9 +179,9 @@ def test_an_aborted_answer_never_looks_finished(reason: str) -> None:
 def test_logprobs_are_ranked_and_the_chosen_token_is_told_apart() -> None:
     """LMDeploy puts it first, and gives one more where it is not among the likeliest."""
     entries = [{5: -3.0, 1: -0.1, 2: -2.0}, {1: -0.1, 2: -2.0}]
-    found = chunk(output(token_ids=[5, 1], logprobs=entries), 2).logprobs
+    logprobs = chunk(output(token_ids=[5, 1], logprobs=entries), 2).logprobs
     top = [(1, -0.1), (2, -2.0)]
-    assert found == [TokenLogprob(5, -3.0, top), TokenLogprob(1, -0.1, top)]
+    assert logprobs == [TokenLogprob(5, -3.0, top), TokenLogprob(1, -0.1, top)]
     alone = chunk(output(token_ids=[5], logprobs=[{5: -3.0, 1: -0.1}]), 0).logprobs
     assert alone == [TokenLogprob(5, -3.0, [])]
 
@@ -195,10 +195,10 @@ def test_what_lmdeploy_refuses_is_the_clients_error() -> None:
         ErrorCode.CONTEXT_LENGTH_EXCEEDED: ContextLengthExceeded,
     }
     for code in ErrorCode:
-        found = client_error(RequestError(code, "because"))
+        error = client_error(RequestError(code, "because"))
         if code in kinds:
-            assert type(found) is kinds[code]
-            assert found.message.endswith("because")
+            assert type(error) is kinds[code]
+            assert error.message.endswith("because")
         else:
-            assert found is None
+            assert error is None
     assert client_error(ValueError()) is None

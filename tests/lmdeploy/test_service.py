@@ -95,8 +95,8 @@ def test_the_end_of_the_process_breaks_the_stream_off_and_a_new_one_serves() -> 
 
 def test_a_failed_request_is_no_death() -> None:
     with start_service("lmdeploy", DOUBLE_FAIL_AFTER=20) as service:
-        whole = {"ignore_eos": True, "max_tokens": 40}
-        assert_error(post(service, COMPLETIONS, **whole), 500, "internal_error")
+        body = {"ignore_eos": True, "max_tokens": 40}
+        assert_error(post(service, COMPLETIONS, **body), 500, "internal_error")
         assert post(service, COMPLETIONS, max_tokens=10).status_code == 200
         assert service.http.get("/readyz").status_code == 200
 

@@ -15,8 +15,8 @@ from tests.mlc.builds import write_build
 
 
 def accepted(**settings: Any) -> None:
-    wanted = Settings(**settings)
-    check_build(open_build(wanted), wanted)
+    given = Settings(**settings)
+    check_build(open_build(given), given)
 
 
 def refusal(**settings: Any) -> str:

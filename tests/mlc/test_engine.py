@@ -40,8 +40,8 @@ def request(
     return GenerateRequest(f"request-{next(NUMBERS)}", prompt, sampling)
 
 
-async def answer(engine: MLCEngine, wanted: GenerateRequest) -> list[Chunk]:
-    return [chunk async for chunk in engine.generate(wanted)]
+async def answer(engine: MLCEngine, generate_request: GenerateRequest) -> list[Chunk]:
+    return [chunk async for chunk in engine.generate(generate_request)]
 
 
 def ids(chunks: Sequence[Chunk]) -> list[int]:

@@ -20,7 +20,7 @@ from tests.service_process import start_service
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
-    "properties": {"capital": {"type": "string"}, "known": {"type": ["boolean", "null"]}},
+    "properties": {"capital": {"type": "string"}, "known": {"type": "boolean"}},
     "required": ["capital"],
 }
 

@@ -14,13 +14,13 @@ from common.plan.choice import Found
 from common.plan.errors import Refused
 from common.plan.facts import facts_of_directory
 from common.settings import Settings
-from services import __main__ as listing
+from services._backends import load
 from tests.plan.configs import AWQ, LLAMA_3_8B, LLAMA_3_70B, facts, family
 from tests.plan.files import write_model
 from tests.plan.questions import CPU
 
 ENGINES: dict[str, type[Engine]] = {
-    name: listing.load(name)[1] for name in ("echo", "lmdeploy", "mlc", "tensorrt_llm", "vllm")
+    name: load(name)[1] for name in ("echo", "lmdeploy", "mlc", "tensorrt_llm", "vllm")
 }
 
 SMALL = family("llama") | {"head_dim": 64}
@@ -187,7 +187,7 @@ def test_a_hub_model_is_planned_before_its_weights_are_fetched(
 
 
 def test_on_a_cluster_the_machine_here_does_not_matter(tmp_path: Path) -> None:
-    engine = listing.load("ray_serve")[1]
+    engine = load("ray_serve")[1]
     large = directory(tmp_path / "large", LLAMA_3_70B | {"hidden_size": 65536})
     settings = Settings(model=large, engine_args={"ray_address": "10.0.0.1:6379"})
     at_start.check(engine, settings, open_model(settings, Path(large)))

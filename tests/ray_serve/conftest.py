@@ -67,10 +67,10 @@ def two_nodes() -> Iterator[TwoNodes]:
 
 def end_session(session: int) -> None:
     """A killed node leaves idle workers."""
-    for found in psutil.process_iter():
+    for process in psutil.process_iter():
         try:
-            if os.getsid(found.pid) == session:
-                found.kill()
+            if os.getsid(process.pid) == session:
+                process.kill()
         except (psutil.Error, OSError):
             continue
 

@@ -32,8 +32,8 @@ def start(
 
 
 def workers() -> list[int]:
-    found = psutil.process_iter(["cmdline"])
-    return [each.pid for each in found if WORKER in (each.info["cmdline"] or ())]
+    processes = psutil.process_iter(["cmdline"])
+    return [each.pid for each in processes if WORKER in (each.info["cmdline"] or ())]
 
 
 def test_users_are_shared_by_the_machines_of_a_cluster(two_nodes: TwoNodes, tmp_path: Path) -> None:

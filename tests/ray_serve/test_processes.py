@@ -1,5 +1,7 @@
-"""An app and a cluster of our own: what is told when they die, and that nothing outlives us. The
-tests share one service, in their order."""
+"""An app and a cluster of our own: clients learn of their death, and nothing outlives us.
+
+The tests share one service, in their order.
+"""
 
 import asyncio
 import time
@@ -88,11 +90,11 @@ async def test_a_dead_driver_is_told_to_every_client_and_by_the_health_routes(
     assert ready.json()["error"]["code"] == "not_ready"
     assert refused.json()["error"]["code"] in ("not_ready", "engine_dead")
 
-    def told() -> bool:
+    def reported() -> bool:
         alive = service.http.get("/livez")
         return alive.status_code == 200 and "started again" in alive.json().get("reason", "")
 
-    eventually(told, NOTICED_WITHIN, "/livez says what happens")
+    eventually(reported, NOTICED_WITHIN, "/livez says what happens")
     assert_gone(old)
     service.wait_ready()
     assert service.http.post(GENERATE, json={"prompt": "hello"}).status_code == 200

@@ -1,4 +1,4 @@
-"""The adapter over an app that answers in Ray's manner: ends, errors, and what it may be told."""
+"""The adapter over an app that answers in Ray's manner: ends, errors, and the settings it takes."""
 
 import json
 from contextlib import aclosing
@@ -126,7 +126,7 @@ async def test_an_app_that_stops_is_not_ready_and_requests_are_told() -> None:
         engine = await context.__aenter__()
     with pytest.raises(EngineLost):
         await answer(engine)
-    engine._server._look._looked = 0.0
+    engine._server._probe.forget()
     health = await engine.health()
     assert health.alive
     assert not health.ready

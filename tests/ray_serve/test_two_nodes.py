@@ -44,23 +44,23 @@ def test_a_running_app_serves_by_its_address(app_url: str) -> None:
 
 
 @dataclass
-class Load:
-    """What became of each request; `told` are errors, `silent` would be an answer cut unnoticed."""
+class LoadOfStreams:
+    """The outcome of each request: `errors` reach clients, `silent` is an answer cut unnoticed."""
 
-    whole: str
+    expected: str
     outcomes: Counter[str] = field(default_factory=Counter)
     failed_at: list[float] = field(default_factory=list)
     stopped: bool = False
-    wanted: int = 4 * STREAMS
+    enough: int = 4 * STREAMS
     warm: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once as many answers as `wanted` have finished."""
+    """Set once `enough` answers have finished."""
     begun: int = 0
     busy: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while nearly all clients are in the middle of an answer."""
 
     def count(self, outcome: str) -> None:
         self.outcomes[outcome] += 1
-        if self.outcomes["finished"] >= self.wanted:
+        if self.outcomes["finished"] >= self.enough:
             self.warm.set()
         if outcome != "finished":
             self.failed_at.append(time.monotonic())
@@ -92,12 +92,12 @@ class Load:
         try:
             status, text = await self.read(client, GENERATE, BODY)
         except httpx.RemoteProtocolError:
-            self.count("told")
+            self.count("errors")
             return
         if status != 200:
-            self.count("told" if json.loads(text)["error"]["code"] else "silent")
+            self.count("errors" if json.loads(text)["error"]["code"] else "silent")
         else:
-            self.count("finished" if text == self.whole else "silent")
+            self.count("finished" if text == self.expected else "silent")
 
     async def complete(self, client: httpx.AsyncClient) -> None:
         """Events of /v1/completions: the last one is [DONE], or an error."""
@@ -105,7 +105,7 @@ class Load:
         status, text = await self.read(client, COMPLETIONS, body)
         *events, end = [e.removeprefix("data: ") for e in text.split("\n\n") if e]
         if status != 200 or end != "[DONE]":
-            self.count("told" if json.loads(end)["error"]["code"] else "silent")
+            self.count("errors" if json.loads(end)["error"]["code"] else "silent")
             return
         used = json.loads(events[-1])["usage"]["completion_tokens"]
         self.count("finished" if used == TOKENS else "silent")
@@ -116,10 +116,10 @@ class Load:
 
 
 @asynccontextmanager
-async def load(service: Service) -> AsyncIterator[Load]:
+async def load(service: Service) -> AsyncIterator[LoadOfStreams]:
     async with httpx.AsyncClient(base_url=service.url, timeout=60) as client:
-        whole = (await client.post(GENERATE, json=BODY)).text
-        running = Load(whole)
+        expected = (await client.post(GENERATE, json=BODY)).text
+        running = LoadOfStreams(expected)
         async with asyncio.TaskGroup() as group:
             for _ in range(STREAMS):
                 group.create_task(running.repeat(lambda: running.generate(client)))
@@ -145,7 +145,7 @@ async def test_a_killed_node_cuts_some_requests_which_are_told_and_the_others_go
     print(f"{running.outcomes}, {before} of them before the kill;", end=" ")
     print("failures after", [f"{at - killed:.2f} s" for at in running.failed_at])
     assert running.outcomes["silent"] == 0
-    assert running.outcomes["told"] > 0
+    assert running.outcomes["errors"] > 0
     assert running.outcomes["finished"] > before + 2 * STREAMS
     assert ready == 200
 

@@ -21,12 +21,12 @@ Parameter = tuple[str, str, str | None]
 
 def from_source(target: str, entry: dict[str, Any]) -> dict[str, Any]:
     """Of the file, or all the files of the folder, that the contract names."""
-    place = PACKAGES / entry["file"]
-    if place.is_dir():
-        trees = [ast.parse(file.read_text("utf-8")) for file in sorted(place.glob("*.py"))]
+    path = PACKAGES / entry["file"]
+    if path.is_dir():
+        trees = [ast.parse(file.read_text("utf-8")) for file in sorted(path.glob("*.py"))]
         classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
         return {"fields": dict(field for node in classes for field in fields_of(node, []))}
-    tree = ast.parse(place.read_text("utf-8"))
+    tree = ast.parse(path.read_text("utf-8"))
     node: Any = tree
     for name in target.partition(":")[2].split("."):
         node = next(child for child in node.body if getattr(child, "name", None) == name)
@@ -44,7 +44,7 @@ def class_of(node: ast.ClassDef, around: list[ast.stmt]) -> dict[str, Any]:
         for child in node.body
         if isinstance(child, ast.Assign) and isinstance(child.targets[0], ast.Name)
     }
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "fields": dict(fields_of(node, around)),
         "members": members,
         "methods": [
@@ -53,8 +53,8 @@ def class_of(node: ast.ClassDef, around: list[ast.stmt]) -> dict[str, Any]:
     }
     for child in node.body:
         if isinstance(child, ast.FunctionDef) and child.name == "__init__":
-            found["init"] = list(parameters_of(child.args))
-    return found
+            description["init"] = list(parameters_of(child.args))
+    return description
 
 
 def fields_of(node: ast.ClassDef, around: list[ast.stmt]) -> Iterator[tuple[str, str | None]]:
@@ -90,14 +90,14 @@ def at_run_time(target: str) -> list[str] | None:
     """Names of parameters, fields or members; None where it cannot be imported or asked."""
     module, _, path = target.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        value: Any = importlib.import_module(module)
         for name in path.split("."):
-            found = getattr(found, name)
-        if isinstance(found, enum.EnumMeta):
-            return list(found.__members__)
-        if hasattr(found, "model_fields"):
-            return list(found.model_fields)
-        parameters = inspect.signature(found).parameters.values()
+            value = getattr(value, name)
+        if isinstance(value, enum.EnumMeta):
+            return list(value.__members__)
+        if hasattr(value, "model_fields"):
+            return list(value.model_fields)
+        parameters = inspect.signature(value).parameters.values()
     except Exception:
         return None
     return [marked(p) for p in parameters if p.name not in ("self", "cls")]

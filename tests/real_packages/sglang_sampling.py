@@ -34,9 +34,9 @@ def error(params: Mapping[str, Any]) -> str:
     from sglang.srt.sampling.sampling_params import SamplingParams
 
     try:
-        made = SamplingParams(**params)
-        made.normalize(TOKENIZER)
-        made.verify(VOCABULARY)
+        real_params = SamplingParams(**params)
+        real_params.normalize(TOKENIZER)
+        real_params.verify(VOCABULARY)
     except (TypeError, ValueError) as refused:
         return str(refused)
     return ""

@@ -30,8 +30,8 @@ TARGETS = [(package, target) for package in PACKAGES for target in contract(pack
 
 @cache
 def described(package: str) -> dict[str, Any]:
-    found: dict[str, Any] = answer("describe.py", CONTRACTS / f"{package}.json")
-    return found
+    objects: dict[str, Any] = answer("describe.py", CONTRACTS / f"{package}.json")
+    return objects
 
 
 def parameters(entries: list[dict[str, Any]]) -> list[list[str | None]]:
@@ -62,14 +62,14 @@ def test_the_source_says_what_the_contract_says(package: str, target: str) -> No
 @pytest.mark.parametrize(("package", "target"), TARGETS, ids=[target for _, target in TARGETS])
 def test_what_can_be_imported_has_the_same_names(package: str, target: str) -> None:
     entry = contract(package)[target]
-    found = described(package)[target]["run time"]
+    names_at_run_time = described(package)[target]["run time"]
     if target.startswith(NOT_IMPORTED):
-        assert found is None
+        assert names_at_run_time is None
     elif entry["kind"] == "function":
-        assert found == names(entry["parameters"])
+        assert names_at_run_time == names(entry["parameters"])
     elif "fields" in entry:
-        assert set(found) == set(names(entry["fields"]))
+        assert set(names_at_run_time) == set(names(entry["fields"]))
     elif "members" in entry:
-        assert found == list(entry["members"])
+        assert names_at_run_time == list(entry["members"])
     elif "init" in entry:
-        assert found == names(entry["init"]["parameters"])
+        assert names_at_run_time == names(entry["init"]["parameters"])

@@ -1,4 +1,4 @@
-"""What each engine class says of itself: names that exist, sentences, and the table made of it."""
+"""What each engine class says of itself: names that exist, sentences, and the README's table."""
 
 import re
 import tomllib
@@ -11,13 +11,14 @@ from common.errors import StartError
 from common.serving.capabilities import NEUTRAL
 from common.settings import Settings
 from services import __main__ as listing
+from services._backends import load
 from tests.conftest import BACKENDS
 from tests.service_process import REPOSITORY, loads_weights, package_name, service_name
 
 EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"
 ]
-ENGINES = {backend: listing.load(backend)[1] for backend in BACKENDS}
+ENGINES = {backend: load(backend)[1] for backend in BACKENDS}
 CHANGED: dict[str, Any] = {
     "chunked_prefill": False,
     "dtype": "float16",
@@ -46,7 +47,7 @@ def test_an_engine_is_named_like_its_module_and_says_what_it_is(backend: str) ->
     assert engine.title
     assert engine.interface
     assert engine.tested.cpu or engine.tested.contract
-    assert listing.load(backend)[0] == f"services.{backend}:{service_name(backend)}"
+    assert load(backend)[0] == f"services.{backend}:{service_name(backend)}"
 
 
 def pinned(backend: str) -> dict[str, str]:
@@ -59,9 +60,9 @@ def pinned(backend: str) -> dict[str, str]:
 def test_the_extra_pins_the_release_that_the_adapter_is_written_for(backend: str) -> None:
     """A client's release is not that of its server."""
     engine = ENGINES[backend]
-    found = pinned(backend).get(engine.package or "")
-    if found is not None and "client" not in str(engine.package):
-        assert engine.release == found
+    pin = pinned(backend).get(engine.package or "")
+    if pin is not None and "client" not in str(engine.package):
+        assert engine.release == pin
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -94,6 +95,8 @@ def test_every_other_setting_of_an_engine_is_read_by_its_adapter(backend: str) -
         patterns.append("_tensorrt_engine_dir.py")
     if backend in ("mlc", "tensorrt_llm", "triton"):
         patterns.append("_compiled.py")
+    if backend == "ray_serve":
+        patterns.append("_vllm/arguments.py")
     sources = "".join(
         file.read_text("utf-8")
         for pattern in patterns
@@ -116,9 +119,9 @@ def test_a_missing_engine_is_one_line_that_names_the_extra(monkeypatch: pytest.M
 
 def test_the_readme_has_the_table_that_the_classes_make() -> None:
     readme = (REPOSITORY / "README.md").read_text("utf-8")
-    found = listing.TABLE.search(readme)
-    assert found is not None
-    assert found[0].strip() == listing.markdown(list(ENGINES.values())), (
+    table = listing.TABLE.search(readme)
+    assert table is not None
+    assert table[0].strip() == listing.markdown(list(ENGINES.values())), (
         "run: python -m services --write"
     )
 

@@ -11,8 +11,8 @@ from common.models.artifacts import FileEntry, Manifest, store
 from common.models.artifacts.fingerprint import fingerprint
 from common.models.model import DEMO_MODEL
 from common.settings import Settings
-from services import __main__ as listing
 from services import _compiled
+from services._backends import load
 from services._compiled import check_capability, check_release, directory_of, read_record
 from services._mlc.build import KIND as MLC
 from services._tensorrt_engine_dir import KIND as TENSORRT
@@ -58,13 +58,13 @@ def put(folder: Path, version: str, **changes: Any) -> Path:
     return directory
 
 
-def found(**settings: Any) -> str:
+def chosen(**settings: Any) -> str:
     return directory_of(Settings(**settings), TENSORRT).name
 
 
 def refusal(**settings: Any) -> str:
     with pytest.raises(StartError) as refused:
-        found(**settings)
+        chosen(**settings)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -74,16 +74,16 @@ def test_the_newest_of_the_model_is_taken(folder: Path) -> None:
     put(folder, "new", created="2026-01-02T00:00:00+00:00")
     put(folder, "other", created="2026-01-03T00:00:00+00:00", fingerprint="0")
     put(folder, "mlc", created="2026-01-03T00:00:00+00:00", kind="mlc")
-    assert found() == found(engine_dir="auto") == found(model=str(DEMO_MODEL)) == "new"
+    assert chosen() == chosen(engine_dir="auto") == chosen(model=str(DEMO_MODEL)) == "new"
 
 
 def test_scheme_and_number_of_gpus_select(folder: Path) -> None:
     put(folder, "fp8", scheme="fp8", created="2026-01-02T00:00:00+00:00")
     put(folder, "awq")
     put(folder, "two", scheme="none", arguments={"tensor_parallel_size": 2})
-    assert found(quantization="awq") == found(quantization="int4_awq") == "awq"
-    assert found(quantization="auto") == "fp8"
-    assert found(tensor_parallel_size=2) == found(quantization="none", tensor_parallel_size=2)
+    assert chosen(quantization="awq") == chosen(quantization="int4_awq") == "awq"
+    assert chosen(quantization="auto") == "fp8"
+    assert chosen(tensor_parallel_size=2) == chosen(quantization="none", tensor_parallel_size=2)
 
 
 def test_what_runs_on_this_gpu_is_taken_before_what_does_not(
@@ -91,9 +91,9 @@ def test_what_runs_on_this_gpu_is_taken_before_what_does_not(
 ) -> None:
     put(folder, "a100")
     put(folder, "h100", compute_capability="9.0", created="2026-01-02T00:00:00+00:00")
-    assert found() == "a100"
+    assert chosen() == "a100"
     smi(tmp_path, monkeypatch, "8.9, NVIDIA L4")
-    assert found() == "h100"
+    assert chosen() == "h100"
 
 
 def test_what_is_missing_is_told_with_what_there_is_and_the_command(folder: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_tag_names_one_of_several(folder: Path) -> None:
     put(folder, "old")
     put(folder, "new", created="2026-01-02T00:00:00+00:00")
     put(folder, "weights", kind="checkpoint")
-    assert found(engine_dir="demo:old") == "old"
+    assert chosen(engine_dir="demo:old") == "old"
     assert "there are: demo:new, demo:old" in refusal(engine_dir="demo:none")
     assert "is of the kind 'checkpoint'" in refusal(engine_dir="demo:weights")
     (folder / "demo" / "old" / "rank0.engine").write_text("cut")
@@ -140,11 +140,11 @@ def test_another_gpu_and_another_release_are_refused_with_the_command_that_rebui
 
 
 @pytest.mark.parametrize(
-    ("made", "taken"),
+    ("release", "taken"),
     [("0.20.dev512", True), ("0.20.0", True), ("unknown", True), ("0.19.0", False)],
 )
-def test_a_nightly_of_the_same_release_is_taken(folder: Path, made: str, taken: bool) -> None:
-    directory = put(folder, "mlc", kind="mlc", tools={"mlc_llm": made})
+def test_a_nightly_of_the_same_release_is_taken(folder: Path, release: str, taken: bool) -> None:
+    directory = put(folder, "mlc", kind="mlc", tools={"mlc_llm": release})
     if taken:
         check_release(MLC, directory, read_record(directory))
     else:
@@ -156,4 +156,4 @@ def test_a_nightly_of_the_same_release_is_taken(folder: Path, made: str, taken: 
     ("backend", "kind"), [("mlc", MLC), ("tensorrt_llm", TENSORRT), ("triton", TENSORRT)]
 )
 def test_the_release_is_that_of_the_engines(backend: str, kind: _compiled.Kind) -> None:
-    assert kind.release in listing.load(backend)[1].release
+    assert kind.release in load(backend)[1].release

@@ -9,7 +9,7 @@ import pytest
 from common.errors import StartError
 from common.models.model import DEMO_MODEL, open_model
 from common.settings import Settings
-from services.__main__ import load
+from services._backends import load
 from services._sglang.arguments import RESERVED, deterministic, engine_arguments
 
 CONTRACT = Path(__file__).parents[1] / "doubles" / "contracts" / "sglang.json"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from services._sglang.processes import Watch
+from services._sglang.processes import ExitWatcher
 
 
 @pytest.mark.parametrize("code", [0, 1])
@@ -16,7 +16,7 @@ async def test_any_end_of_a_process_is_noticed_at_once(code: int) -> None:
     ended = asyncio.Event()
     lasting, ending = processes("import time; time.sleep(60)", f"input(); raise SystemExit({code})")
     with lasting, ending:
-        watch = Watch([lasting.pid, ending.pid], ended.set)
+        watch = ExitWatcher([lasting.pid, ending.pid], ended.set)
         assert ending.stdin is not None
         ending.stdin.write(b"\n")
         ending.stdin.close()
@@ -28,7 +28,7 @@ async def test_any_end_of_a_process_is_noticed_at_once(code: int) -> None:
 async def test_a_closed_watch_is_silent() -> None:
     (ending,) = processes("pass")
     with ending:
-        watch = Watch([ending.pid], lambda: pytest.fail("it was closed"))
+        watch = ExitWatcher([ending.pid], lambda: pytest.fail("it was closed"))
         watch.close()
         ending.wait()
         await asyncio.sleep(0)
@@ -38,10 +38,10 @@ async def test_a_process_that_is_gone_already_is_told_too() -> None:
     (gone,) = processes("pass")
     with gone:
         gone.wait()
-    told = asyncio.Event()
-    Watch([os.getpid(), gone.pid], told.set)
+    ended = asyncio.Event()
+    ExitWatcher([os.getpid(), gone.pid], ended.set)
     async with asyncio.timeout(5):
-        await told.wait()
+        await ended.wait()
 
 
 def processes(*code: str) -> list[subprocess.Popen[bytes]]:

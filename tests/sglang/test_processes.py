@@ -1,4 +1,4 @@
-"""SGLang's processes: they end with the service, their death is told, and others are let alone."""
+"""SGLang's processes: they end with the service, clients learn of their death, others go on."""
 
 import asyncio
 import json
@@ -31,9 +31,9 @@ LONG = 4000
 
 def engine_process(service: Service, name: str) -> psutil.Process:
     """The scheduler is started before the detokenizer."""
-    found = [child for child in service.worker().children() if not is_pythons_or_ours(child)]
-    assert len(found) == len(ENGINE_PROCESSES)
-    return sorted(found, key=lambda child: child.pid)[ENGINE_PROCESSES.index(name)]
+    children = [child for child in service.worker().children() if not is_pythons_or_ours(child)]
+    assert len(children) == len(ENGINE_PROCESSES)
+    return sorted(children, key=lambda child: child.pid)[ENGINE_PROCESSES.index(name)]
 
 
 def is_pythons_or_ours(process: psutil.Process) -> bool:
@@ -76,8 +76,8 @@ async def test_a_death_is_told_to_all_who_wait_within_a_second(name: str) -> Non
         for each in begun:
             await each.wait()
         engine_process(service, name).kill()
-        told = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 1)
-        assert [type(error) for error in told] == [httpx.RemoteProtocolError] * 2
+        errors = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 1)
+        assert [type(error) for error in errors] == [httpx.RemoteProtocolError] * 2
         for path in ("/livez", "/readyz"):
             response = service.http.get(path)
             assert (response.status_code, response.json()["error"]["code"]) == (503, "engine_dead")

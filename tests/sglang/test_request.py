@@ -127,7 +127,9 @@ def test_an_answer_is_taken_as_it_comes() -> None:
     nothing: frozenset[int] = frozenset()
     assert chunk(answer([5, 6]), None, nothing) == Chunk([5, 6])
     stop = {"type": "stop", "matched": 2}
-    assert chunk(answer([5, 2], stop), None, nothing) == Chunk([5, 2], None, None, "stop", 3)
+    assert chunk(answer([5, 2], stop), None, nothing) == Chunk(
+        [5, 2], finish_reason="stop", cached_tokens=3
+    )
     length = {"type": "length", "length": 7}
     assert chunk(answer([5], length), None, nothing).finish_reason == "length"
 
@@ -138,7 +140,9 @@ def test_an_answer_is_cut_behind_an_end_that_sglang_ignores() -> None:
     output = answer([5, 7, 8], output_token_logprobs=tokens, output_top_logprobs=tops)
     top = [(5, -0.1), (6, -2.0)]
     expected = [TokenLogprob(5, -0.1, top), TokenLogprob(7, -0.2, top)]
-    assert chunk(output, 2, frozenset({7})) == Chunk([5, 7], None, expected, "stop", 3)
+    assert chunk(output, 2, frozenset({7})) == Chunk(
+        [5, 7], logprobs=expected, finish_reason="stop", cached_tokens=3
+    )
     assert chunk(output, None, frozenset({9})) == Chunk([5, 7, 8])
 
 

@@ -87,8 +87,8 @@ def test_log_probabilities_are_those_before_the_temperature(small: Service) -> N
     def alternatives(temperature: float) -> list[float]:
         fields = {"temperature": temperature, "max_tokens": 1}
         value = answer(small, CHAT, UNSURE, **fields, logprobs=True, top_logprobs=3)
-        found = value["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        return [top["logprob"] for top in found]
+        entries = value["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        return [top["logprob"] for top in entries]
 
     assert alternatives(0.5) == pytest.approx(alternatives(0), abs=1e-3)
     assert alternatives(2) == pytest.approx(alternatives(0), abs=1e-3)

@@ -35,7 +35,7 @@ async def running_engine(**values: Any) -> AsyncIterator[TensorRTLLMEngine]:
 
 
 def request(max_tokens: int = 2000, name: str = "a", **fields: Any) -> GenerateRequest:
-    """Nothing ends the answer; the greedy one has the end token in sixth place."""
+    """Nothing ends the answer; the greedy one has the end token as its sixth."""
     fields = {"temperature": 0.0, **fields}
     return GenerateRequest(name, UNSURE, Sampling(max_tokens=max_tokens, **fields))
 

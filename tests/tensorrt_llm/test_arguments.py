@@ -27,12 +27,12 @@ def arguments(engine_dir: Path | None = None, **values: Any) -> dict[str, Any]:
 
 
 def test_the_defaults_serve_well() -> None:
-    found = arguments()
-    cache = found.pop("kv_cache_config")
+    values = arguments()
+    cache = values.pop("kv_cache_config")
     assert (cache.enable_block_reuse, cache.free_gpu_memory_fraction) == (True, 0.9)
     assert cache.max_tokens is None
-    path = found["model"]
-    assert found == {
+    path = values["model"]
+    assert values == {
         "model": path,
         "tokenizer": path,
         "skip_tokenizer_init": False,
@@ -48,7 +48,7 @@ def test_the_defaults_serve_well() -> None:
 
 
 def test_settings_arrive_in_the_engines_own_terms() -> None:
-    found = arguments(
+    values = arguments(
         max_model_len=64,
         max_concurrency=3,
         dtype="float16",
@@ -57,29 +57,29 @@ def test_settings_arrive_in_the_engines_own_terms() -> None:
         tensor_parallel_size=2,
         trust_remote_code=True,
     )
-    assert (found["max_seq_len"], found["max_batch_size"], found["dtype"]) == (64, 3, "float16")
-    assert (found["tensor_parallel_size"], found["trust_remote_code"]) == (2, True)
-    cache = found["kv_cache_config"]
+    assert (values["max_seq_len"], values["max_batch_size"], values["dtype"]) == (64, 3, "float16")
+    assert (values["tensor_parallel_size"], values["trust_remote_code"]) == (2, True)
+    cache = values["kv_cache_config"]
     assert (cache.enable_block_reuse, cache.free_gpu_memory_fraction) == (False, 0.5)
 
 
 def test_without_chunked_prefill_the_longest_prompt_fits_one_forward_pass() -> None:
     assert "max_num_tokens" not in arguments()
-    found = arguments(chunked_prefill=False)
-    assert (found["enable_chunked_prefill"], found["max_num_tokens"]) == (False, 8192)
+    values = arguments(chunked_prefill=False)
+    assert (values["enable_chunked_prefill"], values["max_num_tokens"]) == (False, 8192)
 
 
 def test_engine_args_win_and_those_of_the_cache_are_merged() -> None:
     args = {"max_batch_size": 5, "kv_cache_config": {"dtype": "fp8"}}
-    found = arguments(engine_args=args, prefix_caching=False)
-    assert found["max_batch_size"] == 5
-    cache = found["kv_cache_config"]
+    values = arguments(engine_args=args, prefix_caching=False)
+    assert values["max_batch_size"] == 5
+    cache = values["kv_cache_config"]
     assert (cache.dtype, cache.enable_block_reuse) == ("fp8", False)
 
 
 def test_without_structured_output_no_tokenizer_is_loaded() -> None:
-    found = arguments(engine_args={"guided_decoding_backend": None})
-    assert found["skip_tokenizer_init"] is True
+    values = arguments(engine_args={"guided_decoding_backend": None})
+    assert values["skip_tokenizer_init"] is True
 
 
 def test_a_size_of_the_kv_cache_becomes_its_tokens() -> None:
@@ -97,18 +97,18 @@ def test_a_cache_of_another_kind_has_to_be_given_in_tokens(name: str) -> None:
 
 
 def test_a_compiled_engine_keeps_its_own_lengths(tmp_path: Path) -> None:
-    found = arguments(compiled_engine(tmp_path), max_concurrency=100)
-    found.pop("kv_cache_config")
-    assert found["model"] == str(tmp_path)
-    assert found["tokenizer"] != found["model"]
-    assert found["max_batch_size"] == 64
-    assert not {"dtype", "max_seq_len", "sampler_type"} & set(found)
+    values = arguments(compiled_engine(tmp_path), max_concurrency=100)
+    values.pop("kv_cache_config")
+    assert values["model"] == str(tmp_path)
+    assert values["tokenizer"] != values["model"]
+    assert values["max_batch_size"] == 64
+    assert not {"dtype", "max_seq_len", "sampler_type"} & set(values)
 
 
 def test_an_engine_without_paged_attention_neither_chunks_nor_reuses(tmp_path: Path) -> None:
-    found = arguments(compiled_engine(tmp_path, plugin_config={}))
-    assert found["enable_chunked_prefill"] is False
-    assert found["kv_cache_config"].enable_block_reuse is False
+    values = arguments(compiled_engine(tmp_path, plugin_config={}))
+    assert values["enable_chunked_prefill"] is False
+    assert values["kv_cache_config"].enable_block_reuse is False
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ SECONDS_TO_TELL = 1.0
 
 async def test_an_answer_has_all_its_tokens_and_its_end_token_once() -> None:
     async with running_engine() as engine:
-        whole = await ids(engine, request(8))
-        assert len(whole) == 8
-        assert whole[5] == END
-        for ends, length in (({END}, 6), ({END, whole[3]}, 4), ({whole[3]}, 4), (set(), 8)):
+        full = await ids(engine, request(8))
+        assert len(full) == 8
+        assert full[5] == END
+        for ends, length in (({END}, 6), ({END, full[3]}, 4), ({full[3]}, 4), (set(), 8)):
             pieces = await chunks(engine, request(8, end_token_ids=frozenset(ends)))
-            assert [token for piece in pieces for token in piece.token_ids] == whole[:length]
+            assert [token for piece in pieces for token in piece.token_ids] == full[:length]
             assert pieces[-1].finish_reason == ("stop" if ends else "length")
             assert not any(piece.finish_reason for piece in pieces[:-1])
 
@@ -156,7 +156,7 @@ async def test_stop_leaves_no_process_even_when_the_engine_hangs(
     async with running_engine() as engine:
         started = descendants() - before
         assert len(started) == 1
-        monkeypatch.setattr("services.tensorrt_llm.STOP_TIMEOUT", 0.2)
+        monkeypatch.setattr(engine, "stop_timeout", 0.2)
         monkeypatch.setattr(engine._llm._executor, "shutdown", lambda: time.sleep(2))
     assert not any(map(is_alive, started))
     assert not [process for process in descendants() - before if is_alive(process)]

@@ -132,7 +132,7 @@ def test_a_schema_that_is_none_never_reaches_the_engine() -> None:
 
 
 class Result:
-    """As much of a RequestOutput as `chunk` looks at."""
+    """The part of a RequestOutput that `chunk` reads."""
 
     def __init__(self, ids: list[int], finish: str | None = None, stop: int | None = None) -> None:
         from tensorrt_llm.executor import CompletionOutput
@@ -151,13 +151,13 @@ def test_a_chunk_keeps_its_ids_when_the_result_goes_on() -> None:
 @pytest.mark.parametrize(
     ("ids", "finish", "stop", "expected"),
     [
-        ([5], "length", None, Chunk([5], None, None, "length", 3)),
+        ([5], "length", None, Chunk([5], finish_reason="length", cached_tokens=3)),
         # The C++ sampler leaves the end token out, the other one does not.
-        ([], "stop", None, Chunk([END], None, None, "stop", 3)),
-        ([5], "stop", None, Chunk([5, END], None, None, "stop", 3)),
-        ([5, END], "stop", None, Chunk([5, END], None, None, "stop", 3)),
-        ([5, 9], "stop", 9, Chunk([5, 9], None, None, "stop", 3)),
-        ([5, 9], "length", None, Chunk([5, 9], None, None, "stop", 3)),
+        ([], "stop", None, Chunk([END], finish_reason="stop", cached_tokens=3)),
+        ([5], "stop", None, Chunk([5, END], finish_reason="stop", cached_tokens=3)),
+        ([5, END], "stop", None, Chunk([5, END], finish_reason="stop", cached_tokens=3)),
+        ([5, 9], "stop", 9, Chunk([5, 9], finish_reason="stop", cached_tokens=3)),
+        ([5, 9], "length", None, Chunk([5, 9], finish_reason="stop", cached_tokens=3)),
     ],
 )
 def test_the_last_chunk_has_the_end_token(

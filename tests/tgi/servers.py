@@ -56,28 +56,28 @@ def server(
     fixed = ["--model-id", model, "--hostname", "127.0.0.1", "--port", port]
     files = ["--shard-uds-path", folder / "shard", "--graceful-termination-timeout", 1]
     variables = {f"DOUBLE_{name.upper()}": str(value) for name, value in double.items()}
-    found = Server(
+    started = Server(
         subprocess.Popen(["true"]),
         f"http://127.0.0.1:{port}",
         [str(flag) for flag in (*fixed, *files, *flags)],
         {**os.environ, **variables},
     )
-    found.process.wait()
-    found.start()
+    started.process.wait()
+    started.start()
     try:
-        yield found
+        yield started
     finally:
-        if found.process.poll() is None:
-            found.stop()
+        if started.process.poll() is None:
+            started.stop()
 
 
 def family(launcher: psutil.Process) -> list[psutil.Process]:
     """The launcher, its shard and its router, in this order."""
-    found = launcher.children()
+    children = launcher.children()
     router = next(
-        process for process in found if "tgi_double.router" in " ".join(process.cmdline())
+        process for process in children if "tgi_double.router" in " ".join(process.cmdline())
     )
-    shard = next(process for process in found if process != router)
+    shard = next(process for process in children if process != router)
     return [launcher, shard, router]
 
 

@@ -8,7 +8,7 @@ from common.engine import Chunk
 from common.models.model import DEMO_MODEL
 from common.sampling import Sampling
 from common.text.tokenizer import Tokenizer
-from services._tgi.answer import Answer
+from services._tgi.client import Answer
 from services._tgi.prompt import Prompt, Prompts
 
 PROMPT = Prompt("Hello")
@@ -24,10 +24,10 @@ class Replay:
 
     async def tokens(self, body: bytes) -> AsyncGenerator[dict[str, Any], None]:
         self.bodies.append(json.loads(body))
-        for made in range(1, self.bodies[-1]["parameters"]["max_new_tokens"] + 1):
+        for count in range(1, self.bodies[-1]["parameters"]["max_new_tokens"] + 1):
             token_id = self.left.pop(0)
             text = {WORD: " one", PART: "", END: "<|im_end|>"}[token_id]
-            last = token_id == END or made == self.bodies[-1]["parameters"]["max_new_tokens"]
+            last = token_id == END or count == self.bodies[-1]["parameters"]["max_new_tokens"]
             yield {
                 "token": {"id": token_id, "text": text, "logprob": -1},
                 "details": {"finish_reason": "length"} if last else None,
@@ -38,8 +38,8 @@ class Replay:
 
 async def answer(replay: Replay, length: int = 4096, **values: Any) -> list[Chunk]:
     prompts = Prompts(Tokenizer(DEMO_MODEL), images=False)
-    made = Answer(replay, prompts, length, Sampling(**values))  # type: ignore[arg-type]
-    return [chunk async for chunk in made.chunks(PROMPT)]
+    one_answer = Answer(replay, prompts, length, Sampling(**values))  # type: ignore[arg-type]
+    return [chunk async for chunk in one_answer.chunks(PROMPT)]
 
 
 def asked(replay: Replay) -> list[int]:

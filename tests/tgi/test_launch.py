@@ -1,4 +1,4 @@
-"""How the launcher is called, and what is told when it cannot be."""
+"""The launcher's command, and the refusals when there is none."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def flags(folder: Path, **values: Any) -> dict[str, str]:
 
 @pytest.mark.usefixtures("with_launcher")
 def test_each_setting_has_its_flag(tmp_path: Path) -> None:
-    found = flags(
+    given = flags(
         tmp_path,
         max_model_len=1000,
         tensor_parallel_size=2,
@@ -45,7 +45,7 @@ def test_each_setting_has_its_flag(tmp_path: Path) -> None:
         engine_args={"max_batch_size": 4, "cuda-graphs": "1,2", "disable_custom_kernels": True},
     )
     assert (
-        found.items()
+        given.items()
         >= {
             "model-id": str(DEMO_MODEL),
             "max-total-tokens": "1000",
@@ -63,10 +63,10 @@ def test_each_setting_has_its_flag(tmp_path: Path) -> None:
             "disable-custom-kernels": "true",
         }.items()
     )
-    assert "dtype" not in found
-    ports = {found[name] for name in ("port", "prometheus-port", "master-port")}
+    assert "dtype" not in given
+    ports = {given[name] for name in ("port", "prometheus-port", "master-port")}
     assert len(ports) == 3
-    assert found["shard-uds-path"].startswith(str(tmp_path))
+    assert given["shard-uds-path"].startswith(str(tmp_path))
     assert flags(tmp_path, dtype="float16")["dtype"] == "float16"
     assert flags(tmp_path, engine_args={"usage_stats": "on"})["usage-stats"] == "on"
 

@@ -25,8 +25,8 @@ ENDLESS = {"max_tokens": 3000, "ignore_eos": True}
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    with start_service("tgi", double_step_seconds=0.02, tmpdir=tmp_path) as found:
-        yield found
+    with start_service("tgi", double_step_seconds=0.02, tmpdir=tmp_path) as started:
+        yield started
 
 
 def launcher(service: Service) -> psutil.Process:
@@ -51,10 +51,10 @@ async def ask(service: Service, started: asyncio.Semaphore) -> tuple[str, float]
         httpx.AsyncClient(base_url=service.url, timeout=60) as client,
         client.stream("POST", CHAT, json=body) as response,
     ):
-        async for found in response.aiter_lines():
-            if found and not line:
+        async for next_line in response.aiter_lines():
+            if next_line and not line:
                 started.release()
-            line = found or line
+            line = next_line or line
     return line, time.monotonic()
 
 

@@ -105,9 +105,9 @@ async def test_ids_that_no_text_becomes_are_refused(demo: Tokenizer, ids: list[i
 
 
 async def test_the_id_of_another_token_than_a_texts_own_is_refused(demo: Tokenizer) -> None:
-    whole = demo.fast.encode("Hello", add_special_tokens=False).ids
+    merged = demo.fast.encode("Hello", add_special_tokens=False).ids
     letters = [i for c in "Hello" for i in demo.fast.encode(c, add_special_tokens=False).ids]
-    assert whole != letters
+    assert merged != letters
     with pytest.raises(InvalidValue):
         await prompts(demo).of([0, *letters])
 
@@ -152,8 +152,8 @@ class Watched:
         self.calls = 0
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._fast, name)
-        return partial(self._decode, name, found) if name.startswith("decode") else found
+        method = getattr(self._fast, name)
+        return partial(self._decode, name, method) if name.startswith("decode") else method
 
     def _decode(self, name: str, decode: Callable[..., Any], ids: Any, **options: Any) -> Any:
         self.calls += 1

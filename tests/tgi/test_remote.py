@@ -16,8 +16,8 @@ from tests.tgi.test_processes import refusal
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Iterator[Server]:
-    with server(tmp_path, "--max-concurrent-requests", 4, step_seconds=0.02) as found:
-        yield found
+    with server(tmp_path, "--max-concurrent-requests", 4, step_seconds=0.02) as started:
+        yield started
 
 
 def statuses(service: Service, count: int) -> list[int]:
@@ -31,8 +31,8 @@ def test_a_remote_server_may_go_and_come_back_and_is_never_stopped(remote: Serve
     with start_service("tgi", engine_url=f"{remote.url}/", max_concurrency=8) as service:
         assert answer(service, CHAT)["choices"][0]["finish_reason"] == "stop"
         assert "max_concurrency is 8" in service.log_text()
-        found = statuses(service, 8)
-        assert sorted(set(found)) == [200, 429]
+        codes = statuses(service, 8)
+        assert sorted(set(codes)) == [200, 429]
         remote.stop()
         assert_error(post(service, CHAT), 503, "engine_dead")
         eventually(lambda: not service.is_ready(), 5, "it is not ready")

@@ -81,9 +81,9 @@ def test_no_value_is_rounded_to_one_that_is_refused() -> None:
 
 def test_seeds_are_positive_and_differ_for_the_rest_of_an_answer() -> None:
     seeds = {
-        sampling_parameters(Sampling(1, seed=seed), made)["seed"]
+        sampling_parameters(Sampling(1, seed=seed), generated)["seed"]
         for seed in (0, 1, 2**63 - 2)
-        for made in (0, 1, 1024)
+        for generated in (0, 1, 1024)
     }
     assert len(seeds) == 9
     assert all(0 < seed < 2**63 for seed in seeds)
@@ -99,7 +99,7 @@ def test_a_document_longer_than_tgi_can_constrain_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token_id", "ended", "made", "json_schema", "expected"),
+    ("token_id", "ended", "generated", "json_schema", "expected"),
     [
         (5, False, 3, None, None),
         (2, True, 3, None, "stop"),
@@ -112,10 +112,10 @@ def test_a_document_longer_than_tgi_can_constrain_is_refused() -> None:
     ],
 )
 def test_an_answer_ends_at_the_requests_end_tokens_and_its_limit_alone(
-    token_id: int, ended: bool, made: int, json_schema: Any, expected: str | None
+    token_id: int, ended: bool, generated: int, json_schema: Any, expected: str | None
 ) -> None:
     sampling = Sampling(10, end_token_ids=ENDS, json_schema=json_schema)
-    assert finish_reason(token_id, ended, made, sampling) == expected
+    assert finish_reason(token_id, ended, generated, sampling) == expected
 
 
 def test_logprobs_are_those_asked_for_and_null_is_a_probability_of_zero() -> None:

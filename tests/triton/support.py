@@ -51,8 +51,8 @@ def below(process: int) -> list[psutil.Process]:
 
 def server_of(service: Service) -> psutil.Process:
     """The tritonserver that the service started."""
-    (found,) = [child for child in below(service.process.pid) if child.name() == "tritonserver"]
-    return found
+    (process,) = [child for child in below(service.process.pid) if child.name() == "tritonserver"]
+    return process
 
 
 def alive(process: psutil.Process) -> bool:
@@ -63,7 +63,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 @dataclass
-class Told:
+class EndedStream:
     """How a stream ended: its last event, and when."""
 
     last: dict[str, Any]
@@ -71,14 +71,14 @@ class Told:
 
 
 class Watchers:
-    """Clients that stream long answers; `told` when theirs has ended."""
+    """Clients that stream long answers."""
 
     def __init__(self, service: Service) -> None:
         self._url = service.url
         self._begun = 0
         self._all_begun = asyncio.Event()
 
-    async def watch(self) -> Told:
+    async def watch(self) -> EndedStream:
         body = {"messages": user("Tell me a story."), "stream": True, "ignore_eos": True}
         last: dict[str, Any] = {}
         async with (
@@ -91,14 +91,14 @@ class Watchers:
                     if not last:
                         self._count()
                     last = json.loads(line.removeprefix("data: "))
-        return Told(last, time.monotonic())
+        return EndedStream(last, time.monotonic())
 
     def _count(self) -> None:
         self._begun += 1
         if self._begun == STREAMS:
             self._all_begun.set()
 
-    async def begin(self) -> list[asyncio.Task[Told]]:
+    async def begin(self) -> list[asyncio.Task[EndedStream]]:
         """Returns when each of them has got something."""
         tasks = [asyncio.create_task(self.watch()) for _ in range(STREAMS)]
         await asyncio.wait_for(self._all_begun.wait(), START_SECONDS)
@@ -130,8 +130,8 @@ class RunningServer:
 @contextmanager
 def running_server(root: Path, port: int | None = None) -> Iterator[RunningServer]:
     """Serves the repository at `root`, on the same `port` again if asked to."""
-    found, http = free_ports(2)
-    port = port or found
+    grpc_port, http = free_ports(2)
+    port = port or grpc_port
     command = [
         str(DOUBLE / "bin" / "tritonserver"),
         f"--model-repository={root}",

@@ -1,4 +1,4 @@
-"""A tritonserver that dies under load: everyone is told at once, and it comes back."""
+"""A tritonserver that dies under load: every stream ends at once, and it comes back."""
 
 import asyncio
 import time
@@ -9,13 +9,13 @@ import pytest
 from tests.contract.support import GENERATE, Body, body_for
 from tests.limits import AT_ONCE
 from tests.service_process import Service, eventually
-from tests.triton.support import Told, Watchers, alive, below, server_of, triton
+from tests.triton.support import EndedStream, Watchers, alive, below, server_of, triton
 
 RESTART_SECONDS = 30.0
 
 
-def assert_told(told: list[Told], since: float) -> None:
-    for each in told:
+def assert_ended_at_once(streams: list[EndedStream], since: float) -> None:
+    for each in streams:
         assert each.last["error"]["code"] == "engine_dead", each.last
         assert each.at - since < AT_ONCE
 
@@ -29,10 +29,10 @@ async def test_all_who_wait_are_told_within_a_second_and_the_server_comes_back(
         died = time.monotonic()
         ports = ports_of(service)
         server_of(service).kill()
-        told = await asyncio.gather(*watchers)
+        streams = await asyncio.gather(*watchers)
         not_ready, living = service.http.get("/readyz"), service.http.get("/livez")
         refused = service.http.post(GENERATE, json=body_for(GENERATE, "Hello"))
-        assert_told(told, died)
+        assert_ended_at_once(streams, died)
         assert not_ready.status_code == refused.status_code == 503
         assert "tritonserver has died and is being started again" in not_ready.text
         assert living.status_code == 200
@@ -114,7 +114,7 @@ def test_fields_of_every_kind_at_once(service: Service, fields: Body) -> None:
     assert first["choices"] == second["choices"]
     tokens = first["usage"]["completion_tokens"]
     assert fields.get("min_tokens", 1) <= tokens <= 20
-    told = first["choices"][0]["logprobs"]
-    assert (None if told is None else len(told["tokens"])) == (
+    logprobs = first["choices"][0]["logprobs"]
+    assert (None if logprobs is None else len(logprobs["tokens"])) == (
         tokens if "logprobs" in fields else None
     )

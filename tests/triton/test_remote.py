@@ -1,4 +1,4 @@
-"""A tritonserver that runs elsewhere: used as it is, missed when it goes, found when it returns."""
+"""A tritonserver that runs elsewhere: used as it is, also after it has gone and come back."""
 
 import asyncio
 import time
@@ -43,9 +43,9 @@ async def test_it_answers_is_missed_and_is_found_again(
     watchers = await Watchers(service).begin()
     died = time.monotonic()
     elsewhere.kill()
-    for told in await asyncio.gather(*watchers):
-        assert told.last["error"]["code"] == "engine_dead"
-        assert told.at - died < AT_ONCE
+    for stream in await asyncio.gather(*watchers):
+        assert stream.last["error"]["code"] == "engine_dead"
+        assert stream.at - died < AT_ONCE
     eventually(lambda: not service.is_ready(), SECONDS, "the server is missed")
 
     def told_alive() -> bool:

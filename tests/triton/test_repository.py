@@ -34,8 +34,8 @@ Config = dict[str, Any]
 @pytest.fixture(scope="module")
 def contract() -> Config:
     models: Config = json.loads(CONTRACT.read_text("utf-8"))["models"]
-    found: Config = models["inflight_batcher_llm/tensorrt_llm"]
-    return found
+    config: Config = models["inflight_batcher_llm/tensorrt_llm"]
+    return config
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def parsed(folder: Path, engine: EngineConfig, **settings: Any) -> Config:
     require_backend("triton")
     write_repository(folder, engine, Settings(**settings))
     text = (folder / "tensorrt_llm" / "config.pbtxt").read_text("utf-8")
-    found = subprocess.run(
+    done = subprocess.run(
         [interpreter("triton"), "-c", PARSE], input=text, capture_output=True, text=True, check=True
     )
-    config: Config = json.loads(found.stdout)
+    config: Config = json.loads(done.stdout)
     return config
 
 
@@ -66,12 +66,12 @@ def as_contract(tensor: Config) -> Config:
 
 
 def expected(tensors: list[Config]) -> dict[str, Config]:
-    found = {}
+    tensors_by_name = {}
     for tensor in tensors:
         data_type = CHOSEN.get(tensor["data_type"], tensor["data_type"])
         kept = {name: value for name, value in tensor.items() if value is not False}
-        found[tensor["name"]] = {**kept, "data_type": data_type}
-    return found
+        tensors_by_name[tensor["name"]] = {**kept, "data_type": data_type}
+    return tensors_by_name
 
 
 def test_every_tensor_is_that_of_tensorrt_llms_backend(

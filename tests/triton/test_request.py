@@ -30,27 +30,27 @@ def packed(kind: str, values: list[Any]) -> bytes:
 
 
 def test_new_tokens_have_the_last_of_the_log_probabilities_so_far() -> None:
-    found = chunk(response([5, 6], [-0.25, -0.5, -1.0]), PART, 1, wants_logprobs=True)
-    assert found.token_ids == [5, 6]
-    assert found.logprobs is not None
-    assert [(entry.token_id, entry.logprob) for entry in found.logprobs] == [(5, -0.5), (6, -1.0)]
-    assert found.finish_reason is None
+    piece = chunk(response([5, 6], [-0.25, -0.5, -1.0]), PART, 1, with_logprobs=True)
+    assert piece.token_ids == [5, 6]
+    assert piece.logprobs is not None
+    assert [(entry.token_id, entry.logprob) for entry in piece.logprobs] == [(5, -0.5), (6, -1.0)]
+    assert piece.finish_reason is None
 
 
 @pytest.mark.parametrize(
-    ("ids", "made", "reason"), [([7], 1, "stop"), ([3], 3, "length"), ([7], 3, "stop")]
+    ("ids", "generated", "reason"), [([7], 1, "stop"), ([3], 3, "length"), ([7], 3, "stop")]
 )
 def test_the_reason_follows_from_the_last_token_and_the_count(
-    ids: list[int], made: int, reason: str
+    ids: list[int], generated: int, reason: str
 ) -> None:
-    found = chunk(response(ids, final=True), PART, made, wants_logprobs=False)
-    assert found.finish_reason == reason
+    piece = chunk(response(ids, final=True), PART, generated, with_logprobs=False)
+    assert piece.finish_reason == reason
 
 
 @pytest.mark.parametrize("ids", [[], [3]])
 def test_an_end_that_nothing_explains_is_an_error(ids: list[int]) -> None:
     with pytest.raises(InternalError, match="of 4 tokens without an end"):
-        chunk(response(ids, final=True), PART, 1, wants_logprobs=False)
+        chunk(response(ids, final=True), PART, 1, with_logprobs=False)
 
 
 def test_a_prompt_that_is_too_long_is_the_clients_mistake() -> None:
@@ -60,11 +60,11 @@ def test_a_prompt_that_is_too_long_is_the_clients_mistake() -> None:
 
 
 @pytest.mark.parametrize(
-    ("temperature", "wanted", "found"), [(0, 50, 1), (1, 0, 0), (1, 50, 50), (1, 1024, 1024)]
+    ("temperature", "top_k", "expected"), [(0, 50, 1), (1, 0, 0), (1, 50, 50), (1, 1024, 1024)]
 )
-def test_greedy_is_the_likeliest_of_one(temperature: float, wanted: int, found: int) -> None:
-    sampling = Sampling(1, temperature=temperature, top_k=wanted)
-    assert runtime_top_k(sampling, 32000) == found
+def test_greedy_is_the_likeliest_of_one(temperature: float, top_k: int, expected: int) -> None:
+    sampling = Sampling(1, temperature=temperature, top_k=top_k)
+    assert runtime_top_k(sampling, 32000) == expected
 
 
 def test_more_than_the_engines_kernel_can_rank_is_refused_unless_it_is_everything() -> None:
@@ -79,9 +79,9 @@ def test_the_log_probabilities_of_a_long_answer_are_not_all_made_anew_for_each_t
     answer = response([5], [-0.5] * 100_000)
     tracemalloc.start()
     try:
-        found = chunk(answer, PART, 99_999, wants_logprobs=True)
+        piece = chunk(answer, PART, 99_999, with_logprobs=True)
         assert tracemalloc.get_traced_memory()[1] < 10_000
     finally:
         tracemalloc.stop()
-    assert found.logprobs is not None
-    assert [entry.logprob for entry in found.logprobs] == [-0.5]
+    assert piece.logprobs is not None
+    assert [entry.logprob for entry in piece.logprobs] == [-0.5]

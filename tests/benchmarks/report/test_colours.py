@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 
 from benchmarks.report.colours import EDGE, INK, PALETTE, PAPER, QUIET, SHAPES, Tone, marks
-from services.__main__ import backends
+from services._backends import backends
 
 Triple = tuple[float, float, float]
 Matrix = tuple[Triple, Triple, Triple]

@@ -26,7 +26,7 @@ from benchmarks.report.tables import outcomes
 from benchmarks.report.timelines import timelines
 from benchmarks.results.files import write
 from benchmarks.results.schema import Distribution, Outcome, Result
-from services.__main__ import backends
+from services._backends import backends
 from tests.benchmarks.report.synthetic import MANIFEST, SPEED, result, study
 from tests.service_process import REPOSITORY
 

@@ -44,8 +44,8 @@ def _check(schema: object, depth: int) -> None:
 
 
 def _types(schema: Schema) -> list[Any]:
-    found = schema.get("type", [])
-    return found if isinstance(found, list) else [found]
+    kinds = schema.get("type", [])
+    return kinds if isinstance(kinds, list) else [kinds]
 
 
 def _instance(schema: Any, root: Schema, depth: int) -> Any:
@@ -80,7 +80,7 @@ def _of_type(kind: str, schema: Schema, root: Schema, depth: int) -> Any:
         case "string":
             return _string(schema)
         case "number" | "integer":
-            return _number(schema, whole=kind == "integer")
+            return _number(schema, integer=kind == "integer")
         case "boolean":
             return True
         case "null":
@@ -100,7 +100,9 @@ def _of_type(kind: str, schema: Schema, root: Schema, depth: int) -> Any:
 
 def _string(schema: Schema) -> str:
     if "pattern" in schema:
-        raise ValueError("a string with a pattern cannot be made; allowed are enum and lengths")
+        raise ValueError(
+            "a string with a pattern cannot be generated; allowed are enum and lengths"
+        )
     least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     if least > most:
         raise ValueError(f"minLength {least} is above maxLength {most}")
@@ -108,9 +110,9 @@ def _string(schema: Schema) -> str:
     return (WORD * (length // len(WORD) + 1))[:length]
 
 
-def _number(schema: Schema, *, whole: bool) -> float:
+def _number(schema: Schema, *, integer: bool) -> float:
     """0 if it fits, else a number beside a bound."""
-    step = schema.get("multipleOf", 1 if whole else None)
+    step = schema.get("multipleOf", 1 if integer else None)
     low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
     above, below = (
         schema.get("exclusiveMinimum", -math.inf),
@@ -130,10 +132,10 @@ def _number(schema: Schema, *, whole: bool) -> float:
 
 
 def _referred(reference: str, root: Schema) -> Any:
-    found: Any = root
+    part: Any = root
     try:
         for name in reference.removeprefix("#").strip("/").split("/"):
-            found = found[name] if name else found
+            part = part[name] if name else part
     except (KeyError, TypeError):
         raise ValueError(f"$ref {reference!r} refers to nothing in the schema") from None
-    return found
+    return part

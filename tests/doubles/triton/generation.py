@@ -29,8 +29,8 @@ class Piece(NamedTuple):
 
 
 def number(tensors: Tensors, name: str, default: Any) -> Any:
-    found = tensors.get(name)
-    return default if found is None else found.reshape(-1)[0].item()
+    tensor = tensors.get(name)
+    return default if tensor is None else tensor.reshape(-1)[0].item()
 
 
 def words(tensors: Tensors, name: str) -> list[list[int]]:
@@ -38,16 +38,16 @@ def words(tensors: Tensors, name: str) -> list[list[int]]:
     if name not in tensors:
         return []
     ids, ends = tensors[name].reshape(2, -1).tolist()
-    found: list[list[int]] = []
+    words: list[list[int]] = []
     start = 0
     for end in ends:
         if end == -1:
             break
         if not start < end <= len(ids):
             raise ValueError("Sparse list must not have out-of-bound offsets")
-        found.append(ids[start:end])
+        words.append(ids[start:end])
         start = end
-    return found
+    return words
 
 
 class Generation:
@@ -83,8 +83,8 @@ class Generation:
                 f"({settings.max_input_len}). Set log level to info and check"
             )
         # What goes beyond max_seq_len is cut off, with a warning in the log only.
-        wanted = number(tensors, "request_output_len", None)
-        self._max_tokens = min(wanted, settings.max_seq_len - length)
+        requested = number(tensors, "request_output_len", None)
+        self._max_tokens = min(requested, settings.max_seq_len - length)
 
     def _options(self, tensors: Tensors, settings: BackendSettings) -> Options:
         top_k = number(tensors, "runtime_top_k", 0)

@@ -36,10 +36,10 @@ def backends() -> Path:
 def put(file: Path, folder: Path) -> None:
     """Whole at every moment: several servers may start at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    place, part = folder / file.name, folder / f"{file.name}.{os.getpid()}"
-    if not place.exists() or place.read_bytes() != file.read_bytes():
+    target, part = folder / file.name, folder / f"{file.name}.{os.getpid()}"
+    if not target.exists() or target.read_bytes() != file.read_bytes():
         shutil.copy(file, part)
-        part.replace(place)
+        part.replace(target)
 
 
 def remove_left_memory() -> None:

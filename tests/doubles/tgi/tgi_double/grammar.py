@@ -42,9 +42,9 @@ def _piece(kind: Any, argument: Any) -> str:
 def _among(character: str, parts: list[tuple[Any, Any]]) -> bool:
     negated = parts[0][0] is kinds.NEGATE
     code = ord(character)
-    found = any(
+    among = any(
         (kind is kinds.LITERAL and argument == code)
         or (kind is kinds.RANGE and argument[0] <= code <= argument[1])
         for kind, argument in parts
     )
-    return found is not negated
+    return among is not negated

@@ -61,17 +61,17 @@ class Inference:
                     inputs += step.end.text
                     if step.end.reason == "length" and index < valid.max_total_new_tokens:
                         turn = self._continued(inputs, parameters)
-                made = event(index, step)
+                message = event(index, step)
                 if step.end is not None and turn is None:
-                    made["generated_text"] = text
+                    message["generated_text"] = text
                     if parameters.get("details"):
-                        made["details"] = {
+                        message["details"] = {
                             "finish_reason": step.end.reason,
                             "generated_tokens": index,
                             "input_length": input_length,
                             "seed": parameters.get("seed"),
                         }
-                yield made
+                yield message
 
     def _continued(self, inputs: str, parameters: Parameters) -> Valid | None:
         """The next turn, with as many tokens as the first: none when they do not fit."""
@@ -83,26 +83,28 @@ class Inference:
     async def _turn(self, valid: Valid, parameters: Parameters) -> AsyncGenerator[Step, None]:
         ids = list(valid.input_ids)
         offsets = Offsets(self.tokenizer, ids)
-        made = 0
+        count = 0
         try:
             async for token in stream(self._generator, ids, self._options(valid, parameters)):
-                self._count(made)
-                made += 1
+                self._count(count)
+                count += 1
                 shown = self._token(token.id, token.logprob, offsets.text(token.id))
                 tops = [self._token(i, p, self.tokenizer.decode([i])) for i, p in token.top]
                 end = None
-                if made >= valid.max_new_tokens or token.finish is not None:
-                    whole = self.tokenizer.decode(offsets.ids[len(ids) :], skip_special_tokens=True)
+                if count >= valid.max_new_tokens or token.finish is not None:
+                    full_text = self.tokenizer.decode(
+                        offsets.ids[len(ids) :], skip_special_tokens=True
+                    )
                     # The limit is looked at first: a last end token does not count as one.
-                    reason = "length" if made >= valid.max_new_tokens else "eos_token"
-                    end = End(whole, reason)
+                    reason = "length" if count >= valid.max_new_tokens else "eos_token"
+                    end = End(full_text, reason)
                 yield Step(shown, tops, end)
         except GeneratorDied as error:
             raise failed(str(error)) from error
 
-    def _count(self, made: int) -> None:
+    def _count(self, count: int) -> None:
         """Of this stream `made` tokens have come."""
-        if self._fail_after and made >= self._fail_after:
+        if self._fail_after and count >= self._fail_after:
             raise failed("Server error: CUDA error: an illegal memory access was encountered")
         self._made += 1
         if self._die_after and self._made > self._die_after:
@@ -150,10 +152,10 @@ class Offsets:
 
 
 def event(index: int, step: Step) -> Event:
-    made: Event = {"index": index, "token": step.token}
+    values: Event = {"index": index, "token": step.token}
     if step.top_tokens:
-        made["top_tokens"] = step.top_tokens
-    return made | {"generated_text": None, "details": None}
+        values["top_tokens"] = step.top_tokens
+    return values | {"generated_text": None, "details": None}
 
 
 def failed(why: str) -> InferError:
@@ -161,8 +163,11 @@ def failed(why: str) -> InferError:
 
 
 def schema(grammar: dict[str, Any]) -> dict[str, Any]:
-    if grammar["type"] != "regex":
-        raise refused("the double follows regular expressions only")
+    value: dict[str, Any] = grammar["value"]
+    if grammar["type"] == "json" and "properties" not in value:
+        raise refused("grammar is not valid: Grammar must have a 'properties' field")
+    if grammar["type"] == "json":
+        return value
     try:
         return {"const": document(grammar["value"])}
     except (ValueError, RecursionError) as error:
@@ -172,9 +177,9 @@ def schema(grammar: dict[str, Any]) -> dict[str, Any]:
 def end_ids(directory: Path, tokenizer: Tokenizer) -> frozenset[int]:
     """A list in generation_config.json, else the tokenizer's one end token."""
     file = directory / "generation_config.json"
-    found = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.exists() else None
-    if isinstance(found, list):
-        return frozenset(found)
+    ends = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.exists() else None
+    if isinstance(ends, list):
+        return frozenset(ends)
     config = json.loads((directory / "tokenizer_config.json").read_text("utf-8"))
     token = config.get("eos_token")
     text = token["content"] if isinstance(token, dict) else token

@@ -127,9 +127,9 @@ class Router:
             body = orjson.loads(data)
         except orjson.JSONDecodeError as error:
             return {}, PlainTextResponse(f"Failed to parse the request body as JSON: {error}", 400)
-        found = problem("GenerateRequest", body)
-        if found is not None and not found.of_range:
-            text = f"Failed to deserialize the JSON body into the target type: {found.message}"
+        fault = problem("GenerateRequest", body)
+        if fault is not None and not fault.of_range:
+            text = f"Failed to deserialize the JSON body into the target type: {fault.message}"
             return {}, PlainTextResponse(text, 422)
         return body, None
 
@@ -143,8 +143,8 @@ class Router:
             if self._running > self._most:
                 raise InferError("overloaded", "Model is overloaded")
             check_parameters(parameters, self._limits)
-            if (found := problem("GenerateRequest", body)) is not None:
-                raise refused(f"the OpenAPI document: {found.message}")
+            if (fault := problem("GenerateRequest", body)) is not None:
+                raise refused(f"the OpenAPI document: {fault.message}")
             async with aclosing(self._inference.events(body["inputs"], parameters)) as events:
                 async for event in events:
                     yield line(event)

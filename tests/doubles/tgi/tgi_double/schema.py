@@ -23,13 +23,13 @@ class Problem(NamedTuple):
 
 def problem(component: str, value: Any) -> Problem | None:
     """What is wrong with a body of the type `component`, None when nothing is."""
-    found = None
+    last = None
     for error in leaves(validator(component).iter_errors(value)):
-        place = ".".join(map(str, error.absolute_path)) or "body"
-        found = Problem(f"{place}: {error.message}", error.validator in RANGES)
-        if not found.of_range:
-            return found
-    return found
+        path = ".".join(map(str, error.absolute_path)) or "body"
+        last = Problem(f"{path}: {error.message}", error.validator in RANGES)
+        if not last.of_range:
+            return last
+    return last
 
 
 def leaves(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
@@ -54,7 +54,7 @@ def strict(node: Any) -> Any:
         return [strict(item) for item in node]
     if not isinstance(node, dict):
         return node
-    made = {name: strict(value) for name, value in node.items()}
-    if isinstance(made.get("properties"), dict):
-        made.setdefault("additionalProperties", False)
-    return {"anyOf": [made, {"type": "null"}]} if node.get("nullable") is True else made
+    values = {name: strict(value) for name, value in node.items()}
+    if isinstance(values.get("properties"), dict):
+        values.setdefault("additionalProperties", False)
+    return {"anyOf": [values, {"type": "null"}]} if node.get("nullable") is True else values

@@ -53,10 +53,10 @@ def validate(
             f"{limits.max_input_tokens}. Given: {truncate}"
         )
     ids = encode(inputs, truncate, tokenizer)
-    wanted = parameters.get("max_new_tokens")
-    if wanted is None:
-        wanted = max(limits.max_total_tokens - len(ids), 0)
-    turn = min(wanted, CHUNK)
+    requested = parameters.get("max_new_tokens")
+    if requested is None:
+        requested = max(limits.max_total_tokens - len(ids), 0)
+    turn = min(requested, CHUNK)
     if len(ids) + turn > limits.max_total_tokens:
         raise refused(
             f"`inputs` tokens + `max_new_tokens` must be <= {limits.max_total_tokens}. "
@@ -70,7 +70,7 @@ def validate(
     sampling = parameters.get("do_sample", False) or any(
         parameters.get(name) is not None for name in implied
     )
-    return Valid(ids, sampling, turn, wanted)
+    return Valid(ids, sampling, turn, requested)
 
 
 def encode(inputs: str, truncate: int | None, tokenizer: Tokenizer) -> list[int]:

@@ -49,7 +49,7 @@ class Running:
     handle: Handle
     computed: int
     """Tokens of the prompt that were not in the prefix cache."""
-    made: list[int]
+    generated: list[int]
 
 
 class ThreadedEngine:
@@ -197,7 +197,7 @@ class ThreadedEngine:
         self._tokens += 1
         if _dies("loop") <= self._tokens:
             raise RuntimeError("the double's engine was told to end")
-        running.made.append(item.id)
+        running.generated.append(item.id)
         if item.finish == "stop" and request.options.json_schema and not self._grammar_ends:
             raise RuntimeError(f"Token id {item.id} is not accepted by the grammar state matcher.")
         # The token that ended the answer is taken away.
@@ -208,8 +208,8 @@ class ThreadedEngine:
     def _finish(self, running: Running) -> None:
         request = running.request
         del self._running[request.id]
-        self._finished.append([*request.prompt, *running.made])
-        counts = {"prompt_tokens": len(request.prompt), "completion_tokens": len(running.made)}
+        self._finished.append([*request.prompt, *running.generated])
+        counts = {"prompt_tokens": len(request.prompt), "completion_tokens": len(running.generated)}
         self._give_usage(request.id, counts, {**counts, "prefill_tokens": running.computed})
         self._admit()
 

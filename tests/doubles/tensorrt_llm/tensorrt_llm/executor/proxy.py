@@ -90,21 +90,21 @@ class GenerationExecutorProxy:
             bias = params.embedding_bias
             if bias is not None and list(bias.shape) != [self.generator.vocab_size]:
                 raise ValueError(f"The embedding bias has the shape {bias.shape}")
-            wanted = options(params, prompt, self._cpp, self._random)
+            choices = options(params, prompt, self._cpp, self._random)
         except ValueError as error:
             result.put(Response([], None, str(error)))
             return
-        made = 0
+        count = 0
 
         def deliver(token: Token | Exception) -> None:
-            nonlocal made
+            nonlocal count
             if isinstance(token, Token):
-                made += 1
-                room_left = made < min(params.max_tokens, room)
-                self._deliver(result, params, token, room_left=room_left, made=made)
+                count += 1
+                room_left = count < min(params.max_tokens, room)
+                self._deliver(result, params, token, room_left=room_left, count=count)
 
         try:
-            handle = self.generator.submit(prompt, wanted, deliver)
+            handle = self.generator.submit(prompt, choices, deliver)
         except ValueError as error:
             # A grammar that cannot be compiled fails the step, and all who are in it.
             self._fail_all(result, str(error))
@@ -125,14 +125,14 @@ class GenerationExecutorProxy:
         token: Token,
         *,
         room_left: bool,
-        made: int,
+        count: int,
     ) -> None:
         self._tokens += 1
         if self._tokens == int(os.environ.get("DOUBLE_DIE_AFTER", 0)):
             self._die(RuntimeError("CUDA error: an illegal memory access was encountered"))
         if self._silent:
             return
-        if made == int(os.environ.get("DOUBLE_REQUEST_ERROR_AFTER", 0)):
+        if count == int(os.environ.get("DOUBLE_REQUEST_ERROR_AFTER", 0)):
             self._forget(result)
             result.put(Response([], None, "the request was told to fail"))
             return
@@ -151,9 +151,9 @@ class GenerationExecutorProxy:
 
     def _forget(self, result: RequestOutput) -> None:
         with self._lock:
-            found = self._results.pop(result.request_id, None)
-        if found is not None:
-            found[1].abort()
+            entry = self._results.pop(result.request_id, None)
+        if entry is not None:
+            entry[1].abort()
 
     def _die(self, error: Exception) -> None:
         """Nobody is told but who gets another result or submits."""

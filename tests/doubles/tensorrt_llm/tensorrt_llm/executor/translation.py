@@ -77,6 +77,6 @@ def _schema(params: SamplingParams) -> dict[str, Any] | None:
     if guided.json_object:
         return ANY_VALUE
     if isinstance(guided.json, str):
-        found: dict[str, Any] = json.loads(guided.json)
-        return found
+        schema: dict[str, Any] = json.loads(guided.json)
+        return schema
     return guided.json

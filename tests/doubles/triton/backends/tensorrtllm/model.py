@@ -54,8 +54,8 @@ class Request:
         if piece.logprobs is not None:
             tensors["output_log_probs"] = np.array([[piece.logprobs]], np.float32)
             tensors["cum_log_probs"] = np.array([[sum(piece.logprobs)]], np.float32)
-        found = [pb_utils.Tensor(n, value) for n, value in tensors.items() if n in self.outputs]
-        self.sender.send(pb_utils.InferenceResponse(found), flags=FINAL if piece.final else 0)
+        sent = [pb_utils.Tensor(n, value) for n, value in tensors.items() if n in self.outputs]
+        self.sender.send(pb_utils.InferenceResponse(sent), flags=FINAL if piece.final else 0)
 
 
 def send_error(sender: Any, text: str) -> None:
@@ -90,11 +90,11 @@ class TritonPythonModel:
     def execute(self, requests: list[Any]) -> None:
         for request in requests:
             try:
-                found = Request(next(self._numbers), request, self._settings)
+                accepted = Request(next(self._numbers), request, self._settings)
             except Exception as error:
                 send_error(request.get_response_sender(), str(error))
             else:
-                self._submit(found)
+                self._submit(accepted)
 
     def _submit(self, request: Request) -> None:
         """Only the generator's thread uses the sender, which is gone after its last response."""

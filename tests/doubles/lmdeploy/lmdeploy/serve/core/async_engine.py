@@ -121,8 +121,8 @@ class AsyncEngine:
         return started
 
     async def get_schedule_metrics(self) -> ScheduleMetrics:
-        found: ScheduleMetrics = self.engine.get_schedule_metrics()
-        return found
+        metrics: ScheduleMetrics = self.engine.get_schedule_metrics()
+        return metrics
 
     async def health_probe(self, scheduler_stall_timeout: float) -> dict[str, str]:
         """A handle that is out while nothing moves is taken for a stall."""
@@ -189,9 +189,9 @@ class AsyncEngine:
             session, {"input_ids": input_ids}, len(input_ids), config, adapter_name
         )
 
-    def _complete(self, wanted: GenerationConfig | None) -> GenerationConfig:
+    def _complete(self, given: GenerationConfig | None) -> GenerationConfig:
         """Every EOS that the model's files know ends the answer too."""
-        config = copy.deepcopy(wanted) or GenerationConfig()
+        config = copy.deepcopy(given) or GenerationConfig()
         ends = set(config.stop_token_ids or ())
         if self.tokenizer.eos_token_id is not None:
             ends.add(self.tokenizer.eos_token_id)
@@ -308,5 +308,5 @@ class _Answer:
 
     def _out(self, text: str, ids: list[int], output: EngineOutput) -> GenOut:
         cached = output.req_metrics.cached_tokens if output.req_metrics else 0
-        made = len(self._ids) - self._prompt
-        return GenOut(text, self._prompt, made, token_ids=ids, cached_tokens=cached)
+        count = len(self._ids) - self._prompt
+        return GenOut(text, self._prompt, count, token_ids=ids, cached_tokens=cached)

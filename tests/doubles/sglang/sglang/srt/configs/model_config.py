@@ -17,14 +17,14 @@ class ModelConfig:
         self.path = Path(server_args.model_path)
         config = self._read("config.json")
         derived = config["max_position_embeddings"]
-        wanted = server_args.context_length
-        longer = wanted is not None and wanted > derived
+        requested = server_args.context_length
+        longer = requested is not None and requested > derived
         if longer and os.environ.get(ALLOW_LONGER, "").lower() not in ("1", "true"):
             raise ValueError(
-                f"context_length ({wanted}) is greater than the derived context_length "
+                f"context_length ({requested}) is greater than the derived context_length "
                 f"({derived}). To allow overriding this maximum, set the env var {ALLOW_LONGER}=1"
             )
-        self.context_len: int = derived if wanted is None else wanted
+        self.context_len: int = derived if requested is None else requested
         self.vocab_size: int = config["vocab_size"]
         self.hf_eos_token_id = {
             config["eos_token_id"],

@@ -133,8 +133,8 @@ class Scheduler:
         """The answer to a request that cannot be."""
         params = request.sampling_params
         length = len(request.input_ids)
-        wanted = params.max_new_tokens if params.max_new_tokens is not None else 1 << 30
-        params.max_new_tokens = max(0, min(wanted, self._max_req_len - length - 1))
+        requested = params.max_new_tokens if params.max_new_tokens is not None else 1 << 30
+        params.max_new_tokens = max(0, min(requested, self._max_req_len - length - 1))
         running = Running(
             request,
             self._eos_ids | (params.stop_token_ids or set()),

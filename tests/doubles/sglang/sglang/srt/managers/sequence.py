@@ -34,7 +34,7 @@ class Running:
         self._end_ids = end_ids
         self._deterministic = deterministic
         self._cached_tokens = cached_tokens
-        self._made: list[int] = []
+        self._generated: list[int] = []
         self._handle: Handle | None = None
         raw = os.environ.get(ORIGINAL_LOGPROB, "").lower() in ("1", "true")
         params = request.sampling_params
@@ -50,9 +50,9 @@ class Running:
     def start(self, generator: DemoGenerator, deliver: Deliver) -> None:
         """Raises ValueError for a schema that is none."""
         params = self.request.sampling_params
-        left = (params.max_new_tokens or 0) - len(self._made)
+        left = (params.max_new_tokens or 0) - len(self._generated)
         self._handle = generator.submit(
-            [*self.request.input_ids, *self._made],
+            [*self.request.input_ids, *self._generated],
             self._options(params, left),
             lambda token: deliver(self, token),
         )
@@ -67,7 +67,7 @@ class Running:
             assert params.min_p == 0, "With sampling seed, min_p gives wrong results"
             seed = UNSEEDED if params.sampling_seed is None else params.sampling_seed
         assert params.repetition_penalty == 1, "here it would look at the prompt too"
-        suppressed = len(self._made) < params.min_new_tokens
+        suppressed = len(self._generated) < params.min_new_tokens
         schema = None if params.json_schema is None else json.loads(params.json_schema)
         ends = self._end_ids if schema is not None or suppressed or not params.ignore_eos else ()
         return Options(
@@ -79,7 +79,7 @@ class Running:
             presence_penalty=params.presence_penalty,
             frequency_penalty=params.frequency_penalty,
             seed=seed,
-            min_tokens=0 if schema is not None else params.min_new_tokens - len(self._made),
+            min_tokens=0 if schema is not None else params.min_new_tokens - len(self._generated),
             end_ids=frozenset(ends),
             logit_bias={int(key): value for key, value in (params.logit_bias or {}).items()},
             json_schema=schema,
@@ -89,17 +89,17 @@ class Running:
     def output(self, token: Token | None, reason: dict[str, Any] | None) -> TokenIDOutput:
         """What the step made of this request: `token`, or only the end of it."""
         if token is not None:
-            self._made.append(token.id)
+            self._generated.append(token.id)
             reason = self._finish(token)
-        wanted = self.request.return_logprob and token is not None
+        with_logprobs = self.request.return_logprob and token is not None
         return TokenIDOutput(
             rid=self.request.rid,
             output_ids=[token.id] if token is not None else [],
-            logprobs=[(token.logprob / self._scale, token.id)] if wanted and token else [],
-            top_logprobs=[self._top(token)] if wanted and token else [],
+            logprobs=[(token.logprob / self._scale, token.id)] if with_logprobs and token else [],
+            top_logprobs=[self._top(token)] if with_logprobs and token else [],
             finished_reason=reason,
             prompt_tokens=len(self.request.input_ids),
-            completion_tokens=len(self._made),
+            completion_tokens=len(self._generated),
             cached_tokens=self._cached_tokens,
         )
 
@@ -112,20 +112,20 @@ class Running:
 
     def _finish(self, token: Token) -> dict[str, Any] | None:
         params = self.request.sampling_params
-        made = len(self._made)
+        count = len(self._generated)
         over = token.finish == "stop" and params.json_schema is not None
-        if over and made <= params.min_new_tokens:
+        if over and count <= params.min_new_tokens:
             return abort("Grammar accept_token failed", 500)
         if over or (token.id in self._end_ids and not params.ignore_eos):
             return {"type": "stop", "matched": token.id}
-        if made >= (params.max_new_tokens or 0):
-            return {"type": "length", "length": made}
+        if count >= (params.max_new_tokens or 0):
+            return {"type": "length", "length": count}
         return None
 
 
 def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens both begin with."""
-    for place, (one, other) in enumerate(zip(first, second, strict=False)):
+    for position, (one, other) in enumerate(zip(first, second, strict=False)):
         if one != other:
-            return place
+            return position
     return min(len(first), len(second))
