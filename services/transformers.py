@@ -46,9 +46,9 @@ class TransformersEngine(Engine):
 
     name = "transformers"
     title = "Transformers"
-    release = "5.23.0"
+    release = "5.24.0"
     interface = "continuous batching in process"
-    tested = Tested(cpu="5.23.0, every test run")
+    tested = Tested(cpu="5.24.0, every test run")
     package = "transformers"
     unsupported_settings = {
         **IN_PROCESS,

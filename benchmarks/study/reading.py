@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from benchmarks.study.spec import NONE, Study, did_you_mean
 from benchmarks.study.text import StudyError, Text, Where, read
-from build_scripts.bentos.secrets import refuse_secrets
-from build_scripts.builder.errors import BuildError
+from common.errors import StartError
+from common.secrets import refuse_secrets
 from common.settings import Settings
 from services.__main__ import backends
 
@@ -124,7 +124,7 @@ def _setting_problems(
             except ValidationError as error:
                 message = error.errors()[0]["msg"]
                 yield text.error(here, f"{message[0].lower()}{message[1:]}, not {value!r}")
-            except BuildError as error:
+            except StartError as error:
                 reason = str(error).partition(";")[0].replace("cannot be baked in", "stays out")
                 yield text.error(here, f"{reason}: a study file is passed around")
 

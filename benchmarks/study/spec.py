@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from build_scripts.bentos.secrets import HUB_TOKEN, NO_SECRETS
+from common.secrets import HUB_TOKEN, NO_SECRETS
 
 DEMO = "demo"
 """The model that lies in this repository."""

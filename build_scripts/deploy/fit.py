@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from build_scripts.bentos.compiled import missing_build
+from build_scripts.bentos.container import build_command
 from build_scripts.deploy.errors import DeployError
 from build_scripts.deploy.instances import Instance
 from common.engine import Engine
@@ -65,7 +65,7 @@ def fit(engine: type[Engine], settings: Settings, place: Instance) -> str | None
 
 def _check_compiled(engine: type[Engine], settings: Settings) -> None:
     """What was compiled has to travel in the bento."""
-    command = missing_build(engine, settings)
+    command = build_command(engine, settings)
     if command is not None:
         raise DeployError(
             f"{engine.title} runs what was compiled for its GPU: {command}, "

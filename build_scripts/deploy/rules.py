@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 from bentoml._internal.cloud.schemas.modelschemas import DeploymentStrategy
 
-from build_scripts.bentos.secrets import is_secret, refuse_secrets
-from build_scripts.builder.errors import BuildError
 from build_scripts.deploy.document import Document, Place
 from build_scripts.deploy.schema import unknown
 from common.errors import StartError
+from common.secrets import is_secret, refuse_secrets
 from common.settings import Settings, load_settings
 
 STRATEGIES = tuple(strategy.value for strategy in DeploymentStrategy)
@@ -144,10 +143,12 @@ def _check_variable(document: Document, variable: Variable) -> None:
             f"`bentoml secret create NAME {name}=…`, and NAME under 'secrets'",
         )
     try:
-        refuse_secrets(load_settings({}, {name: value}))
+        settings = load_settings({}, {name: value})
     except StartError:
         return  # told with what is allowed when the settings are read
-    except BuildError as error:
+    try:
+        refuse_secrets(settings)
+    except StartError as error:
         raise document.error(place, f"envs: {error}") from None
     for number, other in enumerate(document.get(*map(str, place[:-1])) or []):
         if number != place[-1] and other and other["name"] == name:

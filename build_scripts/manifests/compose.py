@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from build_scripts.bentos import times
+from build_scripts.bentos.container import PROBE_TIMEOUT
 from build_scripts.manifests.deployment import CACHE, PORT, Deployment
 
 READY = (
     "import urllib.request as web; "
-    f"web.urlopen('http://127.0.0.1:{PORT}/readyz', timeout={times.PROBE})"
+    f"web.urlopen('http://127.0.0.1:{PORT}/readyz', timeout={PROBE_TIMEOUT})"
 )
 SCRATCH = "/tmp"
 
@@ -23,7 +23,7 @@ def file(wanted: Deployment) -> dict[str, Any]:
         "healthcheck": {
             "test": ["CMD", "python", "-c", READY],
             "interval": "10s",
-            "timeout": f"{times.PROBE}s",
+            "timeout": f"{PROBE_TIMEOUT}s",
             "retries": 3,
             "start_period": f"{wanted.start_seconds}s",
         },

@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_scripts.bentos import times
-from build_scripts.bentos.compiled import missing_build
-from build_scripts.bentos.secrets import refuse_secrets
-from build_scripts.builder.errors import BuildError
+from build_scripts.bentos.container import build_command, start_seconds, stop_seconds
 from common.engine import Engine
 from common.errors import StartError
 from common.models.store_tags import is_tag, stored_directory
+from common.secrets import refuse_secrets
 from common.settings import Settings, load_settings
 from scripts import extra_is_met
 from services.__main__ import backends, load
@@ -57,7 +55,7 @@ class Deployment:
 
     @property
     def drain_seconds(self) -> int:
-        return times.stop(self.settings)
+        return stop_seconds(self.settings)
 
     @property
     def tags(self) -> list[str]:
@@ -89,7 +87,7 @@ def checked(backend: str, arguments: Mapping[str, str], **options: object) -> De
         "gpus": settings.tensor_parallel_size if local else 0,
         "max_replicas": given.get("replicas", 1),
         "secret": name,
-        "start_seconds": times.start(settings),
+        "start_seconds": start_seconds(settings),
         "python_environment": environment_of(backend),
     }
     environment = {key.upper(): value for key, value in arguments.items()}
@@ -109,16 +107,13 @@ def checked(backend: str, arguments: Mapping[str, str], **options: object) -> De
 def _refuse(engine: type[Engine], settings: Settings) -> None:
     """What no kind of file could run. Raises StartError."""
     engine.check_supported(settings)
-    try:
-        refuse_secrets(settings)
-    except BuildError as error:
-        raise StartError(str(error)) from None
+    refuse_secrets(settings)
     if not settings.metrics_public:
         raise StartError(
             "setting 'metrics_public': these files scrape /metrics without a key; keep it inside "
             "the cluster by a NetworkPolicy instead"
         )
-    command = missing_build(engine, settings)
+    command = build_command(engine, settings)
     if command is not None:
         raise StartError(
             f"{engine.title} runs what was compiled for its GPU: {command}, there, and "

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from build_scripts.bentos import times
+from build_scripts.bentos.container import PROBE_TIMEOUT
 from build_scripts.manifests.deployment import (
     CACHE,
     LEAVE_BALANCERS,
@@ -187,7 +187,7 @@ def _container(wanted: Deployment) -> Object:
     }
 
 
-def _probe(path: str, seconds: int = times.PROBE) -> Object:
+def _probe(path: str, seconds: int = PROBE_TIMEOUT) -> Object:
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": seconds}
 
 

@@ -76,7 +76,7 @@ def test_it_requires_the_pins_and_the_bentoml_that_built_it(bento: Bento, built:
     lines = [line for line in required.splitlines() if line and not line.startswith("#")]
     finds = [f"--find-links {page}" for page in bento.packaging.find_links]
     wanted = [line for line in pins if line and not line.startswith("#")]
-    assert sorted(lines) == sorted([*finds, *wanted, "bentoml==1.4.39"])
+    assert sorted(lines) == sorted([*finds, *wanted, "bentoml==1.4.40"])
 
 
 def test_its_labels_tell_the_backend_the_version_and_the_model(bento: Bento, built: Built) -> None:

@@ -74,7 +74,7 @@ def test_the_image_of_triton_is_the_one_that_its_messages_name() -> None:
         (r"orjson==(.*)\n", r"orjson>=\1\n", "orjson.* is not pinned"),
         (r"orjson==.*\n", "orjson==3.0\n", "orjson==3.0 is not orjson>=3.11"),
         (r"idna==.*\n", "idna==1.0\n", "idna==1.0 was tested as .*"),
-        (r"\A", "bentoml==1.4.39\n", "bentoml is added by `bentoml build`"),
+        (r"\A", "bentoml==1.4.40\n", "bentoml is added by `bentoml build`"),
     ],
 )
 def test_requirements_that_disagree_are_told(pattern: str, by: str, message: str) -> None:

@@ -56,7 +56,7 @@ def test_a_service_is_measured_and_nothing_of_it_is_left(
         assert (subject.backend, subject.engine) == ("an echo", "echo")
         assert subject.settings == {"engine_args": '{"itl": 0.001}'}
         assert "Service" in (folder / "server.log").read_text()
-        assert entry.versions["bentoml"] == "1.4.39"
+        assert entry.versions["bentoml"] == "1.4.40"
     assert run.entries[0].start_seconds
 
 
