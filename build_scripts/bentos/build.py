@@ -70,9 +70,9 @@ def build(target: Bento, baked: Baked, version: str | None) -> Path:
         )
     # bentoml would say that it ignores the Python version for a base image; it does not.
     logging.getLogger("bentoml").setLevel(logging.ERROR)
-    with _scratch(Path(BentoMLContainer.tmp_bento_store_dir.get())) as scratch:
-        # Where bentoml leaves what it had of a bento that fails.
-        BentoMLContainer.tmp_bento_store_dir.set(str(scratch))
+    folder = BentoMLContainer.tmp_bento_store_dir
+    # bentoml leaves there what it had of a bento that fails.
+    with _scratch(Path(folder.get())) as scratch, folder.patch(str(scratch)):
         try:
             built = bentoml.bentos.build_bentofile(
                 str(_bentofile(scratch, target, baked)),

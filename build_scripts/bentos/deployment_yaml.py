@@ -40,7 +40,7 @@ def deployment_yaml(bento: Bento) -> str:
         "name": bento.name,
         "access_authorization": True,
         **({"secrets": [HUB_SECRET]} if weights else {}),
-        "services": {bento.target.rpartition(":")[2]: service},
+        "services": {bento.service: service},
     }
     head = (
         f"# scripts/deploy {bento.backend} [--arg name=value ... --set key=value ...]\n"

@@ -66,6 +66,11 @@ class Bento:
         return str(path.with_suffix(f".{self.variant}{path.suffix}") if self.variant else path)
 
     @property
+    def service(self) -> str:
+        """The name of the service's class."""
+        return self.target.rpartition(":")[2]
+
+    @property
     def release(self) -> str:
         """The engine's version, without what else its class says about it."""
         return self.packaging.release or self.engine.release.split()[0]
