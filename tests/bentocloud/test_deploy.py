@@ -18,7 +18,7 @@ LOG_IN = "set BENTO_CLOUD_API_KEY (and BENTO_CLOUD_API_ENDPOINT"
 
 def test_a_backend_is_built_with_its_model_sent_and_runs(tmp_path: Path, cloud: BentoCloud) -> None:
     person = Person(tmp_path, cloud)
-    Store(tmp_path).put_model("small:one", DEMO_MODEL)
+    Store(tmp_path).put_models({"small:one": DEMO_MODEL})
     changes = ("--set", "scaling.max_replicas=5", "--set", "envs=[{name: MAX_QUEUE, value: '9'}]")
     out = person.deploy("echo", "--name", "parrot", "--arg", "model=small:one", *changes)
     (tag,) = person.bentos()
