@@ -48,11 +48,12 @@ def check_account(config: Config, service: str) -> str:
                     f"BentoCloud has no secret {secret!r}; `bentoml secret create {secret} NAME=…` "
                     "makes it, --set 'secrets=[]' does without"
                 )
-        offered = sorted(each.name for each in client.deployment.list_instance_types(cluster))
-        instance = config["services"][service]["instance_type"]
-    if instance not in offered:
+        types = client.client.v2.list_instance_types(cluster)
+    instance = config["services"][service]["instance_type"]
+    names = sorted({name for each in types for name in (each.name, each.display_name)})
+    if instance not in names:
         raise DeployError(
-            f"instance_type: BentoCloud has no {instance!r} for you; it has {', '.join(offered)}"
+            f"instance_type: BentoCloud has no {instance!r} for you; it has {', '.join(names)}"
         )
     return user
 
@@ -64,7 +65,7 @@ def create(config: Config, service: str, tag: str) -> Any:
             config_dict={**config, "bento": tag},
             # BentoML looks for what a bento needs here only, and sends what stands in the file.
             cluster=config.get("cluster"),
-            envs=[{"name": name} for name in variables(config, service)],
+            envs=[{"name": name} for name, value in variables(config, service).items() if value],
             secrets=config.get("secrets"),
         )
 
