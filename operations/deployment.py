@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_scripts.bentos import times
-from build_scripts.bentos.compiled import missing_build
-from build_scripts.bentos.secrets import refuse_secrets
-from build_scripts.builder.errors import BuildError
+from build_scripts.bentos import container
+from build_scripts.bentos.container import build_command
 from common.engine import Engine
 from common.errors import StartError
 from common.models.store_tags import is_tag, stored_directory
+from common.secrets import refuse_secrets
 from common.settings import Settings, load_settings
 from scripts import extra_is_met
 from services._backends import backends, load
@@ -44,7 +43,7 @@ class Deployment:
 
     @property
     def stop_seconds(self) -> int:
-        return times.stop(self.settings)
+        return container.stop_seconds(self.settings)
 
 
 def create_deployment(
@@ -83,7 +82,7 @@ def create_deployment(
         settings,
         environment,
         _gpus(engine, settings, gpus),
-        start_seconds or times.start(settings),
+        start_seconds or container.start_seconds(settings),
         open_to_all,
     )
 
@@ -91,11 +90,8 @@ def create_deployment(
 def refuse_settings(engine: type[Engine], settings: Settings) -> None:
     """Raises StartError for settings that would not run or must not stand in a file."""
     engine.check_supported(settings)
-    try:
-        refuse_secrets(settings)
-    except BuildError as error:
-        raise StartError(str(error)) from None
-    command = missing_build(engine, settings)
+    refuse_secrets(settings)
+    command = build_command(engine, settings)
     if command is not None:
         raise StartError(
             f"{engine.title} runs what was compiled for its GPU: {command}, there, and "

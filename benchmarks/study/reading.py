@@ -14,8 +14,8 @@ from benchmarks.load.spec import LoadFailed, PromptSelection, did_you_mean
 from benchmarks.prompts import PromptSet
 from benchmarks.study.spec import NONE, StudyFile, StudyTarget
 from benchmarks.study.yaml_text import StudyError, YamlPath, YamlText, read_yaml
-from build_scripts.bentos.secrets import refuse_secrets
-from build_scripts.builder.errors import BuildError
+from common.errors import StartError
+from common.secrets import refuse_secrets
 from common.settings import Settings
 from services._backends import backends
 
@@ -135,7 +135,7 @@ def _setting_mistakes(
             except ValidationError as error:
                 message = error.errors()[0]["msg"]
                 yield text.error(at, f"{message[0].lower()}{message[1:]}, not {value!r}")
-            except BuildError as error:
+            except StartError as error:
                 reason = str(error).partition(";")[0].replace("cannot be baked in", "stays out")
                 yield text.error(at, f"{reason}: a study file is passed around")
 

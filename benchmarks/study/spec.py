@@ -23,7 +23,7 @@ from benchmarks.load.spec import (
     WarmUp,
     mistake,
 )
-from build_scripts.bentos.secrets import HUB_TOKEN, NO_SECRETS
+from common.secrets import HUB_TOKEN, NO_SECRETS
 
 DEMO = "demo"
 """The model that lies in this repository."""

@@ -5,31 +5,56 @@
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from build_scripts.bentos import files
-from build_scripts.bentos.sizes import sizes
 from build_scripts.bentos.table import Bento, all_bentos, bentos
 from build_scripts.builder.errors import BuildError
 from common.command_line import Parser, text_table
 from common.errors import StartError
+from common.models.artifacts import store_directory
 
-HEAD = ["bento", "service", "engine", "image", "Python", "pins"]
+BENTO_HEAD = ["bento", "service", "engine", "image", "Python", "pins"]
+SIZE_HEAD = ["bento", "files", "code", "model inside", "model beside", "total"]
 
 
-def row(bento: Bento) -> list[str]:
+def check(listed: Sequence[Bento]) -> int:
+    """Prints the table, then what disagrees; returns an exit status."""
+    print(text_table([BENTO_HEAD, *map(_row, listed)]))
+    problems = [line for bento in listed for line in files.disagreements(bento)]
+    for line in problems:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _row(bento: Bento) -> list[str]:
     engine = f"{bento.engine.title} {bento.release}"
     packaging = bento.packaging
     return [bento.name, bento.target, engine, bento.image, packaging.python, packaging.lock]
 
 
-def check(found: Sequence[Bento]) -> int:
-    """Print the table, then what disagrees; an exit status."""
-    print(text_table([HEAD, *(row(bento) for bento in found)]))
-    wrong = [line for bento in found for line in files.disagreements(bento)]
-    for line in wrong:
-        print(f"error: {line}", file=sys.stderr)
-    return 1 if wrong else 0
+def sizes(names: Collection[str] = ()) -> str:
+    """Returns a table, in MB (10^6 bytes), of the bentos in the store that have these names, or of
+    all; the newest comes first."""
+    import bentoml
+
+    rows = []
+    for bento in sorted(bentoml.list(), key=lambda each: each.info.creation_time, reverse=True):
+        if names and bento.tag.name not in names:
+            continue
+        paths = [path for path in Path(bento.path).rglob("*") if path.is_file()]
+        total = sum(path.stat().st_size for path in paths)
+        inside = sum(path.stat().st_size for path in paths if "demo_model" in path.parts)
+        beside = sum(_model_bytes(str(model.tag)) for model in bento.info.all_models)
+        sizes = (total - inside, inside, beside, total + beside)
+        rows.append([str(bento.tag), str(len(paths)), *(f"{size / 1e6:.1f} MB" for size in sizes)])
+    return text_table([SIZE_HEAD, *rows])
+
+
+def _model_bytes(tag: str) -> int:
+    folder = store_directory().joinpath(*tag.split(":"))
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,10 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.sizes:
             print(sizes([bento.name for bento in named]))
             return 0
-        found = named or all_bentos()
+        listed = named or all_bentos()
         if not options.write and not options.lock:
-            return check(found)
-        for bento in found:
+            return check(listed)
+        for bento in listed:
             files.write(bento, lock=options.lock)
     except (BuildError, StartError) as error:
         print(f"error: {error}", file=sys.stderr)

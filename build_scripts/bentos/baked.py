@@ -1,25 +1,25 @@
-"""The settings that go into a bento: checked on the machine that builds it."""
+"""Checks the settings that go into a bento on the machine that builds it."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from build_scripts.bentos.secrets import refuse_secrets
 from build_scripts.builder.errors import BuildError
 from common.engine import Engine
 from common.models.model import local_directory, open_model
 from common.models.store_tags import is_tag, stored_directory, with_stored
+from common.secrets import refuse_secrets
 from common.settings import Settings, load_settings
 
 NOT_IN_A_LABEL = re.compile(r"[^A-Za-z0-9._-]+")
 LABEL_LENGTH = 63
-"""Of Kubernetes, where deployments show them."""
-PATHS = ("chat_template", "engine_dir", "model")
+"""The longest label that Kubernetes takes, where deployments show them."""
+PATH_SETTINGS = ("chat_template", "engine_dir", "model")
 
 
 @dataclass(frozen=True, slots=True)
 class Baked:
-    """`arguments` as bentoml keeps them, `models` of the store that travel in the bento."""
+    """Holds the arguments as bentoml keeps them, and tags of models that travel in the bento."""
 
     arguments: Mapping[str, str]
     models: Sequence[str]
@@ -27,7 +27,7 @@ class Baked:
 
 
 def bake(engine: type[Engine], words: Sequence[str]) -> Baked:
-    """From `name=value`, with tags of the store made exact.
+    """Returns what to bake, from words `name=value`, with tags of the store made exact.
 
     Raises StartError or BuildError, one line, for what could not be served or must not be baked.
     """
@@ -37,7 +37,7 @@ def bake(engine: type[Engine], words: Sequence[str]) -> Baked:
     if settings.engine_url is None:
         engine.check_supported(settings)
     models = {}
-    for name in PATHS:
+    for name in PATH_SETTINGS:
         value = getattr(settings, name)
         if is_tag(value) and name != "chat_template":
             path = stored_directory(name, value)
@@ -57,7 +57,7 @@ def _split(word: str) -> tuple[str, str]:
 
 
 def _refuse_local(name: str, value: str | None) -> None:
-    """A file of this machine would not be there where the bento runs."""
+    """Raises BuildError for a file of this machine: it would not be there where the bento runs."""
     if value is None or (name == "model" and value.count("/") == 1 and value[0] not in "./~"):
         return
     if name == "chat_template":
@@ -72,7 +72,7 @@ def _refuse_local(name: str, value: str | None) -> None:
 
 
 def _demo(settings: Settings) -> dict[str, str]:
-    """The label of the model where none is named: what was compiled has its own."""
+    """Returns the label of the model where none is named: what was compiled has its own."""
     return {} if settings.engine_dir or settings.engine_url else {"model": "demo"}
 
 

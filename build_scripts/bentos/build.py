@@ -11,13 +11,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
 import yaml
 
-from build_scripts.bentos import files
+from build_scripts.bentos import bentofile, files
 from build_scripts.bentos.baked import Baked, bake
 from build_scripts.bentos.table import ROOT, Bento, bento, project
 from build_scripts.builder.errors import BuildError
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        found = bento(options.backend, "cpu" if options.cpu else "")
-        path = build(found, bake(found.engine, options.words), options.version)
+        target = bento(options.backend, "cpu" if options.cpu else "")
+        path = build(target, bake(target.engine, options.words), options.version)
     except (BuildError, StartError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -52,63 +52,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build(found: Bento, baked: Baked, wanted: str | None) -> Path:
-    """Its place in the store, where it appears whole or not at all. Raises BuildError."""
-    _check(found)
+def build(target: Bento, baked: Baked, version: str | None) -> Path:
+    """Builds it, and returns its directory in the store, where it appears whole or not at all.
+
+    Raises BuildError.
+    """
+    _check(target)
     import bentoml
     from bentoml._internal.configuration.containers import BentoMLContainer
 
-    if wanted == LATEST:
+    if version == LATEST:
         raise BuildError(f"--version {LATEST}: so the newest is called; give another, or none")
     store = Path(BentoMLContainer.bento_store_dir.get())
-    if wanted is not None and (store / found.name / wanted).exists():
+    if version is not None and (store / target.name / version).exists():
         raise BuildError(
-            f"{found.name}:{wanted} is in the store; delete it, or give another version"
+            f"{target.name}:{version} is in the store; delete it, or give another version"
         )
     # bentoml would say that it ignores the Python version for a base image; it does not.
     logging.getLogger("bentoml").setLevel(logging.ERROR)
-    with _scratch(Path(BentoMLContainer.tmp_bento_store_dir.get())) as scratch:
-        # Where bentoml leaves what it had of a bento that fails.
-        BentoMLContainer.tmp_bento_store_dir.set(str(scratch))
+    folder = BentoMLContainer.tmp_bento_store_dir
+    # bentoml leaves there what it had of a bento that fails.
+    with _scratch(Path(folder.get())) as scratch, folder.patch(str(scratch)):
         try:
-            made = bentoml.bentos.build_bentofile(
-                str(_bentofile(scratch, found, baked)),
-                version=wanted,
+            built = bentoml.bentos.build_bentofile(
+                str(_bentofile(scratch, target, baked)),
+                version=version,
                 build_ctx=str(ROOT),
                 args=dict(baked.arguments),
                 _bento_store=type(BentoMLContainer.bento_store.get())(str(scratch)),
             )
         except (bentoml.exceptions.BentoMLException, ValueError, OSError) as error:
             reason = " ".join(str(error).split())
-            raise BuildError(f"{found.name} cannot be built: {reason}") from None
-        return _publish(Path(made.path), store)
+            raise BuildError(f"{target.name} cannot be built: {reason}") from None
+        return _publish(Path(built.path), store)
 
 
-def _bentofile(scratch: Path, found: Bento, baked: Baked) -> Path:
-    """The one in bentos/, with what was baked in."""
-    values = files.options(found)
+def _bentofile(scratch: Path, target: Bento, baked: Baked) -> Path:
+    """Writes the bentofile of bentos/ with what was baked in, and returns its path."""
+    values = bentofile.options(target)
     values["labels"] = {**baked.labels, **values["labels"]}
     values["models"] = list(baked.models)
-    file = scratch / files.BENTOFILE
+    file = scratch / "bentofile.yaml"
     file.write_text(yaml.safe_dump(values), "utf-8")
     return file
 
 
-def _check(found: Bento) -> None:
-    for line in files.disagreements(found):
+def _check(target: Bento) -> None:
+    for line in files.disagreements(target):
         raise BuildError(f"{line}; run: python -m build_scripts.bentos --write")
     if shutil.which("uv") is None and importlib.util.find_spec("uv") is None:
         raise BuildError("uv is missing, which bentoml would fetch for every build: pip install uv")
     (pin,) = (line for line in project()["dependencies"] if line.startswith("bentoml=="))
-    if pin != f"bentoml=={version('bentoml')}":
-        raise BuildError(
-            f"this is bentoml {version('bentoml')}, which a bento would ask for; needed is {pin}"
-        )
+    version = metadata.version("bentoml")
+    if pin != f"bentoml=={version}":
+        raise BuildError(f"this is bentoml {version}, which a bento would ask for; needed is {pin}")
 
 
 @contextlib.contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A store on the same disk; bentoml reads files from the current directory only."""
+    """Makes a store on the same disk and enters the root, from which alone bentoml reads files."""
     scratch = Path(tempfile.mkdtemp(prefix="build-", dir=folder))
     try:
         with contextlib.chdir(ROOT):
@@ -117,14 +119,14 @@ def _scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _publish(made: Path, store: Path) -> Path:
-    target = store / made.parent.name / made.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made.rename(target)
-    fresh = target.parent / f"{LATEST}.{made.name}"
-    fresh.write_text(made.name, "utf-8")
-    fresh.rename(target.parent / LATEST)
-    return target
+def _publish(built: Path, store: Path) -> Path:
+    directory = store / built.parent.name / built.name
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    built.rename(directory)
+    fresh = directory.parent / f"{LATEST}.{built.name}"
+    fresh.write_text(built.name, "utf-8")
+    fresh.rename(directory.parent / LATEST)
+    return directory
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

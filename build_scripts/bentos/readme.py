@@ -1,15 +1,19 @@
-"""The README of a bento: what it holds, and how its image is run."""
+"""Makes the README of a bento: what it holds, and how its image is run."""
 
 from pathlib import Path
 
-from build_scripts.bentos import times
-from build_scripts.bentos.compiled import runs_compiled
+from build_scripts.bentos.container import (
+    PROBE_TIMEOUT,
+    runs_compiled,
+    start_seconds,
+    stop_seconds,
+)
 from build_scripts.bentos.table import CACHE, Bento
 from common.settings import Settings
 
 HEALTH = (
     "python -c 'import urllib.request as r; "
-    f'r.urlopen("http://127.0.0.1:3000/readyz", timeout={times.PROBE})\''
+    f'r.urlopen("http://127.0.0.1:3000/readyz", timeout={PROBE_TIMEOUT})\''
 )
 COMPILED = """
 `TAG` is what the builder tells that compiled the model for the GPU this runs on, and travels in the
@@ -26,15 +30,16 @@ Every setting is a variable too, and wins over what was baked in:
 
 
 def readme(bento: Bento) -> str:
-    blocks = [_what(bento), _build(bento), _run(bento), SETTINGS]
+    """Returns the text of README.md."""
+    blocks = [_head(bento), _build(bento), _run(bento), SETTINGS]
     return "\n\n".join(blocks) + "\n"
 
 
-def _what(bento: Bento) -> str:
+def _head(bento: Bento) -> str:
     kind = "the engine's own image" if bento.packaging.image else "slim Python"
     engine, pins = bento.engine, Path(bento.file("requirements.txt")).name
     model = "the demo model, unless one is named"
-    if _compiled(bento):
+    if runs_compiled(engine):
         model = "what was compiled for the GPU: `engine_dir`"
     return f"""<!-- Made by python -m build_scripts.bentos --write. -->
 # {bento.name}
@@ -51,13 +56,11 @@ def _what(bento: Bento) -> str:
 | runs as | user `bentoml`, uid 1034 |"""
 
 
-def _compiled(bento: Bento) -> bool:
-    return runs_compiled(bento.engine)
-
-
 def _build(bento: Bento) -> str:
     words = [bento.backend, *([f"--{bento.variant}"] if bento.variant else [])]
-    given, first = ("engine_dir=TAG", COMPILED) if _compiled(bento) else ("max_model_len=4096", "")
+    given, first = (
+        ("engine_dir=TAG", COMPILED) if runs_compiled(bento.engine) else ("max_model_len=4096", "")
+    )
     return f"""## Build
 
 ```sh
@@ -72,10 +75,10 @@ def _run(bento: Bento) -> str:
     flags = ["--rm", "-p 3000:3000", *(["--gpus all"] if packaging.gpu else [])]
     flags += [f"--shm-size {packaging.shm}"] if packaging.shm else []
     flags += [f"-v {bento.name}-cache:{CACHE}", "-e API_KEYS", "-e HF_TOKEN"]
-    flags += [] if _compiled(bento) else ["-e MODEL=org/name"]
-    flags += [f"--stop-timeout {times.stop(defaults)}", f'--health-cmd "{_escaped(HEALTH)}"']
-    flags += [f"--health-timeout {times.PROBE}s"]
-    flags += [f"--health-start-period {times.start(defaults)}s"]
+    flags += [] if runs_compiled(bento.engine) else ["-e MODEL=org/name"]
+    flags += [f"--stop-timeout {stop_seconds(defaults)}", f'--health-cmd "{_escaped(HEALTH)}"']
+    flags += [f"--health-timeout {PROBE_TIMEOUT}s"]
+    flags += [f"--health-start-period {start_seconds(defaults)}s"]
     lines = " \\\n  ".join(["docker run", *flags, bento.name])
     return f"""## Run
 

@@ -1,4 +1,4 @@
-"""Pinned requirements of a bento: from an environment that was tested, or as PyPI resolves them."""
+"""Pins the requirements of a bento: from a tested environment, or as PyPI resolves them."""
 
 import os
 import shutil
@@ -26,35 +26,35 @@ OURS = "bentoml"
 
 
 def locked(bento: Bento) -> str:
-    """The text of requirements.txt. Raises BuildError where it cannot be made here."""
+    """Returns the text of requirements.txt. Raises BuildError where it cannot be made here."""
     lock = bento.packaging.lock
     lines = _resolved(bento) if lock == INDEX else sorted(_installed(bento))
     return "".join(f"{line}\n" for line in [*_head(bento), *lines])
 
 
 def disagreements(bento: Bento, text: str) -> list[str]:
-    """What of `text` is not as the project, its extra and its lock say. One line each."""
+    """Returns a line for each part of `text` that the project, extra or lock contradicts."""
     pins = {canonicalize_name(line.name): line for line in _parsed(text)}
-    found = [f"{OURS} is added by `bentoml build`"] if OURS in pins else []
+    lines = [f"{OURS} is added by `bentoml build`"] if OURS in pins else []
     limits = [limit for limit in map(Requirement, bento.packaging.limits) if limit.name in pins]
-    for wanted in (*map(Requirement, bento.requirements), *limits):
-        pin = pins.get(canonicalize_name(wanted.name))
+    for required in (*map(Requirement, bento.requirements), *limits):
+        pin = pins.get(canonicalize_name(required.name))
         version = _version(pin) if pin is not None else None
         if pin is None:
-            found.append(f"{wanted} is missing")
+            lines.append(f"{required} is missing")
         elif version is None and bento.packaging.lock != PROJECT:
-            found.append(f"{pin} is not pinned")
-        elif version is not None and not wanted.specifier.contains(version, prereleases=True):
-            found.append(f"{pin} is not {wanted}")
+            lines.append(f"{pin} is not pinned")
+        elif version is not None and not required.specifier.contains(version, prereleases=True):
+            lines.append(f"{pin} is not {required}")
     tested = {} if bento.packaging.lock == INDEX else lock_versions(_lock_name(bento))
     for name, pin in pins.items():
         if name in tested and tested[name] != _version(pin):
-            found.append(f"{pin} was tested as {tested[name]}")
-    return found
+            lines.append(f"{pin} was tested as {tested[name]}")
+    return lines
 
 
 def lock_versions(lock: str) -> dict[str, str]:
-    """Versions in scripts/locks, by normalized name."""
+    """Returns the versions in scripts/locks by normalized name."""
     text = (ROOT / "scripts" / "locks" / f"{lock}.txt").read_text("utf-8")
     return {canonicalize_name(line.name): _version(line) or "" for line in _parsed(text)}
 
@@ -65,7 +65,7 @@ def _parsed(text: str) -> list[Requirement]:
 
 
 def _version(requirement: Requirement) -> str | None:
-    """Where it is pinned."""
+    """Returns the version that it is pinned to, None where it is not."""
     (first, *more) = [*requirement.specifier] or [None]
     return first.version if first and not more and first.operator == "==" else None
 
@@ -90,22 +90,24 @@ def _head(bento: Bento) -> Iterator[str]:
 
 
 def _resolved(bento: Bento) -> list[str]:
-    """With our direct requirements at their tested versions, where the engine's allow it."""
+    """Returns pins with our direct requirements as tested, where the engine's allow it."""
     own = project()["dependencies"]
     tested = lock_versions(BASE)
     names = (canonicalize_name(Requirement(line).name) for line in own)
     limits = bento.packaging.limits
     reason = ""
     for more in ([f"{name}=={tested[name]}" for name in names], []):
-        wanted = [f"{OURS}=={tested[OURS]}", *bento.requirements]
-        done = _compile(wanted, [*limits, *more], bento.packaging.python)
+        required = [f"{OURS}=={tested[OURS]}", *bento.requirements]
+        done = _compile(required, [*limits, *more], bento.packaging.python)
         if done.returncode == 0:
             return [line for line in done.stdout.splitlines() if not line.startswith(f"{OURS}==")]
         reason = " ".join(done.stderr.split())
     raise BuildError(f"the requirements of {bento.name} cannot be resolved: {reason}")
 
 
-def _compile(wanted: list[str], limits: list[str], python: str) -> subprocess.CompletedProcess[str]:
+def _compile(
+    required: list[str], limits: list[str], python: str
+) -> subprocess.CompletedProcess[str]:
     beside = Path(sys.executable).parent
     uv = shutil.which("uv", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv is None:
@@ -117,37 +119,37 @@ def _compile(wanted: list[str], limits: list[str], python: str) -> subprocess.Co
         constraints.flush()
         return subprocess.run(
             [*command, *options, "--constraints", constraints.name],
-            input="\n".join(wanted),
+            input="\n".join(required),
             capture_output=True,
             text=True,
         )
 
 
 def _installed(bento: Bento) -> Iterator[str]:
-    """Everything that the requirements lead to, at the versions of the environment."""
+    """Yields everything that the requirements lead to, at the versions of the environment."""
     lock = _lock_name(bento)
-    there = {canonicalize_name(each.metadata["Name"]): each for each in _distributions(lock)}
+    installed = {canonicalize_name(each.metadata["Name"]): each for each in _distributions(lock)}
     roots = project()["dependencies"] if lock != bento.packaging.lock else bento.requirements
-    for name in _reachable(there, [*roots, f"{OURS}=="], bento.packaging.python):
-        pinned = Version(there[name].version)
+    for name in _reachable(installed, [*roots, f"{OURS}=="], bento.packaging.python):
+        version = Version(installed[name].version)
         # The tested build is for CPUs; the same release for CUDA is PyPI's own.
-        version = pinned if bento.variant else pinned.public
+        pin = version if bento.variant else version.public
         if name != OURS:
-            yield f"{name}=={version}"
+            yield f"{name}=={pin}"
 
 
 def _distributions(lock: str) -> Iterable[Distribution]:
-    """This environment is the base one."""
+    """Returns those of the lock's environment; the running one is the base."""
     if lock == BASE:
         return distributions()
-    found = sorted((ROOT / f".venv-{lock}").glob("lib/python3*/site-packages"))
-    if not found:
+    folders = sorted((ROOT / f".venv-{lock}").glob("lib/python3*/site-packages"))
+    if not folders:
         raise BuildError(f".venv-{lock} is missing; make it with scripts/setup {lock}")
-    return distributions(path=[str(path) for path in found])
+    return distributions(path=[str(path) for path in folders])
 
 
 def _reachable(
-    there: dict[NormalizedName, Distribution], roots: Iterable[str], python: str
+    installed: dict[NormalizedName, Distribution], roots: Iterable[str], python: str
 ) -> set[NormalizedName]:
     marked: dict[str, Any] = {
         **default_environment(),
@@ -157,16 +159,16 @@ def _reachable(
     todo = [Requirement(root.rstrip("=")) for root in roots]
     seen: set[tuple[NormalizedName, frozenset[str]]] = set()
     while todo:
-        wanted = todo.pop()
-        key = (canonicalize_name(wanted.name), frozenset(wanted.extras))
+        required = todo.pop()
+        key = (canonicalize_name(required.name), frozenset(required.extras))
         if key in seen or key[0] in LEFT_OUT:
             continue
         seen.add(key)
-        if key[0] not in there:
-            raise BuildError(f"{wanted} is not installed in the environment of the lock")
-        for line in there[key[0]].requires or []:
+        if key[0] not in installed:
+            raise BuildError(f"{required} is not installed in the environment of the lock")
+        for line in installed[key[0]].requires or []:
             needed = Requirement(line)
-            extras = wanted.extras or {""}
+            extras = required.extras or {""}
             if needed.marker is None or any(
                 needed.marker.evaluate({**marked, "extra": extra}) for extra in extras
             ):

@@ -1,4 +1,4 @@
-"""The bentos: what each engine class says of itself, with what only packaging knows."""
+"""The bentos: each joins what its engine class says with what only bentos/bentos.toml knows."""
 
 import dataclasses
 import functools
@@ -16,18 +16,19 @@ ROOT = Path(__file__).parents[2]
 FOLDER = "bentos"
 TABLE = ROOT / FOLDER / "bentos.toml"
 HOME = "/home/bentoml"
-"""In the image, of the user that BentoML makes there."""
+"""The home, in the image, of the user that BentoML makes there."""
 CACHE = f"{HOME}/.cache"
 
 
 @dataclass(frozen=True, slots=True)
 class Packaging:
-    """A table of bentos/bentos.toml, which says what each name means."""
+    """Holds a table of bentos/bentos.toml, where each name is explained."""
 
     image: str | None = None
     python: str = "3.11"
     lock: str = "base"
     in_image: bool = False
+    release: str | None = None
     limits: list[str] = field(default_factory=list)
     find_links: list[str] = field(default_factory=list)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -43,68 +44,73 @@ class Packaging:
 
 @dataclass(frozen=True)
 class Bento:
-    """`variant` is "" or, for another build of the same engine, its name in the table."""
+    """Describes one bento; `variant` is "", or the name of another build of the same engine."""
 
     backend: str
     variant: str
     target: str
-    """What bentoml serves: services.<backend>:<class>."""
+    """The service that bentoml starts: services.<backend>:<class>."""
     engine: type[Engine]
     packaging: Packaging
 
     @property
     def name(self) -> str:
-        """Of the bento, its image and its deployment: letters, digits and dashes."""
+        """The name of the bento, its image and its deployment: letters, digits and dashes."""
         return f"llm-{self.backend.replace('_', '-')}" + (
             f"-{self.variant}" if self.variant else ""
         )
 
     def file(self, name: str) -> str:
-        """From the root: bentos/vllm/bentofile.yaml, bentos/vllm/bentofile.cpu.yaml."""
+        """Returns the path from the root: bentos/vllm/setup.sh, bentos/vllm/setup.cpu.sh."""
         path = Path(FOLDER, self.backend, name)
         return str(path.with_suffix(f".{self.variant}{path.suffix}") if self.variant else path)
 
     @property
+    def service(self) -> str:
+        """The name of the service's class."""
+        return self.target.rpartition(":")[2]
+
+    @property
     def release(self) -> str:
         """The engine's version, without what else its class says about it."""
-        return self.engine.release.split()[0]
+        return self.packaging.release or self.engine.release.split()[0]
 
     @property
     def image(self) -> str:
         """The base image."""
-        given = self.packaging.image or "python:{python}-slim"
-        return given.format(release=self.release, python=self.packaging.python)
+        image = self.packaging.image or "python:{python}-slim"
+        return image.format(release=self.release, python=self.packaging.python)
 
     @property
     def extra(self) -> list[str]:
-        """Requirements of the engine, those that its image already meets included."""
+        """The requirements of the engine, with those that its image already meets."""
         if self.packaging.extra is not None:
             return self.packaging.extra
-        found: list[str] = project()["optional-dependencies"][self.backend]
-        return found
+        extra: list[str] = project()["optional-dependencies"][self.backend]
+        return extra
 
     @property
     def requirements(self) -> list[str]:
-        """What has to be installed. bentoml itself is not among it: `bentoml build` adds it."""
+        """What has to be installed, without bentoml itself: `bentoml build` adds it."""
         own = [line for line in project()["dependencies"] if not line.startswith("bentoml==")]
         return own if self.packaging.in_image else [*self.extra, *own]
 
     @property
     def env(self) -> dict[str, str]:
-        """Variables of the image."""
-        given = {"HF_HOME": "{cache}/huggingface", **self.packaging.env}
-        return {name: value.format(cache=CACHE, home=HOME) for name, value in given.items()}
+        """The environment variables of the image."""
+        values = {"HF_HOME": "{cache}/huggingface", **self.packaging.env}
+        return {name: value.format(cache=CACHE, home=HOME) for name, value in values.items()}
 
 
 @functools.cache
 def project() -> dict[str, Any]:
-    """The table `project` of pyproject.toml."""
+    """Returns the table `project` of pyproject.toml."""
     values: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     return values
 
 
 def bentos(backend: str) -> list[Bento]:
-    """The bento of a backend, then its variants. Raises StartError, one line."""
+    """Returns the bento of a backend, then its variants. Raises StartError for an unknown one."""
     known = backends()
     if backend not in known:
         raise StartError(f"no backend {backend!r}; there are: {', '.join(known)}")
@@ -119,31 +125,32 @@ def bentos(backend: str) -> list[Bento]:
 
 
 def bento(backend: str, variant: str = "") -> Bento:
-    """Raises StartError, one line, for an unknown backend or variant."""
-    found = {each.variant: each for each in bentos(backend)}
-    if variant not in found:
-        having = [each for each in backends() if variant in {one.variant for one in bentos(each)}]
+    """Returns one bento. Raises StartError for an unknown backend or variant."""
+    variants = {each.variant: each for each in bentos(backend)}
+    if variant not in variants:
+        others = [each for each in backends() if variant in {one.variant for one in bentos(each)}]
         raise StartError(
             f"{backend} has no bento of its own for {variant!r}; there is one for: "
-            f"{', '.join(having)}"
+            f"{', '.join(others)}"
         )
-    return found[variant]
+    return variants[variant]
 
 
 def is_variant(name: str, value: Any) -> bool:
-    return isinstance(value, dict) and name not in {each.name for each in _fields()}
+    """Says whether an entry of a backend's table is a variant rather than a field."""
+    return isinstance(value, dict) and name not in _field_names()
 
 
 def all_bentos() -> list[Bento]:
     return [each for backend in backends() for each in bentos(backend)]
 
 
-def _fields() -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(Packaging)
+def _field_names() -> set[str]:
+    return {field.name for field in dataclasses.fields(Packaging)}
 
 
 def _packaging(backend: str, values: dict[str, Any]) -> Packaging:
-    names = {each.name for each in _fields()}
+    names = _field_names()
     for name in values:
         if name not in names:
             raise StartError(

@@ -1,4 +1,4 @@
-"""Every bento, built once."""
+"""Every bento, built once for all tests: they only look at them."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,25 +7,45 @@ from pathlib import Path
 import pytest
 
 from build_scripts.bentos.table import Bento, all_bentos
+from common.models.model import DEMO_MODEL
 from tests.bentos.support import Store
 
 BENTOS = all_bentos()
+BAKED = {
+    "a hub id": ("vllm", "model=org/name", "max_model_len=512"),
+    "a newest model": ("echo", "model=small:latest", "max_model_len=512"),
+    "a compiled engine": ("mlc", "engine_dir=lib:one"),
+    "a name": ("echo", "served_model_name=baked", "max_model_len=512"),
+}
+"""Backend and settings of the bentos that have some."""
 Built = Callable[[Bento], Path]
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The place of a bento with nothing baked in."""
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Holds two models."""
     store = Store(tmp_path_factory.mktemp("bentos"))
-    places: dict[str, Path] = {}
+    store.put_models({"small:one": DEMO_MODEL, "lib:one": DEMO_MODEL})
+    return store
 
-    def build(bento: Bento) -> Path:
-        if bento.name not in places:
-            variant = [f"--{bento.variant}"] if bento.variant else []
-            places[bento.name] = store.build(bento.backend, *variant)
-        return places[bento.name]
 
-    return build
+@pytest.fixture(scope="session")
+def built(shared_store: Store) -> Built:
+    """Returns the directory of a bento with nothing baked in."""
+    commands = [(each.backend, *([f"--{each.variant}"] if each.variant else [])) for each in BENTOS]
+    directories = dict(
+        zip((each.name for each in BENTOS), shared_store.build_all(*commands), strict=True)
+    )
+    return lambda bento: directories[bento.name]
+
+
+@pytest.fixture(scope="session")
+def baked(shared_store: Store) -> dict[str, Path]:
+    """Returns the directories of those in BAKED."""
+    commands = [
+        (backend, *(f"--arg={word}" for word in words)) for backend, *words in BAKED.values()
+    ]
+    return dict(zip(BAKED, shared_store.build_all(*commands), strict=True))
 
 
 @pytest.fixture
@@ -38,8 +58,8 @@ def environments(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(params=BENTOS, ids=lambda bento: bento.name)
 def bento(request: pytest.FixtureRequest) -> Bento:
-    found: Bento = request.param
-    return found
+    bento: Bento = request.param
+    return bento
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The contract suite, over a bento that is served from its store."""
+"""Runs the contract suite over a bento that is served from its store."""
 
 import json
 import os
@@ -8,19 +8,21 @@ import sys
 
 from tests.service_process import REPOSITORY, Installed
 
+DEPEND_ON_PACKAGING = ("test_generate.py", "test_chat.py", "test_models_and_tokens.py")
+"""Files that use all of a bento: engine, tokenizer, chat template and the names of the model."""
 FEWEST = 20
 """Tests: fewer have not been selected as they should be."""
 
 
 def run_suite(bento: Installed, *names: str) -> None:
-    """The files in tests/contract of these names. Raises AssertionError with their report."""
-    given = {"backend": bento.backend, "tag": bento.tag}
-    given |= {"home": str(bento.home), "python": str(bento.python)}
+    """Runs the files in tests/contract of these names. Raises AssertionError with their report."""
+    values = {"backend": bento.backend, "tag": bento.tag}
+    values |= {"home": str(bento.home), "python": str(bento.python)}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", bento.backend]
     done = subprocess.run(
         [*command, *(f"tests/contract/{name}" for name in names)],
         cwd=REPOSITORY,
-        env={**os.environ, "LLM_TEST_BENTO": json.dumps(given)},
+        env={**os.environ, "LLM_TEST_BENTO": json.dumps(values)},
         capture_output=True,
         text=True,
     )

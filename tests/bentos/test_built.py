@@ -1,5 +1,6 @@
 """Built without a network, an engine or a GPU, a bento holds what it needs and nothing else."""
 
+import json
 import os
 import re
 import socket
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 
 from build_scripts.bentos.table import ROOT, Bento, bento
-from tests.bentos.conftest import Built
+from tests.bentos.conftest import BENTOS, Built
 from tests.bentos.support import Store, info
 from tests.service_process import REPOSITORY
 
@@ -17,6 +18,20 @@ FROM_BENTOML = {
     "env/docker/entrypoint.sh", "env/docker/script", "env/python/requirements.in",
     "env/python/requirements.txt", "src/bentofile.yaml",
 }  # fmt: skip
+IMPORT_EACH = """
+import bentoml, importlib, json, os, sys
+files = {}
+for name, (backend, source) in json.load(sys.stdin).items():
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        sys.path.insert(0, source)
+        os.write(writer, importlib.import_module(f"services.{backend}").__file__.encode())
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 0, name
+    files[name] = os.read(reader, 4096).decode()
+json.dump(files, sys.stdout)
+"""
+"""Imports each adapter in a process of its own that has bentoml already."""
 FOR_TESTS = "common/demo_model/questions.jsonl"
 
 
@@ -47,18 +62,22 @@ def test_it_has_the_shared_code_its_adapter_and_its_data(bento: Bento, built: Bu
     assert contents(built(bento)) == FROM_BENTOML | sources
 
 
-def test_its_code_is_whole(bento: Bento, built: Built) -> None:
+def test_the_code_of_each_is_whole(built: Built, tmp_path: Path) -> None:
     """Without this repository, and before the engine is imported."""
-    code = f"import services.{bento.backend} as found; print(found.__file__)"
+    sources = {bento.name: [bento.backend, str(built(bento) / "src")] for bento in BENTOS}
     done = subprocess.run(
-        [sys.executable, "-B", "-W", "ignore", "-c", code],
-        cwd=built(bento) / "src",
+        [sys.executable, "-B", "-P", "-W", "ignore", "-c", IMPORT_EACH],
+        input=json.dumps(sources),
+        cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(str(built(bento)))
+    files = json.loads(done.stdout)
+    assert files == {
+        name: f"{source}/services/{backend}.py" for name, (backend, source) in sources.items()
+    }
 
 
 def test_nothing_in_it_tells_of_the_machine(bento: Bento, built: Built) -> None:
@@ -76,7 +95,7 @@ def test_it_requires_the_pins_and_the_bentoml_that_built_it(bento: Bento, built:
     lines = [line for line in required.splitlines() if line and not line.startswith("#")]
     finds = [f"--find-links {page}" for page in bento.packaging.find_links]
     wanted = [line for line in pins if line and not line.startswith("#")]
-    assert sorted(lines) == sorted([*finds, *wanted, "bentoml==1.4.39"])
+    assert sorted(lines) == sorted([*finds, *wanted, "bentoml==1.4.40"])
 
 
 def test_its_labels_tell_the_backend_the_version_and_the_model(bento: Bento, built: Built) -> None:
@@ -104,13 +123,13 @@ def test_the_command_that_bentoml_knows_builds_the_same(store: Store, built: Bui
         assert contents(place) == contents(built(bento(name)))
 
 
-def test_sizes_are_listed(store: Store) -> None:
-    place = store.build("echo")
+def test_sizes_are_listed(shared_store: Store, built: Built) -> None:
+    directory = built(bento("echo"))
     command = [sys.executable, "-W", "ignore", "-m", "build_scripts.bentos", "--sizes"]
-    environment = {**os.environ, "BENTOML_HOME": str(store.home)}
+    environment = {**os.environ, "BENTOML_HOME": str(shared_store.home)}
     done = subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
     )
-    (row,) = (line for line in done.stdout.splitlines() if place.name in line)
-    total = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    (row,) = (line for line in done.stdout.splitlines() if directory.name in line)
+    total = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
     assert row.endswith(f"  {total / 1e6:.1f} MB")

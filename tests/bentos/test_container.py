@@ -16,9 +16,9 @@ from tests.conftest import EchoFactory
 
 SECRET = re.compile(r"token|secret|password|api_?key|credential", re.IGNORECASE)
 OF_BENTOML = {
-    "DL3008", "DL3009", "DL3013", "DL3015", "DL3042", "DL3046", "DL3066", "SC3020",
+    "DL3008", "DL3009", "DL3015", "DL3046", "DL3066", "DL4006", "SC3020",
 }  # fmt: skip
-"""Of its template: how it installs with apt, adds uv, and adds a user, whom it calls by name."""
+"""What its template does: it installs with apt, adds uv, and adds a user, whom it calls by name."""
 PLAIN = [bento for bento in BENTOS if not bento.variant]
 CODE = r"(?<= )(?:DL|SC)\d{4}(?= )"
 

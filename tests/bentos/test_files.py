@@ -3,13 +3,13 @@
 import dataclasses
 import re
 import subprocess
-import sys
 import tomllib
 
 import pytest
 import yaml
 
 from build_scripts.bentos import files, requirements
+from build_scripts.bentos.__main__ import main
 from build_scripts.bentos.table import ROOT, TABLE, Bento, bento, is_variant
 from services._backends import backends
 from services._triton.server import IMAGE
@@ -74,7 +74,7 @@ def test_the_image_of_triton_is_the_one_that_its_messages_name() -> None:
         (r"orjson==(.*)\n", r"orjson>=\1\n", "orjson.* is not pinned"),
         (r"orjson==.*\n", "orjson==3.0\n", "orjson==3.0 is not orjson>=3.11"),
         (r"idna==.*\n", "idna==1.0\n", "idna==1.0 was tested as .*"),
-        (r"\A", "bentoml==1.4.39\n", "bentoml is added by `bentoml build`"),
+        (r"\A", "bentoml==1.4.40\n", "bentoml is added by `bentoml build`"),
     ],
 )
 def test_requirements_that_disagree_are_told(pattern: str, by: str, message: str) -> None:
@@ -97,11 +97,13 @@ def test_what_was_tested_is_locked_in_the_same_way_again() -> None:
         assert requirements.locked(found) == text
 
 
-def test_the_command_prints_the_table_and_fails_when_files_disagree() -> None:
-    command = [sys.executable, "-W", "ignore", "-m", "build_scripts.bentos", "echo", "vllm"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "llm-vllm-cpu" in done.stdout
-    broken = subprocess.run([*command, "nothing"], cwd=REPOSITORY, capture_output=True, text=True)
-    assert broken.returncode == 1
-    assert broken.stderr.startswith("error: no backend 'nothing'; there are: echo, ")
+def test_the_command_prints_the_table_and_fails_when_files_disagree(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["echo", "vllm"]) == 0
+    assert "llm-vllm-cpu" in capsys.readouterr().out
+    monkeypatch.setattr(files, "setup_script", lambda bento: "another\n")
+    assert main(["echo"]) == 1
+    assert capsys.readouterr().err == "error: bentos/echo/setup.sh is not what --write makes\n"
+    assert main(["nothing"]) == 1
+    assert capsys.readouterr().err.startswith("error: no backend 'nothing'; there are: echo, ")

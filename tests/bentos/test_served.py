@@ -9,53 +9,54 @@ from typing import Any
 
 import pytest
 
-from common.models.model import DEMO_MODEL
+from build_scripts.bentos.table import bento
+from tests.bentos.conftest import Built
 from tests.bentos.environment import environment_of
-from tests.bentos.suite import run_suite
+from tests.bentos.suite import DEPEND_ON_PACKAGING, run_suite
 from tests.bentos.support import Store, tag
 from tests.service_process import REPOSITORY, Installed, start_service
 
-CONTRACT = REPOSITORY / "tests" / "contract"
-OF_ECHO = "test_echo_"
-"""Files of what only Echo can be told to do."""
+CONTRACT = sorted(file.name for file in (REPOSITORY / "tests" / "contract").glob("test_*.py"))
 
 
-@pytest.mark.parametrize("backend", ["echo", "transformers"])
+@pytest.mark.parametrize(
+    ("backend", "files"), [("echo", CONTRACT), ("transformers", DEPEND_ON_PACKAGING)]
+)
 def test_the_contract_is_kept_from_the_store(
-    backend: str, store: Store, environments: Path
+    backend: str, files: list[str], shared_store: Store, built: Built, environments: Path
 ) -> None:
-    place = store.build(backend)
-    python = environment_of(backend, place, environments)
-    names = sorted(file.name for file in CONTRACT.glob("test_*.py"))
-    mine = [name for name in names if backend == "echo" or not name.startswith(OF_ECHO)]
-    run_suite(Installed(backend, tag(place), store.home, python), *mine)
+    """The whole of it with Echo: the shared code in a bento is the same for every backend. With
+    others the files that depend on what is packed; tests/quantization does it with vLLM."""
+    directory = built(bento(backend))
+    python = environment_of(backend, directory, environments)
+    run_suite(Installed(backend, tag(directory), shared_store.home, python), *files)
 
 
-def card(store: Store, target: str, **settings: Any) -> tuple[str, int]:
-    """Served name and context of a bento that this environment serves."""
-    bento = Installed("echo", target, store.home, Path(sys.executable))
-    with start_service("echo", bento=bento, **settings) as service:
-        (found,) = service.http.get("/v1/models").json()["data"]
-        return str(found["id"]), int(found["max_model_len"])
+def card(home: Path, target: str, **settings: Any) -> tuple[str, int]:
+    """Returns the served name and the context of a bento that this environment serves."""
+    installed = Installed("echo", target, home, Path(sys.executable))
+    with start_service("echo", bento=installed, **settings) as service:
+        (model,) = service.http.get("/v1/models").json()["data"]
+        return str(model["id"]), int(model["max_model_len"])
 
 
-def test_the_environment_wins_over_what_was_baked_in(store: Store) -> None:
-    baked = ["--arg", "served_model_name=baked", "--arg", "max_model_len=512"]
-    target = tag(store.build("echo", *baked))
-    assert card(store, target) == ("baked", 512)
-    assert card(store, target, max_model_len=256) == ("baked", 256)
+def test_the_environment_wins_over_what_was_baked_in(
+    shared_store: Store, baked: dict[str, Path]
+) -> None:
+    target = tag(baked["a name"])
+    assert card(shared_store.home, target, max_model_len=256) == ("baked", 256)
 
 
-def test_a_model_of_the_store_is_served_under_its_name(store: Store) -> None:
-    store.put_model("small:one", DEMO_MODEL)
-    target = tag(store.build("echo", "--arg", "model=small:one", "--arg", "max_model_len=512"))
-    assert card(store, target) == ("small", 512)
+def test_a_model_of_the_store_is_served_under_its_name(
+    shared_store: Store, baked: dict[str, Path]
+) -> None:
+    assert card(shared_store.home, tag(baked["a newest model"])) == ("small", 512)
 
 
-def test_in_a_container_the_model_is_found_beside_the_code(store: Store, tmp_path: Path) -> None:
+def test_in_a_container_the_model_is_found_beside_the_code(
+    shared_store: Store, baked: dict[str, Path], tmp_path: Path
+) -> None:
     """As BentoML lays it out there: the bento with its models, and a store that is empty."""
-    store.put_model("small:one", DEMO_MODEL)
-    place = store.build("echo", "--arg", "model=small:one")
     inside = tmp_path / "bento"
     code = (
         "import shutil, sys, bentoml\n"
@@ -65,22 +66,23 @@ def test_in_a_container_the_model_is_found_beside_the_code(store: Store, tmp_pat
         "    shutil.copytree(context, sys.argv[2])\n"
     )
     subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, tag(place), inside],
-        env={**os.environ, "BENTOML_HOME": str(store.home)},
+        [sys.executable, "-W", "ignore", "-c", code, tag(baked["a newest model"]), inside],
+        env={**os.environ, "BENTOML_HOME": str(shared_store.home)},
         check=True,
     )
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert card(Store(empty), str(inside)) == ("small", 4096)
+    assert card(empty, str(inside)) == ("small", 512)
 
 
-def test_a_model_that_is_gone_ends_the_start(store: Store) -> None:
+def test_a_model_that_is_gone_ends_the_start(
+    baked: dict[str, Path], shared_store: Store, tmp_path: Path
+) -> None:
     """BentoML itself looks for it, also on BentoCloud, before anything of ours runs."""
-    store.put_model("small:one", DEMO_MODEL)
-    target = tag(store.build("echo", "--arg", "model=small:one"))
-    shutil.rmtree(store.home / "models" / "small")
-    bento = Installed("echo", target, store.home, Path(sys.executable))
-    with start_service("echo", bento=bento, wait=False) as service:
+    shutil.copytree(shared_store.home / "bentos", tmp_path / "bentos")
+    target = tag(baked["a newest model"])
+    installed = Installed("echo", target, tmp_path, Path(sys.executable))
+    with start_service("echo", bento=installed, wait=False) as service:
         assert service.process.wait(60) == 1
         (line,) = service.log_text().splitlines()
     assert "Model small:one could not be found locally" in line

@@ -17,7 +17,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 HEADINGS = re.findall(r"^\*\*\d\. (.*?)\*\*", PAGE, re.MULTILINE | re.DOTALL)
 NAMED_FILES = {name for heading in HEADINGS for name in re.findall(r"`([^`]+)`", heading)}
 SUITE = ("test_capabilities.py", "test_chat.py", "test_completions.py", "test_generate.py")
-FILES = ("tests/test_layout.py", "tests/deploy/test_files.py")
+FILES = ("tests/test_layout.py", "tests/bentocloud/test_files.py")
 """Tests that say which file of a backend is missing or wrong."""
 SCREEN = 100
 """Lines."""

@@ -1,6 +1,5 @@
-"""BentoCloud's REST API on localhost, for the real client: BentoML's own commands.
+"""Stands in for BentoCloud's REST API, for BentoML's real client.
 
-Routes, requests and answers are those of bentoml/_internal/cloud/client.py and of its schema
-classes, release 1.4.39; what a server has to check of them is checked more strictly than the client
-needs: unknown fields, types, tokens, and every byte of an upload.
+Its routes and bodies are those of bentoml/_internal/cloud/client.py, release 1.4.40. It checks
+what only a server can: the token, whole uploads, and names that a deployment refers to.
 """

@@ -1,131 +1,152 @@
-"""All that an organization has there, and what trouble it meets."""
+"""What an organization has on the stand-in, and what trouble it meets."""
 
-import secrets as random
+import io
+import secrets
+import tarfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from bentoml._internal.cloud.schemas import modelschemas, schemasv1, schemasv2
-from bentoml._internal.cloud.schemas.modelschemas import ResourceType
+import yaml
 
-from tests.doubles.bentocloud.artifacts import KINDS, Artifact, Repositories
-from tests.doubles.bentocloud.deployments import CLUSTER, USER, Deployment, check
-from tests.doubles.bentocloud.wire import Refused, now, resource
-
-Transmission = Literal["proxy", "presigned", "multipart"]
 Trouble = Literal["", "upload", "reject", "image", "not JSON"]
-"""An upload breaks off halfway; a deployment is not accepted; its image cannot be built; something
-else listens there."""
-INSTANCES = {
-    "cpu.2": ("1000m", "2Gi", None),
-    "cpu.8": ("4000m", "16Gi", None),
-    "gpu.a100.1x80": ("12000m", "85Gi", "nvidia-a100-80gb"),
-    "gpu.h100.1": ("24000m", "200Gi", "nvidia-h100-80gb"),
-}
+"""An upload is refused; a deployment is not accepted; its image cannot be built; something else
+listens at the address."""
+INSTANCES = {"cpu.2": None, "cpu.8": None, "gpu.a100.1x80": "1", "gpu.h100.1": "1"}
+"""The GPUs of each instance type."""
+USER = {"name": "ada", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"}
+UPLOADED = "success"
+
+
+class Refused(Exception):
+    """Becomes an answer with this status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def resource(kind: str, name: str, **fields: Any) -> dict[str, Any]:
+    """Returns what every kind of resource has, with its own fields."""
+    made = "2026-01-01 00:00:00.000000"
+    common = {"uid": f"{kind}-{name}", "name": name, "resource_type": kind, "labels": []}
+    times = {"created_at": made, "updated_at": made, "deleted_at": None}
+    return {**common, **times, "description": "", **fields}
+
+
+CLUSTER = resource("cluster", "here", organization_name="example", creator=USER, is_first=True)
+
+
+@dataclass
+class Artifact:
+    """One version of a bento or a model; `files` are the sizes of what was uploaded."""
+
+    kind: str
+    repository: str
+    version: str
+    manifest: dict[str, Any]
+    status: str = "pending"
+    files: dict[str, int] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        return resource(
+            self.kind,
+            self.version,
+            version=self.version,
+            manifest=self.manifest,
+            image_build_status="pending",
+            upload_status=self.status,
+            upload_finished_reason="",
+            presigned_upload_url="",
+            presigned_download_url="",
+            transmission_strategy="proxy",
+        )
+
+    def receive(self, archive: bytes) -> None:
+        """Takes an upload. Raises Refused for what is not the whole of this version."""
+        description: dict[str, Any] = {}
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                for member in tar:
+                    stream = tar.extractfile(member) if member.isfile() else None
+                    if stream is not None:
+                        name, content = member.name.removeprefix("./"), stream.read()
+                        self.files[name] = len(content)
+                        if name == f"{self.kind}.yaml":
+                            description = yaml.safe_load(content)
+        except tarfile.TarError as error:
+            raise Refused(400, f"the upload is no whole archive: {error}") from None
+        if (description.get("name"), description.get("version")) != (self.repository, self.version):
+            raise Refused(400, f"the upload is not {self.repository}:{self.version}")
+        self.status = UPLOADED
+
+
+@dataclass
+class Deployment:
+    """`config` is what the client sent."""
+
+    config: dict[str, Any]
+    status: str
+
+    def body(self) -> dict[str, Any]:
+        return resource(
+            "deployment",
+            self.config["name"],
+            status=self.status,
+            kube_namespace="yatai",
+            creator=USER,
+            cluster=CLUSTER,
+            latest_revision=None,
+            urls=[],
+        )
 
 
 @dataclass
 class BentoCloud:
-    """The stand-in's state; `asked` are the requests that came, "POST /api/v2/deployments"."""
+    """Holds the state; `requests` are those that came: "POST /api/v2/deployments"."""
 
-    folder: Path
-    transmission: Transmission = "presigned"
     trouble: Trouble = ""
-    token: str = field(default_factory=lambda: random.token_hex(8))
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
     url: str = ""
-    asked: list[str] = field(default_factory=list)
-    secrets: dict[str, Any] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    repositories: set[tuple[str, str]] = field(default_factory=set)
+    artifacts: dict[tuple[str, str, str], Artifact] = field(default_factory=dict)
     deployments: dict[str, Deployment] = field(default_factory=dict)
-    presigned: dict[str, tuple[Artifact, int | None]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.artifacts = {
-            name: Repositories(kind, self.folder, self.transmission) for name, kind in KINDS.items()
-        }
-
-    def bento(self, tag: str) -> Artifact:
+    def artifact(self, kind: str, repository: str, version: str) -> Artifact:
         """Raises Refused."""
-        name, _, version = tag.partition(":")
-        return self.artifacts["bento"].get(name, version)
+        if (kind, repository, version) not in self.artifacts:
+            raise Refused(404, f"record not found: {kind} {repository}:{version}")
+        return self.artifacts[kind, repository, version]
 
-    def presign(self, artifact: Artifact, part: int | None = None) -> str:
-        """An address that takes an upload without a login."""
-        key = random.token_hex(16)
-        self.presigned[key] = (artifact, part)
-        return f"{self.url}/storage/{key}"
-
-    def deploy(self, request: Any) -> Deployment:
-        """Raises Refused."""
-        if self.trouble == "reject":
-            raise Refused(403, "quota exceeded: no more GPUs for this organization")
-        bento = self.bento(request.bento)
-        check(request, bento, INSTANCES, self.secrets)
-        name = request.name or f"{bento.repository}-{random.token_hex(2)}"
-        if name in self.deployments:
-            raise Refused(409, f"deployment {name} exists already")
-        self.deployments[name] = Deployment(name, request, bento)
-        return self.deployments[name]
-
-    def deployment(self, name: str) -> Deployment:
-        """Raises Refused."""
-        if name not in self.deployments:
-            raise Refused(404, f"record not found: deployment {name}")
-        return self.deployments[name]
-
-    def builder_pod(self) -> Any:
-        """Where the image of every deployment is built."""
-        return schemasv2.KubePodSchema(
-            name="image-builder",
-            namespace="yatai-builders",
-            labels={"yatai.ai/is-bento-image-builder": "true"},
-            pod_status=schemasv2.KubePodStatusSchema(status="Running", reason=""),
-            status=schemasv2.PodStatusSchema(phase="Running", ready=True),
-            runner_name="",
-        )
-
-    def image_built(self) -> None:
-        for deployment in self.deployments.values():
-            deployment.image_built(fails=self.trouble == "image")
-
-    def add_secret(self, request: Any) -> Any:
-        if request.name in self.secrets:
-            raise Refused(409, f"secret {request.name} exists already")
-        self.secrets[request.name] = request.content
-        return self.secret(request.name)
-
-    def secret(self, name: str) -> Any:
-        """Raises Refused. Values are not told again."""
+    def secret(self, name: str) -> dict[str, Any]:
+        """Returns it without its values. Raises Refused."""
         if name not in self.secrets:
             raise Refused(404, f"record not found: secret {name}")
         content = self.secrets[name]
-        return schemasv1.SecretSchema(
-            **resource(ResourceType.ORG, name, now()),
-            description="",
-            creator=USER,
-            cluster=CLUSTER,
-            content=schemasv1.SecretContentSchema(
-                type=content.type, items=[schemasv1.SecretItem(item.key) for item in content.items]
-            ),
+        items = [{"key": item["key"], "value": ""} for item in content["items"]]
+        return resource(
+            "secret", name, creator=USER, cluster=CLUSTER, content={**content, "items": items}
         )
 
-    def instance_types(self) -> list[Any]:
-        return [
-            schemasv1.ResourceInstanceSchema(
-                **resource(ResourceType.ResourceInstance, name, now()),
-                display_name=name,
-                description="",
-                config=modelschemas.ResourceInstanceConfigSchema(
-                    group="gpu" if gpu else "cpu",
-                    price="1",
-                    resources=modelschemas.DeploymentTargetResources(
-                        requests=modelschemas.DeploymentTargetResourceItem(
-                            cpu=cpu, memory=memory, gpu="1" if gpu else None
-                        )
-                    ),
-                    gpu_config=modelschemas.ResourceInstanceGPUConfigSchema(gpu, "80Gi")
-                    if gpu
-                    else None,
-                ),
-            )
-            for name, (cpu, memory, gpu) in INSTANCES.items()
-        ]
+    def deploy(self, config: dict[str, Any]) -> Deployment:
+        """Raises Refused for what no server would take."""
+        if self.trouble == "reject":
+            raise Refused(403, "quota exceeded: no more GPUs for this organization")
+        if config["name"] in self.deployments:
+            raise Refused(409, f"deployment {config['name']} exists already")
+        artifact = self.artifact("bento", *config["bento"].split(":"))
+        if artifact.status != UPLOADED:
+            raise Refused(400, f"bento {config['bento']} was not uploaded")
+        for tag in artifact.manifest["models"]:
+            if self.artifact("model", *tag.split(":")).status != UPLOADED:
+                raise Refused(400, f"model {tag} was not uploaded")
+        services = {service["name"] for service in artifact.manifest["services"]}
+        for name, service in config["services"].items():
+            if name not in services or service["instance_type"] not in INSTANCES:
+                raise Refused(400, f"no {name!r} on {service['instance_type']!r}")
+        for name in config.get("secrets") or ():
+            self.secret(name)
+        status = "image-build-failed" if self.trouble == "image" else "running"
+        self.deployments[config["name"]] = Deployment(config, status)
+        return self.deployments[config["name"]]

@@ -1,4 +1,4 @@
-"""What the name of an instance type tells of the machine."""
+"""Reads from the name of an instance type what the machine is."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from common.plan.devices import MIB, Device, known_gpus
 
 GPU = re.compile(r"gpu\.(?P<kind>[a-z0-9-]+)\.(?P<count>\d+)(?:x(?P<gb>\d+))?")
-"""`gpu.a100.1x80`: one A100 with 80 GB; `gpu.l4.1`: one of its only, or its smallest, size."""
+"""`gpu.a100.1x80` is one A100 with 80 GB, `gpu.l4.1` one of its only, or its smallest, size."""
 CPU = re.compile(r"cpu\.\d+")
 MEMORY_MIB = {"cpu.1": 2048, "cpu.2": 2048, "cpu.4": 8192, "cpu.8": 16384}
 """docs.bentoml.com, "Configure Deployments", "Instance types"; of other sizes it is not known."""
@@ -14,19 +14,19 @@ MEMORY_MIB = {"cpu.1": 2048, "cpu.2": 2048, "cpu.4": 8192, "cpu.8": 16384}
 
 @dataclass(frozen=True)
 class Instance:
-    """`gpus` is None for a name that follows no pattern, such as one of an organization's own."""
+    """Describes a machine; `gpus` is None where the name follows no pattern."""
 
     name: str
     gpus: int | None
     device: Device
 
 
-def instance(name: str) -> Instance:
-    """From its name alone."""
-    found = GPU.fullmatch(name)
-    if found:
-        gpus = int(found["count"])
-        return Instance(name, gpus, _gpu(name, found["kind"], found["gb"], gpus))
+def instance_of(name: str) -> Instance:
+    """Returns the machine that an instance type of this name is."""
+    match = GPU.fullmatch(name)
+    if match:
+        gpus = int(match["count"])
+        return Instance(name, gpus, _gpu(name, match["kind"], match["gb"], gpus))
     if CPU.fullmatch(name):
         mib = MEMORY_MIB.get(name)
         memory = None if mib is None else mib * MIB
@@ -36,10 +36,10 @@ def instance(name: str) -> Instance:
 
 def _gpu(name: str, kind: str, gb: str | None, count: int) -> Device:
     rows = known_gpus()
-    sized = [rows[one] for one in ([f"{kind}-{gb}gb"] if gb else []) if one in rows]
+    sized = [rows[key] for key in ([f"{kind}-{gb}gb"] if gb else []) if key in rows]
     exact = [rows[kind]] if kind in rows else []
     # BentoML's own "nvidia-tesla-a100" of gpu.a100.1 is the one with 40 GB.
-    others = [] if gb else [row for one, row in rows.items() if one.startswith(f"{kind}-")]
-    for known in sized or exact or sorted(others, key=lambda row: row.mib)[:1]:
-        return Device(known.name, "gpu", known.mib * MIB, known.compute_capability, count)
+    others = [] if gb else [row for key, row in rows.items() if key.startswith(f"{kind}-")]
+    for row in sized or exact or sorted(others, key=lambda other: other.mib)[:1]:
+        return Device(row.name, "gpu", row.mib * MIB, row.compute_capability, count)
     return Device(name, "unknown", count=count)

@@ -1,4 +1,4 @@
-"""deployment.yaml: how a bento runs on BentoCloud."""
+"""Makes deployment.yaml: how a bento runs on BentoCloud."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from common.service.bento_service import NO_LIMIT
 from common.settings import Settings
 
 A100 = "gpu.a100.1x80"
-"""Of the published study: one GPU with 80 GB."""
+"""The instance of the published study: one GPU with 80 GB."""
 CPU = "cpu.2"
 HUB_SECRET = "huggingface"
 """The name of the secret with HF_TOKEN, for models that are not open to all."""
@@ -19,9 +19,9 @@ COLD_START_TIMEOUT = 300
 """Seconds, mostly of the image, where no weights are loaded."""
 
 
-def deployment(bento: Bento) -> str:
-    """The text of the file. Concurrency is the setting max_concurrency: BentoCloud gives a replica
-    as many requests as its engine takes, and keeps those that wait."""
+def deployment_yaml(bento: Bento) -> str:
+    """Returns the text of the file. Concurrency is the setting max_concurrency: BentoCloud gives a
+    replica as many requests as its engine takes, and keeps those that wait."""
     defaults, packaging = Settings(), bento.packaging
     weights = bento.engine.loads_weights
     traffic = {
@@ -40,7 +40,7 @@ def deployment(bento: Bento) -> str:
         "name": bento.name,
         "access_authorization": True,
         **({"secrets": [HUB_SECRET]} if weights else {}),
-        "services": {bento.target.rpartition(":")[2]: service},
+        "services": {bento.service: service},
     }
     head = (
         f"# scripts/deploy {bento.backend} [--arg name=value ... --set key=value ...]\n"

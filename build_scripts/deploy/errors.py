@@ -1,5 +1,0 @@
-"""Why nothing was deployed."""
-
-
-class DeployError(Exception):
-    """One line: what is wrong, where it stands, and what would work."""
