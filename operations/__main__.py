@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jinja2
 
-from build_scripts.bentos import container
+from build_scripts.bentos.container import PROBE_TIMEOUT
 from build_scripts.bentos.table import CACHE, bentos
 from common.command_line import Parser
 from common.errors import StartError
@@ -38,7 +38,7 @@ def compose(deployment: Deployment, image: str | None, shm: int | None, cache: b
         shm=f"{shm}g" if shm else packaging.shm or "8g",
         cache=cache,
         cache_folder=CACHE,
-        probe_seconds=container.PROBE_TIMEOUT,
+        probe_seconds=PROBE_TIMEOUT,
     )
 
 

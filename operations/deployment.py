@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_scripts.bentos import container
-from build_scripts.bentos.container import build_command
 from common.engine import Engine
 from common.errors import StartError
 from common.models.store_tags import is_tag, stored_directory
@@ -91,7 +90,7 @@ def refuse_settings(engine: type[Engine], settings: Settings) -> None:
     """Raises StartError for settings that would not run or must not stand in a file."""
     engine.check_supported(settings)
     refuse_secrets(settings)
-    command = build_command(engine, settings)
+    command = container.build_command(engine, settings)
     if command is not None:
         raise StartError(
             f"{engine.title} runs what was compiled for its GPU: {command}, there, and "

@@ -8,6 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from build_scripts.bentos.container import (
+    PROBE_TIMEOUT,
+    STOP_MARGIN,
+    start_seconds,
+    stop_seconds,
+)
 from build_scripts.bentos.table import CACHE
 from common.settings import Settings
 from operations.values import SCHEMA, schema_text, values_files
@@ -121,26 +127,22 @@ def test_probes_and_times_are_those_of_the_service(objects: dict[str, Any]) -> N
     )
     assert live["httpGet"] == {"path": "/livez", "port": "http"}
     assert start["httpGet"] == ready["httpGet"] == {"path": "/readyz", "port": "http"}
-    assert start["timeoutSeconds"] == ready["timeoutSeconds"] == container.PROBE_TIMEOUT
+    assert start["timeoutSeconds"] == ready["timeoutSeconds"] == PROBE_TIMEOUT
     assert start["periodSeconds"] * start["failureThreshold"] == 100
     wait = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = Settings(drain_timeout=12.5)
-    assert (
-        pod["terminationGracePeriodSeconds"]
-        == wait + container.stop_seconds(drain)
-        == wait + 13 + 30
-    )
+    assert pod["terminationGracePeriodSeconds"] == wait + stop_seconds(drain) == wait + 13 + 30
 
 
 def test_times_that_nobody_sets_are_the_defaults_of_the_settings() -> None:
     pod = pod_of(chart("vllm"))
     (container,) = pod["containers"]
     wait = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["terminationGracePeriodSeconds"] == wait + container.stop_seconds(Settings())
+    assert pod["terminationGracePeriodSeconds"] == wait + stop_seconds(Settings())
     start = container["startupProbe"]
-    assert start["periodSeconds"] * start["failureThreshold"] == container.start_seconds(Settings())
+    assert start["periodSeconds"] * start["failureThreshold"] == start_seconds(Settings())
     never = pod_of(chart("vllm", settings={"drain_timeout": 0}))
-    assert never["terminationGracePeriodSeconds"] == wait + container.STOP_MARGIN
+    assert never["terminationGracePeriodSeconds"] == wait + STOP_MARGIN
     served = pod_of(chart("ray_serve", settings={"start_timeout": 60}))["containers"][0]
     assert served["startupProbe"]["failureThreshold"] == 6
 

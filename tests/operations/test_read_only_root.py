@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from build_scripts.bentos import container
+from build_scripts.bentos.container import start_seconds
 from common.settings import Settings
 from tests.conftest import require_backend
 from tests.contract.support import GENERATE, post
@@ -94,7 +94,7 @@ def test_it_serves_where_only_the_mounts_can_be_written(backend: str) -> None:
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         missing("no mount namespaces here: run as root, or where they are allowed")
     with start(backend) as service:
-        service.wait_ready(container.start_seconds(Settings()))
+        service.wait_ready(start_seconds(Settings()))
         response = post(service, GENERATE, "What is the capital of France?", temperature=0)
         assert "Paris" in response.text
         powers = Path(f"/proc/{service.worker().pid}/status").read_text("utf-8")
