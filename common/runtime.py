@@ -18,6 +18,7 @@ from common.running import Running
 from common.settings import Settings
 from common.tokenizer import Tokenizer
 from common.tool_calls import detect_format
+from common.vocabulary import open_vocabulary
 
 NO_TOOLS = "the model's chat template knows no tools"
 NO_FORCED_TOOLS = "a forced call needs response_format, which this backend lacks"
@@ -55,7 +56,7 @@ class Runtime:
 def build_runtime(
     settings: Settings, model: Model, engine: Engine, lifecycle: Lifecycle, running: Running
 ) -> Runtime:
-    """Raises StartError for a tokenizer or chat template that cannot be used."""
+    """Raises StartError for a tokenizer, vocabulary or chat template that cannot be used."""
     tokenizer = Tokenizer(model.path)
     template = load_chat_template(model.path, tokenizer, settings.chat_template)
     tool_format: str | None = None
@@ -79,7 +80,7 @@ def build_runtime(
             default_values(engine),
             model.end_token_ids,
             model.max_model_len,
-            tokenizer.vocab_size,
+            open_vocabulary(model, tokenizer),
         ),
         pipeline=Pipeline(
             engine, tokenizer, admission, lifecycle, metrics, settings.first_token_timeout

@@ -24,7 +24,9 @@ class Tokenizer:
             raise StartError(f"{directory / 'tokenizer.json'} cannot be read: {error}") from None
         self.fast.no_padding()
         self.fast.no_truncation()
-        self.vocab_size = self.fast.get_vocab_size(with_added_tokens=True)
+        ids = self.fast.get_vocab(with_added_tokens=True).values()
+        # Not their number: some vocabularies have gaps.
+        self.vocab_size = max(ids, default=-1) + 1
         self.config = _tokenizer_config(directory)
         self.special_tokens = {
             name: text
@@ -62,14 +64,14 @@ class Tokenizer:
         return self.fast.decode(list(ids), skip_special_tokens=skip_special_tokens)
 
     def check(self, ids: Sequence[int], param: str) -> None:
-        """Raises InvalidValue naming the first id that is not in the vocabulary."""
-        for token_id in ids:
-            if not 0 <= token_id < self.vocab_size:
-                raise InvalidValue(
-                    f"token id {token_id} is not in the vocabulary; "
-                    f"allowed are 0 to {self.vocab_size - 1}",
-                    param=param,
-                )
+        """Raises InvalidValue naming the largest id when it is past the tokenizer's last."""
+        largest = max(ids, default=0)
+        if largest >= self.vocab_size:
+            raise InvalidValue(
+                f"token id {largest} is not in the vocabulary; "
+                f"allowed are 0 to {self.vocab_size - 1}",
+                param=param,
+            )
 
     def token_bytes(self, token_id: int) -> tuple[str, list[int]]:
         """Text and UTF-8 bytes of one token; a part of a character has U+FFFD as its text."""

@@ -123,7 +123,7 @@ async def _whole(exchange: Exchange, runtime: Runtime, job: Job, frames: Frames)
 
 
 async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
-    """Text is tokenized, ids are checked; a single prompt becomes a list of one."""
+    """Text is tokenized; a single prompt becomes a list of one."""
     prompt: Any = body.prompt
     if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
         prompt = [prompt]
@@ -137,8 +137,6 @@ async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
         )
     if isinstance(prompt[0], str):
         return await runtime.tokenizer.encode_all(prompt, add_special_tokens=True)
-    for ids in prompt:
-        runtime.tokenizer.check(ids, "prompt")
     return list(prompt)
 
 
