@@ -73,7 +73,7 @@ def build_runtime(
         model=model,
         engine=engine,
         tokenizer=tokenizer,
-        prompts=Prompts(tokenizer, template, settings.system_prompt),
+        prompts=Prompts(tokenizer, template, settings.system_prompt, model.max_model_len),
         capabilities=capabilities,
         parameters=Parameters(
             capabilities,
