@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from common.engine import (
@@ -88,7 +88,7 @@ class TransformersEngine(InProcessEngine):
         self._watcher = asyncio.create_task(self._watch())
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        self._check(request.prompt_ids, request.sampling)
+        self._check(len(request.prompt_ids), request.sampling.max_tokens)
         manager, request_id, sampling = self._manager, request.request_id, request.sampling
         row = self._sampler.new_row(sampling, request.prompt_ids)
         stream = self._streams[request_id] = _OutputSlot()
@@ -118,19 +118,15 @@ class TransformersEngine(InProcessEngine):
             if finish_reason is None:
                 manager.cancel_request(request_id)
 
-    def _check(self, prompt_ids: Sequence[int], sampling: Sampling) -> None:
+    def _check(self, prompt_tokens: int, max_tokens: int) -> None:
         """Refuse what would end the generation thread, and with it every other request."""
         if reason := self._dead():
             raise EngineDead(reason)
-        if not 0 < len(prompt_ids) <= self._capacity - sampling.max_tokens:
+        if not 0 < prompt_tokens <= self._capacity - max_tokens:
             raise InvalidValue(
-                f"prompt of {len(prompt_ids)} tokens and max_tokens {sampling.max_tokens}: allowed "
+                f"prompt of {prompt_tokens} tokens and max_tokens {max_tokens}: allowed "
                 f"is a prompt of at least 1 token and {self._capacity} together"
             )
-        last = self._sampler.vocab_size - 1
-        ids = (*prompt_ids, *sampling.logit_bias)
-        if min(ids) < 0 or max(ids) > last:
-            raise InvalidValue(f"a token id is out of range; allowed is 0 to {last}")
 
     async def _next(self, stream: _OutputSlot) -> Any:
         """Returns the newest output once there is one. Raises EngineDead or InternalError."""

@@ -32,9 +32,10 @@ async def chat_completions(exchange: Exchange, runtime: Runtime) -> str:
     body = await read_body(exchange, ChatBody, runtime.settings.max_body_bytes)
     runtime.check_model(body.model)
     tools, schema = _tools(body, runtime)
-    ids = await runtime.prompts.from_messages(
+    text = runtime.prompts.render(
         for_template(body.messages), tools=tools, arguments=body.chat_template_kwargs
     )
+    ids = await runtime.prompts.from_rendered(text)
     if schema is not None and runtime.tool_format is not None:
         start = FORCED_START[runtime.tool_format]
         ids += await runtime.tokenizer.encode(start, add_special_tokens=False)
@@ -123,7 +124,7 @@ async def _whole(exchange: Exchange, runtime: Runtime, job: Job, frames: Frames)
 
 
 async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
-    """Text is tokenized, ids are checked; a single prompt becomes a list of one."""
+    """Text is tokenized; a single prompt becomes a list of one."""
     prompt: Any = body.prompt
     if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
         prompt = [prompt]
@@ -136,9 +137,7 @@ async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
             param="prompt",
         )
     if isinstance(prompt[0], str):
-        return await runtime.tokenizer.encode_all(prompt, add_special_tokens=True)
-    for ids in prompt:
-        runtime.tokenizer.check(ids, "prompt")
+        return await runtime.prompts.from_texts(prompt)
     return list(prompt)
 
 

@@ -67,11 +67,12 @@ async def tokenize(exchange: Exchange, runtime: Runtime) -> None:
                 "add_special_tokens goes with prompt only: the chat template has its own",
                 param="add_special_tokens",
             )
-        ids = await runtime.prompts.from_messages(
+        text = runtime.prompts.render(
             for_template(body.messages),
             tools=tools_for_template(body.tools or []),
             arguments=body.chat_template_kwargs,
         )
+        ids = await runtime.tokenizer.encode(text, add_special_tokens=False)
     else:
         for field in ("tools", "chat_template_kwargs"):
             if getattr(body, field) is not None:

@@ -7,6 +7,7 @@ from common.errors import ContextLengthExceeded, InvalidValue
 from common.http.schemas import ResponseFormat, SamplingFields
 from common.sampling import Sampling
 from common.serving.capabilities import NEUTRAL, Capabilities
+from common.text.vocabulary import Vocabulary
 
 DEFAULT_MAX_TOKENS = 1024
 GREEDY_BELOW = 1e-5
@@ -25,13 +26,13 @@ class Parameters:
         defaults: Mapping[str, Any],
         end_token_ids: frozenset[int],
         max_model_len: int,
-        vocab_size: int,
+        vocabulary: Vocabulary,
     ) -> None:
         self.capabilities = capabilities
         self._defaults = defaults
         self._end_token_ids = end_token_ids
         self._max_model_len = max_model_len
-        self._vocab_size = vocab_size
+        self._vocabulary = vocabulary
 
     def sampling(
         self,
@@ -44,10 +45,15 @@ class Parameters:
         json_schema: Mapping[str, Any] | None = None,
         prompt_field: str = "prompt",
     ) -> Sampling:
-        """Raises InvalidValue, UnsupportedParameter, ContextLengthExceeded."""
+        """Every prompt and every id passes here on its way to the engine.
+
+        Raises InvalidValue, UnsupportedParameter, ContextLengthExceeded.
+        """
         self._check_supported(body)
         json_schema = json_schema or self._json_schema(body.response_format)
         limit = self._max_tokens(prompts, max_tokens, prompt_field, max_tokens_field)
+        for ids in prompts:
+            self._vocabulary.check_prompt(ids, prompt_field)
         min_tokens = body.min_tokens or 0
         if min_tokens > limit:
             raise InvalidValue(
@@ -116,7 +122,7 @@ class Parameters:
 
     def _stop_token_ids(self, body: SamplingFields) -> frozenset[int]:
         ids = frozenset(body.stop_token_ids or ())
-        self._check_ids(ids, "stop_token_ids")
+        self._vocabulary.check_field(ids, "stop_token_ids")
         return ids
 
     def _logit_bias(self, body: SamplingFields) -> dict[int, float]:
@@ -126,16 +132,8 @@ class Parameters:
             raise InvalidValue(
                 "the keys of logit_bias must be token ids, such as '15'", param="logit_bias"
             ) from None
-        self._check_ids(bias, "logit_bias")
+        self._vocabulary.check_field(bias, "logit_bias")
         return bias
-
-    def _check_ids(self, ids: Mapping[int, float] | frozenset[int], name: str) -> None:
-        for token_id in ids:
-            if not 0 <= token_id < self._vocab_size:
-                raise InvalidValue(
-                    f"{name} has {token_id}; allowed are token ids 0 to {self._vocab_size - 1}",
-                    param=name,
-                )
 
     @staticmethod
     def _json_schema(wanted: ResponseFormat | None) -> Mapping[str, Any] | None:

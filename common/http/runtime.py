@@ -19,6 +19,7 @@ from common.text.chat_template import load_chat_template
 from common.text.prompts import NO_TEMPLATE, Prompts
 from common.text.tokenizer import Tokenizer
 from common.text.tool_calls import detect_format
+from common.text.vocabulary import open_vocabulary
 
 NO_TOOLS = "the model's chat template knows no tools"
 NO_FORCED_TOOLS = "a forced call needs response_format, which this backend lacks"
@@ -56,7 +57,7 @@ class Runtime:
 def build_runtime(
     settings: Settings, model: Model, engine: Engine, lifecycle: Lifecycle, generations: Generations
 ) -> Runtime:
-    """Raises StartError for a tokenizer or chat template that cannot be used."""
+    """Raises StartError for a tokenizer, vocabulary or chat template that cannot be used."""
     tokenizer = Tokenizer(model.path)
     template = load_chat_template(model.path, tokenizer, settings.chat_template)
     tool_format: str | None = None
@@ -73,14 +74,14 @@ def build_runtime(
         model=model,
         engine=engine,
         tokenizer=tokenizer,
-        prompts=Prompts(tokenizer, template, settings.system_prompt),
+        prompts=Prompts(tokenizer, template, settings.system_prompt, model.max_model_len),
         capabilities=capabilities,
         parameters=Parameters(
             capabilities,
             default_values(engine),
             model.end_token_ids,
             model.max_model_len,
-            tokenizer.vocab_size,
+            open_vocabulary(model, tokenizer),
         ),
         pipeline=Pipeline(
             engine, tokenizer, admission, lifecycle, metrics, settings.first_token_timeout

@@ -38,11 +38,26 @@ class Model:
 
     @cached_property
     def end_token_ids(self) -> frozenset[int]:
-        """The ids that end an answer, from generation_config.json, else from config.json."""
+        """The ids that end an answer, from generation_config.json, else from config.json.
+
+        Those that the model lacks are left out: it cannot generate them.
+        """
         ids = self.generation_config.get("eos_token_id")
         if ids is None:
             ids = text_config(self.config).get("eos_token_id")
-        return frozenset([ids] if isinstance(ids, int) else ids or [])
+        named = frozenset([ids] if isinstance(ids, int) else ids or [])
+        if self.vocab_size is None:
+            return named
+        return frozenset(token_id for token_id in named if 0 <= token_id < self.vocab_size)
+
+    @cached_property
+    def vocab_size(self) -> int | None:
+        """How many token ids the model has an embedding for, None where the config names none."""
+        for config in (text_config(self.config), self.config):
+            size = config.get("vocab_size")
+            if isinstance(size, int) and size > 0:
+                return size
+        return None
 
     @cached_property
     def dtype(self) -> str:

@@ -1,7 +1,9 @@
 """Text to token ids and back, the same for every engine, on the `tokenizers` library."""
 
 import asyncio
+import ctypes
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tokenizers import Tokenizer as FastTokenizer
@@ -12,6 +14,8 @@ from common.text.token_bytes import token_bytes
 
 LONG_TEXT = 20_000
 """Characters above which encoding takes over 10 ms and leaves the event loop (measured)."""
+HUGE_TEXT = 1_000_000
+"""Characters above which texts wait for each other: each takes 200 bytes of memory (measured)."""
 
 
 class Tokenizer:
@@ -22,9 +26,12 @@ class Tokenizer:
             self.fast = FastTokenizer.from_file(str(directory / "tokenizer.json"))
         except Exception as error:
             raise StartError(f"{directory / 'tokenizer.json'} cannot be read: {error}") from None
+        self._one_at_a_time = ThreadPoolExecutor(1, "huge-text")
         self.fast.no_padding()
         self.fast.no_truncation()
-        self.vocab_size = self.fast.get_vocab_size(with_added_tokens=True)
+        ids = self.fast.get_vocab(with_added_tokens=True).values()
+        # Not their number: some vocabularies have gaps.
+        self.vocab_size = max(ids, default=-1) + 1
         self.config = _tokenizer_config(directory)
         self.special_tokens = {
             name: text
@@ -40,13 +47,24 @@ class Tokenizer:
         self, texts: Sequence[str], *, add_special_tokens: bool
     ) -> list[list[int]]:
         """Ids of each text. Long ones in a thread, by the call that releases the GIL."""
-        if sum(map(len, texts)) > LONG_TEXT:
-            encodings = await asyncio.to_thread(
-                self.fast.encode_batch_fast, texts, add_special_tokens=add_special_tokens
-            )
-            return [encoding.ids for encoding in encodings]
-        encode = self.fast.encode
-        return [encode(text, add_special_tokens=add_special_tokens).ids for text in texts]
+        size = sum(map(len, texts))
+        if size <= LONG_TEXT:
+            encode = self.fast.encode
+            return [encode(text, add_special_tokens=add_special_tokens).ids for text in texts]
+
+        def encode_long() -> list[list[int]]:
+            batch = self.fast.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
+            return [encoding.ids for encoding in batch]
+
+        def encode_huge() -> list[list[int]]:
+            ids = encode_long()
+            _give_memory_back()
+            return ids
+
+        if size <= HUGE_TEXT:
+            return await asyncio.to_thread(encode_long)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._one_at_a_time, encode_huge)
 
     async def decode_long(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """As `decode`, without holding up others when there are many ids."""
@@ -62,19 +80,26 @@ class Tokenizer:
         return self.fast.decode(list(ids), skip_special_tokens=skip_special_tokens)
 
     def check(self, ids: Sequence[int], param: str) -> None:
-        """Raises InvalidValue naming the first id that is not in the vocabulary."""
-        for token_id in ids:
-            if not 0 <= token_id < self.vocab_size:
-                raise InvalidValue(
-                    f"token id {token_id} is not in the vocabulary; "
-                    f"allowed are 0 to {self.vocab_size - 1}",
-                    param=param,
-                )
+        """Raises InvalidValue naming the largest id when it is past the tokenizer's last."""
+        largest = max(ids, default=0)
+        if largest >= self.vocab_size:
+            raise InvalidValue(
+                f"token id {largest} is not in the vocabulary; "
+                f"allowed are 0 to {self.vocab_size - 1}",
+                param=param,
+            )
 
     def token_bytes(self, token_id: int) -> tuple[str, list[int]]:
         """Text and UTF-8 bytes of one token; a part of a character has U+FFFD as its text."""
         data = token_bytes(self.fast, token_id)
         return data.decode("utf-8", "replace"), list(data)
+
+
+def _give_memory_back() -> None:
+    """The allocator of glibc keeps what a huge text took; others have no such call."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _tokenizer_config(directory: Path) -> dict[str, object]:

@@ -11,6 +11,7 @@ from common.http.parameters import Parameters
 from common.http.schemas import GenerateBody
 from common.sampling import Sampling
 from common.serving.capabilities import NEUTRAL, Capabilities, check_logprobs, default_values
+from common.text.vocabulary import Vocabulary
 
 
 def sampling(
@@ -24,7 +25,7 @@ def sampling(
         {**NEUTRAL, **(defaults or {})},
         frozenset([2]),
         max_model_len=2048,
-        vocab_size=100,
+        vocabulary=Vocabulary(100, 100),
     )
     parsed = GenerateBody.model_validate({"prompt": "a", **body})
     return parameters.sampling(parsed, [[5] * prompt_tokens], max_tokens=parsed.max_tokens)
