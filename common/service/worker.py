@@ -115,9 +115,8 @@ class Server:
         )
         self._engine = engine = self._engine_class(settings, model)
         runtime = build_runtime(settings, model, engine, self._lifecycle, self._generations)
-        self.app.loading = runtime
-        await self._lifecycle.start(engine)
         self.app.runtime = runtime
+        await self._lifecycle.start(engine)
         # What is loaded now stays: a full collection would walk an engine's millions of objects.
         gc.collect()
         gc.freeze()
