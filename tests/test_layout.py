@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["pro
 FLOORS = [
     "errors",
     "files",
+    "names",
     "command_line",
     "engine_args",
     "sse",

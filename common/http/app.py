@@ -56,6 +56,10 @@ class Route(Generic[T]):
     generates: bool = False
     page: bool = False
 
+    def matches(self, path: str) -> bool:
+        """Returns whether `path` goes on after this prefix; that of a page may be all of it."""
+        return path.startswith(self.path) and (self.page or path != self.path)
+
 
 class App:
     """Answers as much as is there: `runtime` is set once the model is known, before the engine
@@ -118,8 +122,9 @@ class App:
 
     def _find(self, method: str, path: str) -> Route[Any]:
         """Raises NotFound and MethodNotAllowed."""
-        longer = (each for each in self._prefixes if path.startswith(each.path))
-        route = self._paths.get(path) or next((each for each in longer if path != each.path), None)
+        route = self._paths.get(path) or next(
+            (each for each in self._prefixes if each.matches(path)), None
+        )
         if route is None:
             known = ", ".join(each.path for each in ROUTES if not (each.prefix or each.page))
             raise NotFound(f"no such path; there are {known}")

@@ -7,7 +7,7 @@ from prometheus_client.exposition import choose_encoder
 
 from common.errors import Cancelled, EngineDead, InvalidValue, NotFound
 from common.http.body import read_body
-from common.http.exchange import ASGIApp, Exchange, Message
+from common.http.exchange import ASGIApp, ASGIMessage, Exchange
 from common.http.messages import for_template, tools_for_template
 from common.http.runtime import Runtime
 from common.http.schemas import DetokenizeBody, TokenizeBody
@@ -15,7 +15,7 @@ from common.serving.lifecycle import Lifecycle
 
 
 async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:
-    """GET /livez: 200 while the process can still recover by itself; `reason` says from what."""
+    """GET /livez answers 200 while the process can recover by itself; `reason` says from what."""
     health = await lifecycle.check_alive()
     body = {"status": "alive"}
     if health is not None and health.reason:
@@ -24,16 +24,16 @@ async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:
 
 
 async def ready(exchange: Exchange, lifecycle: Lifecycle) -> None:
-    """GET /readyz and /healthz: 200 only when a forward pass has worked lately."""
+    """GET /readyz and /healthz answer 200 only when a forward pass has worked lately."""
     await lifecycle.check_ready()
     phases = {name: round(seconds, 3) for name, seconds in lifecycle.phases.seconds.items()}
     await exchange.respond_json({"status": "ready", "start_seconds": phases})
 
 
 async def metrics(exchange: Exchange, runtime: Runtime) -> None:
-    """GET /metrics: our series, then the engine's own, unchanged, once it has started.
+    """GET /metrics answers with our series, then the engine's own, unchanged, once it has started.
 
-    With exemplars for those who accept OpenMetrics, unless the engine adds text of its own.
+    Clients that accept OpenMetrics get exemplars, unless the engine adds text of its own.
     """
     lifecycle = runtime.pipeline.lifecycle
     runtime.metrics.kv_cache_usage = None
@@ -96,7 +96,7 @@ async def detokenize(exchange: Exchange, runtime: Runtime) -> None:
 
 
 async def cancel(exchange: Exchange, runtime: Runtime) -> None:
-    """DELETE /v1/requests/{id}: the client of that request gets the error `cancelled`."""
+    """DELETE /v1/requests/{id} ends that request; its client gets the error `cancelled`."""
     request_id = exchange.path_rest
     if not runtime.generations.end(request_id, Cancelled("cancelled by DELETE /v1/requests")):
         raise NotFound("no running request has that id")
@@ -106,7 +106,7 @@ async def cancel(exchange: Exchange, runtime: Runtime) -> None:
 async def page(exchange: Exchange, pages: ASGIApp) -> None:
     """Answer with one of BentoML's own pages, with our request id."""
 
-    async def send(message: Message) -> None:
+    async def send(message: ASGIMessage) -> None:
         if message["type"] == "http.response.start":
             exchange.started = True
             message["headers"].append((b"x-request-id", exchange.request_id.encode()))

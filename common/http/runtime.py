@@ -1,4 +1,4 @@
-"""What serves requests once the model is known: built at start, used by the handlers."""
+"""The parts that serve requests once the model is known: built at start, used by the handlers."""
 
 from dataclasses import dataclass
 

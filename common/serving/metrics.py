@@ -104,7 +104,7 @@ class StartPhasesCollector(Collector):
 
 
 class Metrics:
-    """The series of one service, registered once per process."""
+    """The series of one service, which are registered once per process."""
 
     def __init__(
         self, labels: tuple[str, str, str], registry: CollectorRegistry = REGISTRY

@@ -21,7 +21,7 @@ FIRST, SECOND = "The capital of Poland is", "One, two, three,"
 
 
 def complete(service: Service, prompt: object, **fields: object) -> Body:
-    """A greedy completion that must succeed."""
+    """Returns a greedy completion, which must succeed."""
     body = {"prompt": prompt, "temperature": 0, "max_tokens": 6, "ignore_eos": True, **fields}
     response = service.http.post(COMPLETIONS, json=body)
     assert response.status_code == 200, response.text
@@ -112,10 +112,10 @@ def test_streams_of_several_prompts_are_told_apart_by_index(backend_service: Ser
 
 
 def test_a_stop_string_ends_the_text_before_it(backend_service: Service) -> None:
-    whole = text_of(complete(backend_service, SECOND, max_tokens=12))
-    stop = whole[4:9]
+    full = text_of(complete(backend_service, SECOND, max_tokens=12))
+    stop = full[4:9]
     value = complete(backend_service, SECOND, max_tokens=12, stop=stop)
-    assert text_of(value) == whole[: whole.index(stop)]
+    assert text_of(value) == full[: full.index(stop)]
     assert value["choices"][0]["finish_reason"] == "stop"
 
 

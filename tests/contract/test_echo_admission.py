@@ -1,4 +1,4 @@
-"""Places in the engine, the queue before them, and refusals: on Echo, whose timing is settable."""
+"""Slots of the engine, the queue before them, and refusals: on Echo, whose timing is settable."""
 
 import asyncio
 import time
@@ -30,8 +30,8 @@ def silent(echo_service: EchoFactory) -> Service:
 
 @pytest.fixture
 async def client(silent: Service) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=silent.url, timeout=20) as found:
-        yield found
+    async with httpx.AsyncClient(base_url=silent.url, timeout=20) as client:
+        yield client
 
 
 async def gauge(service: Service, name: str, value: float) -> None:
@@ -76,9 +76,9 @@ async def test_waiting_too_long_is_a_503_with_retry_after(
     before = Samples(silent)
     runs = send(client, GENERATE)
     await gauge(silent, "requests_running", 1)
-    begun = time.monotonic()
+    start = time.monotonic()
     response = await send(client, CHAT)
-    assert time.monotonic() - begun > 0.95
+    assert time.monotonic() - start > 0.95
     assert "1 seconds" in assert_error(response, 503, "overloaded")
     assert int(response.headers["retry-after"]) >= 1
     expect_outcomes(silent, before, rejected=1)

@@ -1,4 +1,4 @@
-"""What clients see when an engine fails: shown on Echo, which fails as it is told to."""
+"""Clients get clear errors when an engine fails: Echo fails as its settings say."""
 
 import http.client
 import json

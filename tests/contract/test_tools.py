@@ -1,4 +1,4 @@
-"""Tools: shown to the model by its template, calls parsed out of its answer."""
+"""Tools are shown to the model by its template; calls are parsed out of its answer."""
 
 import json
 from typing import Any
@@ -79,9 +79,9 @@ def test_a_called_tool_is_a_message_of_tool_calls(
         assert choice["finish_reason"] == "tool_calls"
         assert choice["message"]["content"] is None
         (call,) = choice["message"]["tool_calls"]
-        wanted = json.loads(question["answer"].split("\n")[1])
-        assert json.loads(call["function"]["arguments"]) == wanted["arguments"]
-        assert call["function"]["name"] == wanted["name"]
+        expected = json.loads(question["answer"].split("\n")[1])
+        assert json.loads(call["function"]["arguments"]) == expected["arguments"]
+        assert call["function"]["name"] == expected["name"]
 
 
 def streamed(service: Service, messages: list[Body], **fields: Any) -> list[Body]:
