@@ -133,7 +133,15 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
                     yield delta.text
 
     Served.__doc__ = engine.__doc__
-    decorate = bentoml.service(
+    served = decorate(Served, name)
+    served.engine = engine
+    served._caller_module = engine.__module__
+    return served
+
+
+def decorate(served: type, name: str) -> LLMService:
+    """Returns the service of one worker, without BentoML's own metrics, access log and spans."""
+    decorator = bentoml.service(
         name=name,
         service_class=LLMService,
         workers=1,
@@ -142,10 +150,8 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
         logging={"access": {"enabled": False}},
         tracing={"excluded_urls": ".*"},
     )
-    served: LLMService = decorate(Served)
-    served.engine = engine
-    served._caller_module = engine.__module__
-    return served
+    service: LLMService = decorator(served)
+    return service
 
 
 def check_start(engine: type[Engine], settings: Settings) -> None:
