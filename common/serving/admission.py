@@ -1,4 +1,4 @@
-"""Limits on the sequences in the engine, and on those that wait in a first-come queue."""
+"""Limits on the sequences in the engine and in a first-come queue; beyond them all is refused."""
 
 import asyncio
 from collections import deque

@@ -90,7 +90,7 @@ def logprobs_gaps(model: Model, title: str) -> dict[str, str]:
 
 
 def default_values(engine: Engine) -> dict[str, Any]:
-    """Returns the model's sampling defaults where it has some that the engine can honour."""
+    """Returns the sampling defaults: neutral values, or the model's own if the engine honours them."""
     defaults = {name: NEUTRAL[name] for name in FROM_MODEL}
     gaps = engine.gaps()
     for name in FROM_MODEL:

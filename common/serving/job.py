@@ -13,7 +13,7 @@ from common.serving.answer import Answer
 class Job:
     """A request for `n` answers to each prompt; answers are numbered prompt by prompt.
 
-    Times are in seconds, by time.perf_counter, and 0 until there is a token.
+    Times are in seconds, by time.perf_counter; those of tokens are 0 until there is one.
     """
 
     request_id: str
