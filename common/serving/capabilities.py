@@ -90,7 +90,7 @@ def logprobs_gaps(model: Model, title: str) -> dict[str, str]:
 
 
 def default_values(engine: Engine) -> dict[str, Any]:
-    """Returns the sampling defaults: neutral values, or the model's own if the engine honours them."""
+    """Returns the sampling defaults: neutral values, or the model's own that the engine honours."""
     defaults = {name: NEUTRAL[name] for name in FROM_MODEL}
     gaps = engine.gaps()
     for name in FROM_MODEL:
