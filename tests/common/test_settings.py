@@ -70,7 +70,7 @@ def test_a_bad_value_is_one_line_with_the_name_and_the_value(name: str, value: s
         assert value in message
 
 
-def test_an_unknown_argument_is_told_the_nearest_name() -> None:
+def test_the_error_of_an_unknown_argument_has_the_nearest_name() -> None:
     message = refusal({"max_model_length": 5}, {})
     assert "'max_model_length'" in message
     assert "did you mean 'max_model_len'" in message

@@ -19,7 +19,7 @@ def joined(chunks: list[Body], index: int = 0) -> str:
     return "".join(delta.get("content") or "" for delta in deltas)
 
 
-def test_a_whole_answer_has_openais_shape(backend_service: Service) -> None:
+def test_an_answer_that_does_not_stream_has_openais_shape(backend_service: Service) -> None:
     value = chat(backend_service, user("Hello"))
     assert set(value) == {"id", "object", "created", "model", "choices", "usage"}
     assert re.fullmatch(r"chatcmpl-\w+", value["id"])
@@ -172,7 +172,7 @@ def test_the_model_may_be_left_out_or_default(backend_service: Service, name: st
     assert chat(backend_service, user("Hello"), model=name, max_tokens=1)["model"] != "default"
 
 
-def test_openais_client_reads_a_whole_answer(backend_service: Service) -> None:
+def test_openais_client_reads_an_answer_that_does_not_stream(backend_service: Service) -> None:
     with OpenAI(base_url=f"{backend_service.url}/v1", api_key="none", max_retries=0) as client:
         model = client.models.list().data[0].id
         value = client.chat.completions.create(

@@ -118,7 +118,7 @@ async def test_requests_are_admitted_in_the_order_in_which_they_came(
     assert done == [0, 1, 2, 3]
 
 
-async def test_n_answers_take_n_places(echo_service: EchoFactory) -> None:
+async def test_n_answers_take_n_slots(echo_service: EchoFactory) -> None:
     service = echo_service(engine_args=SILENT, max_concurrency=3, max_queue=0)
     async with httpx.AsyncClient(base_url=service.url, timeout=20) as client:
         runs = send(client, CHAT, n=2)
@@ -130,13 +130,13 @@ async def test_n_answers_take_n_places(echo_service: EchoFactory) -> None:
     expect_idle(service)
 
 
-async def test_more_prompts_than_places_are_refused(echo_service: EchoFactory) -> None:
+async def test_more_prompts_than_slots_are_refused(echo_service: EchoFactory) -> None:
     service = echo_service(engine_args=SILENT, max_concurrency=3, max_queue=0)
     response = service.http.post(COMPLETIONS, json={"prompt": ["a"] * 4})
     assert "3" in assert_error(response, 400, "invalid_value", "prompt")
 
 
-async def test_many_streams_at_once_all_end_whole(echo_service: EchoFactory) -> None:
+async def test_many_streams_at_once_all_complete(echo_service: EchoFactory) -> None:
     service = echo_service(engine_args={"itl": 0.002}, max_concurrency=1)
     limits = httpx.Limits(max_connections=30)
     async with httpx.AsyncClient(base_url=service.url, timeout=30, limits=limits) as client:

@@ -115,7 +115,7 @@ def test_headers_just_under_the_limit_are_read(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("length", "status"), [(URL_LIMIT, 404), (URL_LIMIT + 1, 414)])
-def test_a_url_may_be_as_long_as_told(service: Service, length: int, status: int) -> None:
+def test_a_url_may_be_as_long_as_the_limit(service: Service, length: int, status: int) -> None:
     response = service.http.get("/".ljust(length, "a"), headers=KEY)
     assert response.status_code == status
 
