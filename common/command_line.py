@@ -9,7 +9,7 @@ WRONG = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """No abbreviations: an option that is added later must not change what a command means."""
+    """Takes no abbreviations: an option that is added later must not change a command's meaning."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)

@@ -1,4 +1,4 @@
-"""Every error a client can be told about, with its HTTP status and code.
+"""Every error that a client can get, with its HTTP status and code.
 
 ServiceError
 ├── RequestError            the client's doing, 4xx
@@ -8,7 +8,7 @@ ServiceError
 └── ServerError             ours, 5xx
     ├── InternalError, NotReady, Draining, EngineLost (EngineDead), QueueTimeout,
         FirstTokenTimeout
-StartError                  the service cannot start; told on the terminal, never over HTTP
+StartError                  the service cannot start; printed on the terminal, never sent
 """
 
 from collections.abc import Mapping
@@ -34,11 +34,11 @@ class ServiceError(Exception):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Extra response headers; `Retry-After` in seconds where trying again can help."""
+        """Returns extra response headers; `Retry-After` in seconds where trying again can help."""
         return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
 
     def body(self, request_id: str) -> dict[str, dict[str, str | None]]:
-        """The one error body of every route."""
+        """Returns the error body, which is the same on every route."""
         return {
             "error": {
                 "message": self.message,
@@ -136,7 +136,7 @@ class HeadersTooLarge(RequestError):
 
 
 class Cancelled(RequestError):
-    """Stopped by `DELETE /v1/requests/{id}` or because its client left."""
+    """The request was stopped by `DELETE /v1/requests/{id}` or because its client left."""
 
     status = 499
     code = "cancelled"
@@ -177,7 +177,7 @@ class EngineDead(EngineLost):
 
 
 class QueueTimeout(ServerError):
-    """Waited longer than `queue_timeout` for a place in the engine."""
+    """The request waited longer than `queue_timeout` for a slot in the engine."""
 
     status = 503
     code = "overloaded"

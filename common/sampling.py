@@ -1,4 +1,4 @@
-"""How tokens are to be chosen: one engine-neutral set of values, already checked."""
+"""The values by which an engine chooses tokens, already checked, in no engine's own words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ class Sampling:
 
     `temperature` 0 is greedy. `top_k` 0 is off. `end_token_ids` is everything that ends the
     generation: the model's own end tokens (empty of them under `ignore_eos`) and the request's
-    `stop_token_ids`. `logprobs` counts the alternatives wanted per token: None for no
+    `stop_token_ids`. `logprobs` counts the alternatives reported per token: None for no
     log-probabilities at all, 0 for the chosen token's only. `json_schema` constrains the text to
     a JSON document: None is free text, `{"type": "object"}` any object.
     """
@@ -33,7 +33,7 @@ class Sampling:
 
     @property
     def keeps_probabilities(self) -> bool:
-        """Whether a token is chosen by the model's own probabilities, changed by nothing here."""
+        """Returns whether nothing here changes the model's own probabilities."""
         plain = self.temperature == 1 and self.top_p == 1 and not self.top_k and not self.min_p
         unpenalized = self.repetition_penalty == 1 and not (
             self.presence_penalty or self.frequency_penalty

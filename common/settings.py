@@ -1,6 +1,5 @@
 """One typed set of settings for every backend, from `--arg name=value` and the environment."""
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from common.errors import StartError
+from common.names import nearest
 
 
 def _json_object(value: Any) -> Any:
@@ -106,7 +106,7 @@ class Settings(BaseModel):
 
     @property
     def changed(self) -> frozenset[str]:
-        """The settings that differ from their defaults."""
+        """Returns the names of the settings that differ from their defaults."""
         fields = type(self).model_fields
         return frozenset(
             name
@@ -116,7 +116,7 @@ class Settings(BaseModel):
 
 
 def load_settings(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """The settings of this process; the environment wins over the arguments.
+    """Returns the settings of this process; the environment wins over the arguments.
 
     Raises StartError, one line, for an unknown argument or a bad value.
     """
@@ -133,27 +133,26 @@ def load_settings(arguments: Mapping[str, Any], environment: Mapping[str, str]) 
 
 
 def misspelt(environment: Mapping[str, str]) -> list[str]:
-    """Variables that are nearly, but not quite, a setting: they have no effect.
+    """Returns a warning for each variable that is nearly a setting, and has no effect.
 
     The environment is shared with other programs, so this cannot be an error.
     """
     known = [name.upper() for name in Settings.model_fields]
-    near = ((name, difflib.get_close_matches(name, known, 1, 0.88)) for name in environment)
     return [
-        f"the variable {name} is no setting (did you mean {found[0]}?)"
-        for name, found in near
-        if found and name not in known
+        f"the variable {name} is no setting (did you mean {near}?)"
+        for name in environment
+        if name not in known and (near := nearest(name, known, 0.88))
     ]
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = nearest(name, known)
+    hint = f" (did you mean {near!r}?)" if near else ""
     return f"unknown setting {name!r}{hint}; allowed are: {', '.join(known)}"
 
 
 def _describe(error: ValidationError) -> str:
-    """One line for the first problem; never the value of a secret."""
+    """Returns one line for the first problem, never the value of a secret."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     given = "" if name == "api_keys" else f", not {first['input']!r}"

@@ -6,7 +6,7 @@ DATA = b"data:"
 
 
 async def sse_data(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-    """The data of each event, in order. Events are separated by an empty line; comments and other
+    """Yields the data of each event. Events are separated by an empty line; comments and other
     fields are skipped (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
     rest = b""
     data: list[bytes] = []

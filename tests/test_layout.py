@@ -20,6 +20,7 @@ FLOORS = [
     "errors",
     "json_schema",
     "files",
+    "names",
     "command_line",
     "engine_args",
     "sse",

@@ -1,6 +1,5 @@
 """A request body: bounded while it streams in, JSON only, validated with clear errors."""
 
-import difflib
 from typing import TypeVar
 
 import orjson
@@ -16,13 +15,17 @@ from common.errors import (
     UnsupportedMediaType,
 )
 from common.http.exchange import Exchange
+from common.names import nearest
 
 Body = TypeVar("Body", bound=BaseModel)
 TAGS = ("str", "list", "constrained", "function-", "lax-or-strict", "nullable")
 
 
 async def read_body(exchange: Exchange, model: type[Body], limit: int) -> Body:
-    """Raises RequestTooLarge, UnsupportedMediaType, InvalidJSON, InvalidValue, UnknownParameter."""
+    """Returns the body as a `model`; `limit` is in bytes.
+
+    Raises RequestTooLarge, UnsupportedMediaType, InvalidJSON, InvalidValue, UnknownParameter.
+    """
     media_type = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         given = media_type or "none"
@@ -65,7 +68,7 @@ def _too_large(limit: int) -> RequestTooLarge:
 
 
 def _describe(error: ValidationError, model: type[BaseModel]) -> RequestError:
-    """The first problem as one sentence, without the value that was sent."""
+    """Returns the first problem as one sentence, without the value that was sent."""
     problem = error.errors(include_url=False, include_input=False, include_context=True)[0]
     if problem["type"] == "extra_forbidden":
         return _unknown(problem["loc"], model)
@@ -77,7 +80,7 @@ def _describe(error: ValidationError, model: type[BaseModel]) -> RequestError:
 
 
 def _name(location: tuple[int | str, ...]) -> str:
-    """`messages.0.content` from pydantic's location, which also names union members."""
+    """Returns `messages[0].content` from pydantic's location, which also names union members."""
     name = ""
     for part in location:
         if isinstance(part, int):
@@ -96,12 +99,12 @@ def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> Request
     parent = _name(location[:-1])
     name = f"{parent}.{last}" if parent else last
     known = _fields(model) if parent else set(model.model_fields)
-    near = difflib.get_close_matches(last, sorted(known), 1, 0.6)
-    hint = f"; the nearest known one is {near[0]!r}" if near else ""
+    near = nearest(last, sorted(known))
+    hint = f"; the nearest known one is {near!r}" if near else ""
     return UnknownParameter(f"unknown parameter {name!r}{hint}", param=name)
 
 
 def _fields(model: type[BaseModel]) -> set[str]:
-    """The names of all fields at any depth, from the JSON schema."""
+    """Returns the names of all fields at any depth, from the JSON schema."""
     definitions = model.model_json_schema().get("$defs", {}).values()
     return {name for part in definitions for name in part.get("properties", ())}

@@ -8,11 +8,25 @@ from common.text.detokenizer import Detokenizer
 from common.text.tokenizer import Tokenizer
 
 LOWEST = -9999.0
-"""What OpenAI's API shows for a probability of zero: JSON has no minus infinity."""
+"""The value that OpenAI's API gives for a probability of zero: JSON has no minus infinity."""
+
+
+class TextOffsets:
+    """Finds where each token of one answer starts in the text, after `start` characters."""
+
+    def __init__(self, tokenizer: Tokenizer, start: int) -> None:
+        self._detokenizer = Detokenizer(tokenizer)
+        self._next = start
+
+    def next(self, token_id: int) -> int:
+        """Returns the offset of the next token; tokens that are parts of one character share it."""
+        offset = self._next
+        self._next += len(self._detokenizer.feed((token_id,)))
+        return offset
 
 
 def chat_logprobs(tokenizer: Tokenizer, entries: Sequence[TokenLogprob]) -> dict[str, Any]:
-    """`choices[].logprobs` of /v1/chat/completions."""
+    """Returns `choices[].logprobs` of /v1/chat/completions."""
 
     def one(token_id: int, logprob: float) -> dict[str, Any]:
         text, data = tokenizer.token_bytes(token_id)
@@ -28,34 +42,20 @@ def chat_logprobs(tokenizer: Tokenizer, entries: Sequence[TokenLogprob]) -> dict
     }
 
 
-class TextOffsets:
-    """Where each token of one answer begins in the text, `start` characters of it before."""
-
-    def __init__(self, tokenizer: Tokenizer, start: int) -> None:
-        self._detokenizer = Detokenizer(tokenizer)
-        self._next = start
-
-    def place(self, token_id: int) -> int:
-        """Tokens that are parts of one character share its place."""
-        place = self._next
-        self._next += len(self._detokenizer.feed((token_id,)))
-        return place
-
-
 def completion_logprobs(
     tokenizer: Tokenizer, entries: Sequence[TokenLogprob], offsets: TextOffsets
 ) -> dict[str, Any]:
-    """`choices[].logprobs` of /v1/completions."""
-    tokens = [tokenizer.token_bytes(entry.token_id)[0] for entry in entries]
+    """Returns `choices[].logprobs` of /v1/completions."""
+
+    def one(token_id: int) -> str:
+        return tokenizer.token_bytes(token_id)[0]
+
     return {
-        "tokens": tokens,
+        "tokens": [one(entry.token_id) for entry in entries],
         "token_logprobs": [max(entry.logprob, LOWEST) for entry in entries],
         "top_logprobs": [
-            {
-                tokenizer.token_bytes(token_id)[0]: max(value, LOWEST)
-                for token_id, value in entry.top
-            }
+            {one(token_id): max(value, LOWEST) for token_id, value in entry.top}
             for entry in entries
         ],
-        "text_offset": [offsets.place(entry.token_id) for entry in entries],
+        "text_offset": [offsets.next(entry.token_id) for entry in entries],
     }

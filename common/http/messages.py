@@ -1,4 +1,4 @@
-"""Chat messages and tools in OpenAI's shapes, and as a chat template wants them."""
+"""Chat messages and tools in OpenAI's shapes, and in those that a chat template takes."""
 
 import json
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ ToolChoice = Literal["none", "auto", "required"] | NamedTool
 
 
 def for_template(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-    """Plain dicts: text parts joined, `developer` as `system`, call arguments as objects."""
+    """Returns plain dicts: text parts joined, `developer` as `system`, arguments as objects."""
     return [_message(message) for message in messages]
 
 
@@ -114,7 +114,7 @@ def _message(message: ChatMessage) -> dict[str, Any]:
 
 
 def _arguments(text: str) -> Any:
-    """An object where the text is JSON that can be written again, else the text."""
+    """Returns an object where the text is JSON that can be written again, else the text."""
     try:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode()

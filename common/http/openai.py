@@ -7,11 +7,8 @@ import orjson
 
 from common.errors import InvalidValue, ServiceError, UnsupportedParameter
 from common.http.body import read_body
-from common.http.cancellation import while_connected
-from common.http.chat_frames import ChatFrames
-from common.http.completion_frames import CompletionFrames
-from common.http.events import DONE, fail_events, start_events
 from common.http.exchange import Exchange
+from common.http.frames import DONE, ChatFrames, CompletionFrames, event
 from common.http.messages import NamedTool, for_template, tools_for_template
 from common.http.runtime import Runtime
 from common.http.schemas import ChatBody, CompletionBody, OpenAIFields
@@ -24,10 +21,10 @@ class Frames(Protocol):
     def first(self) -> bytes: ...
     def delta(self, delta: Delta) -> bytes: ...
     def last(self) -> bytes: ...
-    def whole(self, deltas: list[Delta]) -> dict[str, Any]: ...
+    def response(self, deltas: list[Delta]) -> dict[str, Any]: ...
 
 
-async def chat_completions(exchange: Exchange, runtime: Runtime) -> str:
+async def chat_completions(exchange: Exchange, runtime: Runtime) -> str | None:
     """Returns the finish reason of the first answer."""
     body = await read_body(exchange, ChatBody, runtime.settings.max_body_bytes)
     runtime.check_model(body.model)
@@ -58,7 +55,7 @@ async def chat_completions(exchange: Exchange, runtime: Runtime) -> str:
     return await _respond(exchange, runtime, job, frames, body)
 
 
-async def completions(exchange: Exchange, runtime: Runtime) -> str:
+async def completions(exchange: Exchange, runtime: Runtime) -> str | None:
     """Returns the finish reason of the first answer."""
     body = await read_body(exchange, CompletionBody, runtime.settings.max_body_bytes)
     runtime.check_model(body.model)
@@ -85,28 +82,31 @@ async def completions(exchange: Exchange, runtime: Runtime) -> str:
 
 async def _respond(
     exchange: Exchange, runtime: Runtime, job: Job, frames: Frames, body: OpenAIFields
-) -> str:
+) -> str | None:
+    """Returns the finish reason of the first answer."""
     if body.stream_options is not None and not body.stream:
         raise InvalidValue("stream_options needs stream to be true", param="stream_options")
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         work = _stream(exchange, runtime, job, frames, include_usage)
     else:
-        work = _whole(exchange, runtime, job, frames)
+        work = _send_at_once(exchange, runtime, job, frames)
     try:
-        await while_connected(exchange, runtime.generations, work)
+        await exchange.run(work, runtime.generations)
     except ServiceError as error:
         if exchange.started:
-            await fail_events(exchange, error)
+            # Without [DONE] it cannot be taken for a finished answer.
+            await exchange.write(event(error.body(exchange.request_id)))
+            await exchange.end()
         raise
-    return job.answers[0].finish_reason or "stop"
+    return job.answers[0].finish_reason
 
 
 async def _stream(
     exchange: Exchange, runtime: Runtime, job: Job, frames: Frames, include_usage: bool
 ) -> None:
     async with runtime.pipeline.stream(job) as (first, deltas):
-        await start_events(exchange)
+        await exchange.start_stream()
         frame, send = frames.delta, exchange.send
         await exchange.write(frames.first() + frame(first))
         async for delta in deltas:
@@ -117,10 +117,10 @@ async def _stream(
     await exchange.end()
 
 
-async def _whole(exchange: Exchange, runtime: Runtime, job: Job, frames: Frames) -> None:
+async def _send_at_once(exchange: Exchange, runtime: Runtime, job: Job, frames: Frames) -> None:
     async with runtime.pipeline.stream(job) as (first, deltas):
         collected = [first, *[delta async for delta in deltas]]
-    await exchange.respond(200, orjson.dumps(frames.whole(collected)))
+    await exchange.respond(200, orjson.dumps(frames.response(collected)))
 
 
 async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
@@ -144,7 +144,7 @@ async def _prompts(body: CompletionBody, runtime: Runtime) -> list[list[int]]:
 def _tools(
     body: ChatBody, runtime: Runtime
 ) -> tuple[list[dict[str, Any]], Mapping[str, Any] | None]:
-    """The tools to show to the model, and a schema when it is made to call one of them."""
+    """Returns the tools to show to the model, and a schema when it is made to call one of them."""
     choice = body.tool_choice
     if not body.tools:
         if choice is not None and choice != "none":
@@ -162,13 +162,13 @@ def _tools(
             "response_format cannot be used with a tool_choice that makes the model call a tool",
             param="response_format",
         )
-    wanted = tools
+    callable_tools = tools
     if isinstance(choice, NamedTool):
         name = choice.function.name
-        wanted = [tool for tool in tools if tool["function"]["name"] == name]
-        if not wanted:
+        callable_tools = [tool for tool in tools if tool["function"]["name"] == name]
+        if not callable_tools:
             raise InvalidValue(f"tool_choice names {name!r}, no tool", param="tool_choice")
-    return tools, {"anyOf": [_call_schema(tool["function"]) for tool in wanted]}
+    return tools, {"anyOf": [_call_schema(tool["function"]) for tool in callable_tools]}
 
 
 def _call_schema(function: Mapping[str, Any]) -> dict[str, Any]:

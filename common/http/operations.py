@@ -1,4 +1,4 @@
-"""Health, metrics, models, tokens and cancelling."""
+"""Health, metrics, models, tokens, cancelling and pages."""
 
 from contextlib import suppress
 from typing import Any
@@ -7,7 +7,7 @@ from prometheus_client.exposition import choose_encoder
 
 from common.errors import Cancelled, EngineDead, InvalidValue, NotFound
 from common.http.body import read_body
-from common.http.exchange import Exchange
+from common.http.exchange import ASGIApp, ASGIMessage, Exchange
 from common.http.messages import for_template, tools_for_template
 from common.http.runtime import Runtime
 from common.http.schemas import DetokenizeBody, TokenizeBody
@@ -15,7 +15,7 @@ from common.serving.lifecycle import Lifecycle
 
 
 async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:
-    """GET /livez: 200 while the process can still recover by itself; `reason` says from what."""
+    """GET /livez answers 200 while the process can recover by itself; `reason` says from what."""
     health = await lifecycle.check_alive()
     body = {"status": "alive"}
     if health is not None and health.reason:
@@ -24,17 +24,18 @@ async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:
 
 
 async def ready(exchange: Exchange, lifecycle: Lifecycle) -> None:
-    """GET /readyz and /healthz: 200 only when a forward pass has worked lately."""
+    """GET /readyz and /healthz answer 200 only when a forward pass has worked lately."""
     await lifecycle.check_ready()
     phases = {name: round(seconds, 3) for name, seconds in lifecycle.phases.seconds.items()}
     await exchange.respond_json({"status": "ready", "start_seconds": phases})
 
 
-async def metrics(exchange: Exchange, runtime: Runtime, lifecycle: Lifecycle) -> None:
-    """GET /metrics: our series, then the engine's own, unchanged, once it has started.
+async def metrics(exchange: Exchange, runtime: Runtime) -> None:
+    """GET /metrics answers with our series, then the engine's own, unchanged, once it has started.
 
-    With exemplars for those who accept OpenMetrics, unless the engine adds text of its own.
+    Clients that accept OpenMetrics get exemplars, unless the engine adds text of its own.
     """
+    lifecycle = runtime.pipeline.lifecycle
     runtime.metrics.kv_cache_usage = None
     with suppress(EngineDead):
         health = await lifecycle.check_alive()
@@ -50,8 +51,8 @@ async def models(exchange: Exchange, runtime: Runtime) -> None:
     await exchange.respond_json({"object": "list", "data": [_model_card(runtime)]})
 
 
-async def model(exchange: Exchange, runtime: Runtime, name: str) -> None:
-    runtime.check_model(name)
+async def model(exchange: Exchange, runtime: Runtime) -> None:
+    runtime.check_model(exchange.path_rest)
     await exchange.respond_json(_model_card(runtime))
 
 
@@ -95,11 +96,24 @@ async def detokenize(exchange: Exchange, runtime: Runtime) -> None:
     await exchange.respond_json({"prompt": text})
 
 
-async def cancel(exchange: Exchange, runtime: Runtime, request_id: str) -> None:
-    """DELETE /v1/requests/{id}: its own client is told `cancelled`."""
+async def cancel(exchange: Exchange, runtime: Runtime) -> None:
+    """DELETE /v1/requests/{id} ends that request; its client gets the error `cancelled`."""
+    request_id = exchange.path_rest
     if not runtime.generations.end(request_id, Cancelled("cancelled by DELETE /v1/requests")):
         raise NotFound("no running request has that id")
     await exchange.respond_json({"id": request_id, "object": "request", "cancelled": True})
+
+
+async def page(exchange: Exchange, pages: ASGIApp) -> None:
+    """Answer with one of BentoML's own pages, with our request id."""
+
+    async def send(message: ASGIMessage) -> None:
+        if message["type"] == "http.response.start":
+            exchange.started = True
+            message["headers"].append((b"x-request-id", exchange.request_id.encode()))
+        await exchange.send(message)
+
+    await pages(exchange.scope, exchange.receive, send)
 
 
 def _model_card(runtime: Runtime) -> dict[str, Any]:

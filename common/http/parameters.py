@@ -1,4 +1,4 @@
-"""A validated body to complete sampling values: defaults filled in, limits checked."""
+"""Validated bodies become complete sampling values: defaults filled in, limits checked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -97,7 +97,7 @@ class Parameters:
     def _max_tokens(
         self,
         prompts: Sequence[Sequence[int]],
-        wanted: int | None,
+        given: int | None,
         prompt_field: str,
         max_tokens_field: str,
     ) -> int:
@@ -107,14 +107,14 @@ class Parameters:
             raise InvalidValue(
                 "the prompt is empty; at least one token is needed", param=prompt_field
             )
-        if left < 1 or (wanted is not None and wanted > left):
-            asked = "" if wanted is None else f" and {max_tokens_field} is {wanted}"
+        if left < 1 or (given is not None and given > left):
+            suffix = "" if given is None else f" and {max_tokens_field} is {given}"
             raise ContextLengthExceeded(
-                f"the prompt has {longest} tokens{asked}; "
+                f"the prompt has {longest} tokens{suffix}; "
                 f"both together may be at most {self._max_model_len} tokens",
-                param=prompt_field if wanted is None else max_tokens_field,
+                param=prompt_field if given is None else max_tokens_field,
             )
-        return min(left, DEFAULT_MAX_TOKENS) if wanted is None else wanted
+        return min(left, DEFAULT_MAX_TOKENS) if given is None else given
 
     def _value(self, body: SamplingFields, name: str) -> Any:
         value = getattr(body, name)
@@ -136,14 +136,14 @@ class Parameters:
         return bias
 
     @staticmethod
-    def _json_schema(wanted: ResponseFormat | None) -> Mapping[str, Any] | None:
-        if wanted is None or wanted.type == "text":
+    def _json_schema(response_format: ResponseFormat | None) -> Mapping[str, Any] | None:
+        if response_format is None or response_format.type == "text":
             return None
-        if wanted.type == "json_object":
+        if response_format.type == "json_object":
             return ANY_OBJECT
-        if wanted.json_schema is None:
+        if response_format.json_schema is None:
             raise InvalidValue(
                 "response_format of type json_schema needs the field json_schema",
                 param="response_format",
             )
-        return wanted.json_schema.json_schema
+        return response_format.json_schema.json_schema

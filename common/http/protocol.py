@@ -54,7 +54,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Trailers come here, too."""
+        """The parser calls this for trailers, too."""
         self._fields += 1
         self._field_bytes += len(name) + len(value) + len(": \r\n")
         if self._fields > MAX_HEADERS or len(self.url) + self._field_bytes > self._limit:
@@ -75,7 +75,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Called when the parser failed, be it by an error that was raised here."""
+        """The parser calls this when it failed, be it by an error that was raised here."""
         if self._refusal is None:
             super().send_400_response(msg)
         else:
@@ -93,7 +93,7 @@ class LimitedProtocol(HttpToolsProtocol):
         )
 
     def _stop(self, error: RequestError) -> None:
-        """Ends the parsing from within one of the parser's callbacks."""
+        """End the parsing from within one of the parser's callbacks."""
         self._refusal = error
         raise error
 
@@ -116,6 +116,6 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def limit_heads(server: uvicorn.Server, max_header_bytes: int) -> None:
-    """Takes effect for connections that come afterwards: call it before the server listens."""
+    """Limit the heads on all later connections: call it before the server listens."""
     server.config.h11_max_incomplete_event_size = max_header_bytes
     server.config.http_protocol_class = LimitedProtocol

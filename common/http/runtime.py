@@ -1,4 +1,4 @@
-"""Everything that serves requests once the model is here: built at start, used by the routes."""
+"""The parts that serve requests once the model is known: built at start, used by the handlers."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ class Runtime:
             )
 
     async def generate_job(self, request_id: str, body: GenerateBody) -> Job:
-        """What /generate asks for. Raises RequestError."""
+        """Returns the work that a body of /generate asks for. Raises RequestError."""
         ids = await self.prompts.from_prompt(body.prompt, body.system_prompt)
         sampling = self.parameters.sampling(body, [ids], max_tokens=body.max_tokens)
         return Job(request_id, [ids], sampling, stops=body.stop or ())
@@ -62,13 +62,13 @@ def build_runtime(
     template = load_chat_template(model.path, tokenizer, settings.chat_template)
     tool_format: str | None = None
     if template is not None and settings.tool_format != "none":
-        wanted = settings.tool_format
-        tool_format = detect_format(template.source) if wanted == "auto" else wanted
+        given = settings.tool_format
+        tool_format = detect_format(template.source) if given == "auto" else given
     unsupported = _gaps(engine, has_template=template is not None, tool_format=tool_format)
     capabilities = Capabilities(engine.name, unsupported)
     admission = Admission(settings.max_concurrency, settings.max_queue, settings.queue_timeout)
     metrics = Metrics((engine.name, model.served_name, engine.quantization))
-    _add_readings(metrics, admission, lifecycle)
+    metrics.add_readings(admission, lifecycle)
     return Runtime(
         settings=settings,
         model=model,
@@ -92,38 +92,8 @@ def build_runtime(
     )
 
 
-def _add_readings(metrics: Metrics, admission: Admission, lifecycle: Lifecycle) -> None:
-    """What is read when it is asked for."""
-    phases = lifecycle.phases
-    metrics.add_start_phases(lambda: phases.seconds)
-    metrics.add_gauges(
-        {
-            "gen_ai_server_requests_running": (
-                "Sequences in the engine.",
-                lambda: admission.running,
-            ),
-            "gen_ai_server_requests_waiting": (
-                "Sequences waiting for a place in the engine.",
-                lambda: admission.waiting,
-            ),
-            "gen_ai_server_kv_cache_usage_ratio": (
-                "Used fraction of the KV cache.",
-                lambda: metrics.kv_cache_usage,
-            ),
-            "gen_ai_server_ready": (
-                "1 when a request sent now would be served, as far as was last seen, else 0.",
-                lambda: float(lifecycle.serving),
-            ),
-            "gen_ai_server_start_seconds": (
-                "Time from the start of the process until it was ready, or so far.",
-                lambda: phases.total,
-            ),
-        }
-    )
-
-
 def _gaps(engine: Engine, *, has_template: bool, tool_format: str | None) -> dict[str, str]:
-    """The engine's gaps and those that come from the model."""
+    """Returns the gaps of the engine and those that come from the model, each with its reason."""
     gaps = dict(engine.gaps())
     if not has_template:
         gaps["chat_template_kwargs"] = NO_TEMPLATE

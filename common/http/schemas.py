@@ -60,7 +60,7 @@ class StreamOptions(Strict):
 
 
 class SamplingFields(Strict):
-    """The same names, ranges and defaults on every route and every backend."""
+    """Fields with the same names, ranges and defaults on every route and every backend."""
 
     max_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)

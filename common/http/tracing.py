@@ -16,7 +16,7 @@ tracer = trace.get_tracer("llm.http")
 
 @contextmanager
 def generation_span(exchange: Exchange, path: str, runtime: Runtime) -> Iterator[None]:
-    """Continues the caller's trace (W3C traceparent header)."""
+    """Trace the block as one span, in the caller's trace (W3C traceparent header)."""
     carrier = {
         name: value
         for name in ("traceparent", "tracestate")
@@ -53,7 +53,7 @@ def generation_span(exchange: Exchange, path: str, runtime: Runtime) -> Iterator
 
 
 def _fail(span: Span, exchange: Exchange, error: ServiceError) -> None:
-    """A client's own mistake is no error of the server's."""
+    """Record the error, as a failure of the span only where it is the server's."""
     status = exchange.status if exchange.started else error.status
     span.set_attribute("http.response.status_code", status)
     span.set_attribute("error.type", error.code)

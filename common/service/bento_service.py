@@ -1,4 +1,4 @@
-"""A BentoML service class from an engine class."""
+"""Makes a BentoML service of an engine class."""
 
 import os
 import sys
@@ -12,8 +12,8 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from opentelemetry import trace
 
 from common.engine import Engine
-from common.errors import NotReady, StartError
-from common.http.exchange import ASGIApp, Message, Receive, Scope, Send
+from common.errors import StartError
+from common.http.exchange import ASGIApp, ASGIMessage, Receive, Scope, Send
 from common.http.schemas import GenerateBody
 from common.models.model import local_directory, open_model
 from common.models.store_tags import with_stored
@@ -52,7 +52,7 @@ class LLMService(Service[Any]):
 
 
 def with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
-    """Cross-origin access for the configured origins; off by default."""
+    """Returns `app` with cross-origin access for these origins; without any, `app` itself."""
     if not origins:
         return app
     from starlette.middleware.cors import CORSMiddleware
@@ -73,9 +73,9 @@ def with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
 
 
 def with_request_id(send: Send) -> Send:
-    """For answers that the application itself does not make."""
+    """Returns a `send` that adds a request id to responses that come without one."""
 
-    async def stamped(message: Message) -> None:
+    async def stamped(message: ASGIMessage) -> None:
         if message["type"] == "http.response.start":
             names = {name for name, _ in message["headers"]}
             if b"x-request-id" not in names:
@@ -86,12 +86,12 @@ def with_request_id(send: Send) -> Send:
 
 
 def read_settings() -> Settings:
-    """Bento arguments, then the environment. Raises StartError."""
+    """Returns the settings of bento arguments and the environment. Raises StartError."""
     return with_stored(load_settings(BentoMLContainer.bento_arguments.get(), os.environ))
 
 
 def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
-    """The service that `bentoml serve services.<module>:<name>` finds.
+    """Returns the service that `bentoml serve services.<module>:<name>` loads.
 
     Called at the end of an adapter's module; imports no engine.
     """
@@ -100,7 +100,7 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
         @bentoml.on_deployment
         @staticmethod
         def check() -> None:
-            """In the supervisor, before anything starts."""
+            """Check the settings in the supervisor, before anything starts."""
             try:
                 check_start(engine, read_settings())
                 for warning in misspelt(os.environ):
@@ -108,15 +108,15 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
             except StartError as error:
                 print(f"error: {error}", file=sys.stderr, flush=True)
                 sys.exit(1)
-            start_failure.watch()
+            start_failure.exit_on_failure()
 
         @bentoml.on_startup
-        async def begin(self) -> None:
-            await served.server.begin()
+        async def start(self) -> None:
+            await served.server.start()
 
         @bentoml.on_shutdown
-        async def end(self) -> None:
-            await served.server.end()
+        async def stop(self) -> None:
+            await served.server.stop()
 
         @bentoml.api(route="/generate", input_spec=GenerateBody)
         async def generate(self, **fields: Any) -> AsyncGenerator[str, None]:
@@ -125,9 +125,7 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
             Over HTTP the same request is served by common/http/generate.py; this is the way for
             code in the same process, and what the schema is made of.
             """
-            runtime = served.server.app.runtime
-            if runtime is None:
-                raise NotReady("the service is starting")
+            runtime = served.server.app.ready_runtime()
             job = await runtime.generate_job("in-process", GenerateBody(**fields))
             async with runtime.pipeline.stream(job) as (first, deltas):
                 yield first.text
@@ -135,7 +133,15 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
                     yield delta.text
 
     Served.__doc__ = engine.__doc__
-    decorate = bentoml.service(
+    served = decorate(Served, name)
+    served.engine = engine
+    served._caller_module = engine.__module__
+    return served
+
+
+def decorate(served: type, name: str) -> LLMService:
+    """Returns the service of one worker, without BentoML's own metrics, access log and spans."""
+    decorator = bentoml.service(
         name=name,
         service_class=LLMService,
         workers=1,
@@ -144,14 +150,12 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
         logging={"access": {"enabled": False}},
         tracing={"excluded_urls": ".*"},
     )
-    served: LLMService = decorate(Served)
-    served.engine = engine
-    served._caller_module = engine.__module__
-    return served
+    service: LLMService = decorator(served)
+    return service
 
 
 def check_start(engine: type[Engine], settings: Settings) -> None:
-    """What can be known without loading anything. Raises StartError."""
+    """Check what can be known without loading anything. Raises StartError."""
     engine.check(settings)
     tracing.check(settings)
     path = local_directory(settings)

@@ -13,16 +13,16 @@ from pathlib import Path
 VARIABLE = "LLM_START_FAILURE_FILE"
 
 
-def watch() -> None:
-    """In the supervisor, before workers start: exit with 1 if one of them told a failure."""
+def exit_on_failure() -> None:
+    """Called in the supervisor before workers start: it exits with 1 if one reports a failure."""
     handle, name = tempfile.mkstemp(prefix="llm-start-")
     os.close(handle)
     os.environ[VARIABLE] = name
     atexit.register(_exit_with_failure, Path(name), os.getpid())
 
 
-def tell(reason: str) -> None:
-    """In a worker: say why, and have the supervisor stop."""
+def report(reason: str) -> None:
+    """Called in a worker: print why it cannot start, and have the supervisor stop."""
     print(f"error: {reason}", file=sys.stderr, flush=True)
     name = os.environ.get(VARIABLE)
     if name is not None:

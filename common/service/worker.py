@@ -27,7 +27,7 @@ from common.service import start_failure
 from common.serving import tracing
 from common.serving.generations import Generations
 from common.serving.lifecycle import Lifecycle
-from common.serving.systemd import tell_systemd
+from common.serving.systemd import notify_systemd
 from common.settings import Settings
 
 logger = logging.getLogger("bentoml.llm.server")
@@ -36,16 +36,16 @@ SignalHandler = Callable[[int, FrameType | None], Any] | int | None
 GC_THRESHOLDS = (10_000, 20, 20)
 """Streams make many short-lived tuples; the default of 700 collects every few hundred tokens."""
 LAST_GRACE = 3
-"""Seconds for clients that do not read, after everything was drained or ended."""
+"""Seconds for clients that do not read, after every generation is done or ended."""
 
 
 def process_age() -> float:
-    """Seconds since this process was made: its imports are part of a cold start."""
+    """Returns the seconds since this process was created: its imports belong to a cold start."""
     return max(0.0, time.time() - psutil.Process().create_time())
 
 
 def http_server(handler: SignalHandler) -> uvicorn.Server | None:
-    """The server that installed this signal handler; None where something else did."""
+    """Returns the server that installed this signal handler, None where something else did."""
     owner = getattr(handler, "__self__", None)
     return owner if isinstance(owner, uvicorn.Server) else None
 
@@ -60,15 +60,15 @@ class Server:
         self._generations = Generations()
         self._lifecycle = Lifecycle(settings.probe_interval, process_age())
         self._loading: asyncio.Task[None] | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._notifying: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._previous: dict[int, SignalHandler] = {}
         self._interrupts = 0
         self.tracer_provider = tracing.tracer_provider(settings, engine.name)
         self.app = App(settings, self._lifecycle)
 
-    async def begin(self) -> None:
-        """Called once the event loop runs; HTTP is served while the model loads."""
+    async def start(self) -> None:
+        """Called once the event loop runs: load the model while HTTP is served."""
         terminate_with_parent()
         watch_this_process()
         self._take_signals()
@@ -77,16 +77,16 @@ class Server:
             logger.warning("max_header_bytes has no effect: the HTTP server is not uvicorn's")
         else:
             limit_heads(server, self._settings.max_header_bytes)
-        self._telling = asyncio.create_task(tell_systemd(self._lifecycle))
+        self._notifying = asyncio.create_task(notify_systemd(self._lifecycle))
         self._loading = asyncio.create_task(self._load())
 
-    async def end(self) -> None:
-        """Called when no request is left."""
+    async def stop(self) -> None:
+        """Called when no request is left: stop the engine and send the last spans."""
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
-        if self._telling is not None:
-            self._telling.cancel()
+        if self._notifying is not None:
+            self._notifying.cancel()
         if self._engine is not None:
             await self._engine.stop()
         if self.tracer_provider is not None:
@@ -115,17 +115,16 @@ class Server:
         )
         self._engine = engine = self._engine_class(settings, model)
         runtime = build_runtime(settings, model, engine, self._lifecycle, self._generations)
-        self.app.loading = runtime
-        await self._lifecycle.start(engine)
         self.app.runtime = runtime
+        await self._lifecycle.start(engine)
         # What is loaded now stays: a full collection would walk an engine's millions of objects.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
 
     def _give_up(self, reason: str) -> None:
-        """End the whole service with a failure: a restart would meet the same error."""
-        start_failure.tell(reason)
+        """End the service with a failure: a restart would meet the same error."""
+        start_failure.report(reason)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _take_signals(self) -> None:
@@ -144,7 +143,7 @@ class Server:
             self._generations.end_all(Draining("the service was stopped"))
 
     async def _drain(self, number: int) -> None:
-        """Finish what is under way, refuse what is new, then hand over to uvicorn."""
+        """Finish the running generations, refuse new ones, then hand over to uvicorn."""
         self._lifecycle.draining = True
         try:
             async with asyncio.timeout(self._settings.drain_timeout):

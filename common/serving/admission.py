@@ -1,4 +1,4 @@
-"""At most so many sequences in the engine, then a bounded first-come queue, then refusal."""
+"""Limits on the sequences in the engine and in a first-come queue; beyond them all is refused."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ from common.errors import Overloaded, QueueTimeout
 
 
 class Admission:
-    """Counts sequences, not requests: each answer that a request wants takes a place."""
+    """Counts sequences, not requests: each answer to a request takes a slot of the engine."""
 
     def __init__(self, max_concurrency: int, max_queue: int, queue_timeout: float) -> None:
         self._max_concurrency = max_concurrency
@@ -25,16 +25,16 @@ class Admission:
     def check_room(self, sequences: int) -> None:
         """Raises Overloaded unless as many of them as can ever run at once may run or wait now."""
         free = 0 if self._queue else self._max_concurrency - self.running
-        wanted = min(sequences, self._max_concurrency)
-        if wanted > free and wanted - free > self._max_queue - self.waiting:
+        needed = min(sequences, self._max_concurrency)
+        if needed > free and needed - free > self._max_queue - self.waiting:
             raise Overloaded(
                 f"{self.running} sequences are running and {self.waiting} are waiting; "
                 f"at most {self._max_concurrency} may run and {self._max_queue} may wait"
             )
 
     @asynccontextmanager
-    async def place(self, *, patient: bool = False) -> AsyncIterator[None]:
-        """Hold a place for the body, first come, first served.
+    async def slot(self, *, patient: bool = False) -> AsyncIterator[None]:
+        """Hold a slot of the engine during the block, first come, first served.
 
         Raises QueueTimeout after waiting too long, unless `patient`.
         """
@@ -62,7 +62,7 @@ class Admission:
             raise
 
     def _leave(self, turn: asyncio.Event) -> None:
-        """Give up waiting; a place that was granted in the same instant goes to the next."""
+        """Give up waiting; a slot that was granted in the same instant goes to the next."""
         if turn.is_set():
             self.running -= 1
         else:

@@ -1,4 +1,4 @@
-"""One answer in the making: engine chunks in, text out."""
+"""One answer while it is generated: engine chunks in, text out."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Answer:
         self._stops = StopStrings(stops) if stops else None
 
     def feed(self, chunk: Chunk) -> Delta | None:
-        """What a client may see of `chunk`; None when it changes nothing visible."""
+        """Returns what a client may see of `chunk`, None when it changes nothing visible."""
         ids, _, logprobs, finish, _, tokens = chunk
         if self._stops is None:
             if finish is None and logprobs is None and ids:
@@ -64,8 +64,8 @@ class Answer:
         return Delta(self.index, text, finish, logprobs)
 
     def _until_stop(self, chunk: Chunk, stops: StopStrings) -> tuple[str, int]:
-        """Text up to a stop string, and how many ids it took: the same count however an engine
-        groups its ids into chunks."""
+        """Returns the text up to a stop string, and how many ids it took: the same count however
+        an engine groups its ids into chunks."""
         text = ""
         seen = 0
         finish = chunk.finish_reason
@@ -88,7 +88,7 @@ class Answer:
 
 
 def by_choice(deltas: Sequence[Delta], answers: int) -> list[list[Delta]]:
-    """The deltas of each answer, in their order."""
+    """Returns the deltas of each answer, in their order."""
     own: list[list[Delta]] = [[] for _ in range(answers)]
     for delta in deltas:
         own[delta.choice].append(delta)

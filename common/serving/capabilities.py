@@ -1,4 +1,4 @@
-"""What this service honours: each request field is true, or one sentence why not."""
+"""The request fields that this service honours, and one sentence why not for each other."""
 
 import logging
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ NEUTRAL: Mapping[str, Any] = {
 """The value of each field that leaves the output as it is: always accepted."""
 
 SHARED = ("max_tokens", "stop", "n", "stream", "echo", "chat_template_kwargs", "system_prompt")
-"""Honoured by shared code on every backend."""
+"""Fields that shared code honours on every backend."""
 
 FROM_MODEL = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 """Fields whose default a model may set in generation_config.json."""
@@ -60,8 +60,10 @@ class Capabilities:
 
 
 def check_logprobs(sampling: Sampling, title: str) -> None:
-    """For an engine that tells probabilities as sampling has changed them: everywhere they mean
-    the model's own. Raises UnsupportedParameter when they would differ."""
+    """Check a request to an engine that reports probabilities after sampling has changed them.
+
+    Raises UnsupportedParameter when they would differ from the model's own, which others report.
+    """
     if sampling.logprobs is not None and not sampling.keeps_probabilities:
         raise UnsupportedParameter(
             f"logprobs: {title} tells probabilities after sampling has changed them; allowed with "
@@ -72,7 +74,7 @@ def check_logprobs(sampling: Sampling, title: str) -> None:
 
 
 def logprobs_gaps(model: Model, title: str) -> dict[str, str]:
-    """For such an engine: what cannot be asked for when the model's own defaults change them."""
+    """Returns the gaps of such an engine, with reasons, if the model's defaults change them."""
     changed = [
         f"{name} {model.generation_config[name]:g}"
         for name in FROM_MODEL
@@ -88,7 +90,7 @@ def logprobs_gaps(model: Model, title: str) -> dict[str, str]:
 
 
 def default_values(engine: Engine) -> dict[str, Any]:
-    """Sampling defaults: the model's own where it sets them and the engine can honour them."""
+    """Returns the sampling defaults: neutral values, or the model's own that the engine honours."""
     defaults = {name: NEUTRAL[name] for name in FROM_MODEL}
     gaps = engine.gaps()
     for name in FROM_MODEL:

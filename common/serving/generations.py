@@ -1,4 +1,4 @@
-"""The generations under way, by request id, and how to end one from outside."""
+"""The running generations by request id, so that others can end them."""
 
 import asyncio
 from collections import defaultdict
@@ -9,7 +9,7 @@ from common.errors import ServiceError
 
 
 class Generation:
-    """One HTTP request's work; `error` says why it was ended from outside."""
+    """The work of one HTTP request; `error` is set when something else has ended it."""
 
     __slots__ = ("error", "task")
 
@@ -18,14 +18,14 @@ class Generation:
         self.task: asyncio.Task[object] | None = asyncio.current_task()
 
     def end(self, error: ServiceError) -> None:
-        """Cancel the work; its client is told `error`."""
+        """Cancel the work; its client gets `error`."""
         if self.error is None and self.task is not None:
             self.error = error
             self.task.cancel()
 
 
 class Generations:
-    """A client may use one request id for several requests at once: all are found by it."""
+    """All running generations; a client may use one request id for several of them at once."""
 
     def __init__(self) -> None:
         self._by_id: defaultdict[str, set[Generation]] = defaultdict(set)
@@ -48,16 +48,16 @@ class Generations:
                 self._idle.set()
 
     def end(self, request_id: str, error: ServiceError) -> int:
-        """How many generations were ended."""
-        found = list(self._by_id.get(request_id, ()))
-        for generation in found:
+        """End the generations of that id with `error`. Returns how many there were."""
+        generations = list(self._by_id.get(request_id, ()))
+        for generation in generations:
             generation.end(error)
-        return len(found)
+        return len(generations)
 
     def end_all(self, error: ServiceError) -> None:
         for request_id in list(self._by_id):
             self.end(request_id, error)
 
     async def idle(self) -> None:
-        """Return when nothing is under way."""
+        """Return when no generation is running."""
         await self._idle.wait()

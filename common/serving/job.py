@@ -1,4 +1,4 @@
-"""What one HTTP request asks of the engine, and what has come of it so far."""
+"""The work that one HTTP request gives to the engine, and its results so far."""
 
 import asyncio
 import time
@@ -11,7 +11,10 @@ from common.serving.answer import Answer
 
 @dataclass(slots=True)
 class Job:
-    """What one HTTP request wants: `n` answers to each prompt, numbered prompt by prompt."""
+    """A request for `n` answers to each prompt; answers are numbered prompt by prompt.
+
+    Times are in seconds, by time.perf_counter; those of tokens are 0 until there is one.
+    """
 
     request_id: str
     prompts: Sequence[Sequence[int]]

@@ -17,35 +17,35 @@ PROBE_TIMEOUT = 30.0
 
 
 class StartPhases:
-    """`start` is what comes before the first named phase. All times are in seconds."""
+    """The seconds that each phase of the start takes; `start` comes before the first named one."""
 
     def __init__(self, before: float = 0.0) -> None:
-        """`before` counts as `start` too: what passed before this object was made."""
+        """`before` are seconds that passed earlier; they count as `start` too."""
         self.current = "start"
         self._since = time.monotonic() - before
         self._done: dict[str, float] = {}
         self._finished = False
 
     def enter(self, name: str) -> None:
-        """Begin a phase; one that is entered twice adds up."""
+        """Start a phase; one that is entered twice adds up."""
         if name != self.current and not self._finished:
             self._close()
             self.current = name
 
     def finish(self) -> None:
-        """The service is ready."""
+        """End the last phase: the service is ready."""
         if not self._finished:
             self._close()
             self._finished = True
 
     @property
     def running(self) -> float:
-        """Of the current phase, 0 when all are done."""
+        """Returns the seconds of the current phase, 0 when all are done."""
         return 0.0 if self._finished else time.monotonic() - self._since
 
     @property
     def seconds(self) -> Mapping[str, float]:
-        """By phase, in their order, the current one so far."""
+        """Returns the seconds by phase, in their order, of the current one so far."""
         if self._finished:
             return self._done
         return {**self._done, self.current: self._done.get(self.current, 0.0) + self.running}
@@ -55,7 +55,7 @@ class StartPhases:
         return sum(self.seconds.values())
 
     def describe(self) -> str:
-        """One line: `start 1.2 s, load 8.0 s, warm-up 0.4 s`."""
+        """Returns the phases that are done: `start 1.2 s, load 8.0 s, warm-up 0.4 s`."""
         return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self._done.items())
 
     def _close(self) -> None:
@@ -65,19 +65,19 @@ class StartPhases:
 
 
 class Lifecycle:
-    """Asked before each request, and by the health routes."""
+    """Knows whether requests can be served: each one asks, and so do the health routes."""
 
     def __init__(self, probe_interval: float, age: float = 0.0) -> None:
-        """`age`: seconds of this process before now, which belong to its start."""
+        """`age` is the process's in seconds, which belong to its start."""
         self._engine: Engine | None = None
         self._probe_interval = probe_interval
         self.phases = StartPhases(age)
         self.ready = False
-        """Whether the start is over; what has happened since, `serving` tells."""
-        self._healthy = self._proved = True
+        """True once the start is over; `serving` says whether all has been well since."""
+        self._healthy = self._probe_passed = True
         self._dead: str | None = None
         self.last_token = 0.0
-        """When the engine last gave a token, by time.perf_counter."""
+        """The time of the engine's latest token, by time.perf_counter."""
         self._losses = self._losses_disproved = 0
         self._probe: asyncio.Task[None] | None = None
         self.draining = False
@@ -96,7 +96,7 @@ class Lifecycle:
         logger.info("ready after %.1f s: %s", self.phases.total, self.phases.describe())
 
     def enter(self, phase: Phase) -> None:
-        """Name the phase that begins now."""
+        """Start a phase, and log what the last one took."""
         last, seconds = self.phases.current, self.phases.running
         if phase != last:
             logger.info("phase %s (%s took %.1f s)", phase, last, seconds)
@@ -107,8 +107,8 @@ class Lifecycle:
             logger.error("the engine is dead: %s", reason)
             self._dead = reason
 
-    def doubt(self) -> None:
-        """A request was lost: the next question about readiness is answered by a new token."""
+    def record_loss(self) -> None:
+        """Note that a request was lost: the next check of readiness generates a new token."""
         self._losses += 1
 
     def check(self) -> None:
@@ -126,17 +126,17 @@ class Lifecycle:
 
     @property
     def started(self) -> bool:
-        """Whether the engine runs, dead or alive."""
+        """Returns whether the engine has started; it may have died since."""
         return self._engine is not None
 
     @property
     def serving(self) -> bool:
-        """Whether a request sent now would be served, as far as was last seen."""
-        may = self.ready and not self.draining and self._dead is None
-        return may and self._healthy and self._proved
+        """Returns whether a request sent now would be served, as far as was last seen."""
+        accepting = self.ready and not self.draining and self._dead is None
+        return accepting and self._healthy and self._probe_passed
 
     async def check_alive(self) -> Health | None:
-        """The engine's health, None before it runs. Raises EngineDead once only a restart helps."""
+        """Returns the engine's health, None before it runs. Raises EngineDead once it has died."""
         health = None
         if self._engine is not None and self._dead is None:
             health = await self._engine.health()
@@ -147,14 +147,14 @@ class Lifecycle:
         return health
 
     async def check_ready(self) -> None:
-        """Raises when a request sent now would not be served; proves it by a token when idle."""
+        """Raises the error that a request sent now would get; generates a token when idle."""
         health = await self.check_alive()
         self.check()
         if health is not None and not health.ready:
             raise NotReady(health.reason)
         assert self._engine is not None
-        doubted = self._losses > self._losses_disproved
-        if doubted or time.perf_counter() - self.last_token > self._probe_interval:
+        unsure = self._losses > self._losses_disproved
+        if unsure or time.perf_counter() - self.last_token > self._probe_interval:
             await self._probe_once(self._engine)
 
     def _check_dead(self) -> None:
@@ -162,7 +162,7 @@ class Lifecycle:
             raise EngineDead(DEAD)
 
     async def _probe_once(self, engine: Engine) -> None:
-        """Many callers, one forward pass."""
+        """Generate a token, one for all who call meanwhile. Raises ServiceError."""
         if self._probe is None or self._probe.done():
             self._probe = asyncio.create_task(self._generate_in_time(engine))
             # Its callers may have left when it fails.
@@ -172,16 +172,16 @@ class Lifecycle:
         probe.result()
 
     async def _generate_in_time(self, engine: Engine) -> None:
-        """In the probe's own task: one that is stuck ends, and the next has a fresh start."""
+        """Generate a token in the probe's own task, which ends even if the engine is stuck."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
                 await self._generate_one_token(engine)
-            self._proved = True
+            self._probe_passed = True
         except TimeoutError:
-            self._proved = False
+            self._probe_passed = False
             raise NotReady(f"no token came within {PROBE_TIMEOUT:g} s of asking for one") from None
         except ServiceError:
-            self._proved = False
+            self._probe_passed = False
             raise
 
     async def _generate_one_token(self, engine: Engine) -> None:

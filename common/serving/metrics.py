@@ -5,7 +5,7 @@ Names and buckets follow the OpenTelemetry GenAI semantic conventions (gen_ai.se
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from prometheus_client import (
     REGISTRY,
@@ -17,6 +17,9 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from common.serving.admission import Admission
+from common.serving.lifecycle import Lifecycle, StartPhases
 
 TTFT_BUCKETS = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -32,10 +35,12 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LABELS = ("backend", "model", "quantization")
 OUTCOMES = ("stop", "length", "cancelled", "rejected", "error")
+Reading = tuple[str, Callable[[], float | None]]
+"""The help text of a gauge and the function that returns its value."""
 
 
 class TokenLatencies(Collector):
-    """Inter-token latency: counted without a lock, because every chunk passes here.
+    """Counts inter-token latencies without a lock, because every chunk passes here.
 
     Only the event loop's thread writes; a scrape on that thread reads a consistent state.
     """
@@ -65,11 +70,9 @@ class TokenLatencies(Collector):
 
 
 class Gauges(Collector):
-    """Values asked for at scrape time; a None is left out."""
+    """Values that are read at each scrape; a None is left out."""
 
-    def __init__(
-        self, labels: tuple[str, ...], readings: dict[str, tuple[str, Callable[[], float | None]]]
-    ) -> None:
+    def __init__(self, labels: tuple[str, ...], readings: dict[str, Reading]) -> None:
         self._labels = labels
         self._readings = readings
 
@@ -83,25 +86,25 @@ class Gauges(Collector):
 
 
 class StartPhasesCollector(Collector):
-    """What each phase of the start took, or has taken so far."""
+    """The seconds that each phase of the start took, or has taken so far."""
 
     name = "gen_ai_server_start_phase_seconds"
 
-    def __init__(self, labels: tuple[str, ...], read: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(self, labels: tuple[str, ...], phases: StartPhases) -> None:
         self._labels = labels
-        self._read = read
+        self._phases = phases
 
     def collect(self) -> Iterable[Metric]:
         family = GaugeMetricFamily(
             self.name, "Time in a phase of the start.", labels=(*LABELS, "phase")
         )
-        for phase, seconds in self._read().items():
+        for phase, seconds in self._phases.seconds.items():
             family.add_metric((*self._labels, phase), seconds)
         yield family
 
 
 class Metrics:
-    """The series of one service, registered once per process."""
+    """The series of one service, which are registered once per process."""
 
     def __init__(
         self, labels: tuple[str, str, str], registry: CollectorRegistry = REGISTRY
@@ -109,7 +112,7 @@ class Metrics:
         self.registry = registry
         self._labels = labels
         self.kv_cache_usage: float | None = None
-        """As the engine told at this scrape."""
+        """The fraction that the engine reported for this scrape, None where it reports none."""
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             family = Histogram(name, text, LABELS, buckets=buckets, registry=registry)
@@ -148,14 +151,35 @@ class Metrics:
         self._requests[outcome].inc()
         self.request_duration.observe(seconds, _exemplar(request_id))
 
-    def add_gauges(self, readings: dict[str, tuple[str, Callable[[], float | None]]]) -> None:
+    def add_readings(self, admission: Admission, lifecycle: Lifecycle) -> None:
+        """Register the series that are read at each scrape."""
+        phases = lifecycle.phases
+        self.registry.register(StartPhasesCollector(self._labels, phases))
+        readings: dict[str, Reading] = {
+            "gen_ai_server_requests_running": (
+                "Sequences in the engine.",
+                lambda: admission.running,
+            ),
+            "gen_ai_server_requests_waiting": (
+                "Sequences waiting for a place in the engine.",
+                lambda: admission.waiting,
+            ),
+            "gen_ai_server_kv_cache_usage_ratio": (
+                "Used fraction of the KV cache.",
+                lambda: self.kv_cache_usage,
+            ),
+            "gen_ai_server_ready": (
+                "1 when a request sent now would be served, as far as was last seen, else 0.",
+                lambda: float(lifecycle.serving),
+            ),
+            "gen_ai_server_start_seconds": (
+                "Time from the start of the process until it was ready, or so far.",
+                lambda: phases.total,
+            ),
+        }
         self.registry.register(Gauges(self._labels, readings))
-
-    def add_start_phases(self, read: Callable[[], Mapping[str, float]]) -> None:
-        """`read` gives seconds by phase."""
-        self.registry.register(StartPhasesCollector(self._labels, read))
 
 
 def _exemplar(request_id: str) -> dict[str, str]:
-    """OpenMetrics allows 128 characters for name and value together."""
+    """Returns the request id; OpenMetrics allows 128 characters for name and value together."""
     return {"request_id": request_id[:100]}

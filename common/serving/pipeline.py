@@ -1,4 +1,4 @@
-"""The way of a request through admission, the engine and the answer, measured."""
+"""Requests pass through admission, the engine and the answer, and are measured."""
 
 import asyncio
 import itertools
@@ -35,7 +35,7 @@ logger = logging.getLogger("bentoml.llm.pipeline")
 
 
 class Pipeline:
-    """Shared by all routes; holds what lives as long as the service."""
+    """Generates for all routes, as long as the service lives."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Pipeline:
 
     @asynccontextmanager
     async def stream(self, job: Job) -> AsyncIterator[tuple[Delta, AsyncIterator[Delta]]]:
-        """The first delta and those that follow, of all answers, as they come.
+        """Yields the first delta and an iterator of those that follow, of all answers.
 
         Raises ServiceError; one before the first delta can still become an HTTP status.
         """
@@ -75,7 +75,7 @@ class Pipeline:
                     span.set_attributes(response_attributes(job))
 
     async def _first(self, job: Job, deltas: AsyncIterator[Delta]) -> Delta:
-        """The time limit runs from the first place in the engine to the first token."""
+        """Returns the first delta. Its time limit starts with the first slot in the engine."""
         job.limit = asyncio.timeout(None)
         try:
             async with job.limit:
@@ -118,17 +118,17 @@ class Pipeline:
                 job.stops,
             )
             job.answers.append(answer)
-            streams.append(self._one(job, answer, self._request(job, prompt, index)))
+            streams.append(self._generate(job, answer, self._request(job, prompt, index)))
         return streams[0] if len(streams) == 1 else merge(streams)
 
     def _request(self, job: Job, prompt: Sequence[int], index: int) -> GenerateRequest:
-        """Answers of one prompt differ by seed; ids differ even when a client repeats its own."""
+        """Returns a request of its own seed, and of its own id even when a client repeats one."""
         sampling = job.sampling
         if sampling.seed is not None and index % job.n:
             sampling = replace(sampling, seed=(sampling.seed + index % job.n) % 2**63)
         return GenerateRequest(f"{job.request_id}-{next(self._serial):08x}", prompt, sampling)
 
-    async def _one(
+    async def _generate(
         self, job: Job, answer: Answer, request: GenerateRequest
     ) -> AsyncGenerator[Delta, None]:
         feed, clock, lifecycle = answer.feed, time.perf_counter, self.lifecycle
@@ -136,7 +136,7 @@ class Pipeline:
         last = 0.0
         with self._engine_errors(job):
             async with (
-                self.admission.place(patient=answer.index > 0),
+                self.admission.slot(patient=answer.index > 0),
                 aclosing(self.engine.generate(request)) as chunks,
             ):
                 self._admitted(job)
@@ -158,14 +158,14 @@ class Pipeline:
 
     @contextmanager
     def _engine_errors(self, job: Job) -> Iterator[None]:
-        """What the engine says of itself goes to the log; a client is told that it failed."""
+        """Log what the engine says of itself; a client gets the error that it failed."""
         try:
             yield
         except EngineDead as error:
             self.lifecycle.mark_dead(error.message)
             raise EngineDead(DEAD) from error
         except EngineLost:
-            self.lifecycle.doubt()
+            self.lifecycle.record_loss()
             raise
         except InternalError as error:
             logger.error("request %s: %s", job.request_id, error.message)
@@ -178,14 +178,14 @@ class Pipeline:
 
 
 class _End:
-    """A stream is over, by itself or by an exception."""
+    """The end of a stream, by itself or by an exception."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
 
 
 async def merge(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
-    """The first exception of any stream ends all; closing this closes all."""
+    """Yields the items of all streams. The first exception ends all; closing this closes all."""
     queue: asyncio.Queue[T | _End] = asyncio.Queue(maxsize=len(streams))
 
     async def drain(stream: AsyncGenerator[T, None]) -> None:

@@ -1,6 +1,6 @@
-"""What systemd is told of a service that it started with Type=notify (sd_notify(3)).
+"""Notifications for systemd from a service that it started with Type=notify (sd_notify(3)).
 
-Nothing is sent anywhere else: the socket's name comes in NOTIFY_SOCKET.
+Nothing is sent without NOTIFY_SOCKET, which has the name of systemd's socket.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ INTERVAL = 1.0
 logger = logging.getLogger("bentoml.llm.notify")
 
 
-async def tell_systemd(lifecycle: Lifecycle) -> None:
-    """Until cancelled: the phase of the start, ready, alive; a dead engine calls for a restart."""
+async def notify_systemd(lifecycle: Lifecycle) -> None:
+    """Send the state of the service until cancelled; ask for a restart when its engine is dead."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -28,15 +28,15 @@ async def tell_systemd(lifecycle: Lifecycle) -> None:
         try:
             connection.connect(f"\0{address[1:]}" if address.startswith("@") else address)
             while True:
-                news = "\n".join(await _news(lifecycle)).encode()
+                status = "\n".join(await _status(lifecycle)).encode()
                 with suppress(BlockingIOError):  # a full queue will be read
-                    connection.send(news)
+                    connection.send(status)
                 await asyncio.sleep(INTERVAL)
         except OSError as error:
             logger.warning("systemd is not told any more: %s", error)
 
 
-async def _news(lifecycle: Lifecycle) -> list[str]:
+async def _status(lifecycle: Lifecycle) -> list[str]:
     try:
         await lifecycle.check_alive()
     except EngineDead as error:

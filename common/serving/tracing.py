@@ -1,4 +1,4 @@
-"""Spans to an OpenTelemetry collector, and what they say of a generation.
+"""Spans for an OpenTelemetry collector, and their attributes of a generation.
 
 Two settings switch it on; the exporter is imported only then. What else it needs, such as headers
 with a token, it takes from the variables of OpenTelemetry (OTEL_EXPORTER_OTLP_HEADERS).
@@ -20,7 +20,7 @@ from common.serving.job import Job
 from common.settings import Settings
 
 PATH = "/v1/traces"
-"""Where a collector takes spans when the endpoint names no path."""
+"""The path of spans at a collector whose endpoint names none."""
 EXPORT_TIMEOUT = 5.0
 FLUSH_TIMEOUT = 5.0
 """Seconds at the end of the service; spans that are not sent by then are lost."""
@@ -29,7 +29,7 @@ Attributes = Mapping[str, str | int | float | list[str]]
 
 
 def check(settings: Settings) -> None:
-    """Raises StartError when spans are wanted and cannot be sent."""
+    """Raises StartError when spans are to be sent and cannot be."""
     if settings.otlp_endpoint is None:
         return
     try:
@@ -42,7 +42,10 @@ def check(settings: Settings) -> None:
 
 
 def tracer_provider(settings: Settings, backend: str) -> TracerProvider | None:
-    """None when no endpoint is set. A caller's own decision to trace goes before `trace_ratio`."""
+    """Returns a provider that sends spans to the endpoint, None when none is set.
+
+    A caller's own decision to trace goes before `trace_ratio`.
+    """
     if settings.otlp_endpoint is None:
         return None
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -59,20 +62,20 @@ def tracer_provider(settings: Settings, backend: str) -> TracerProvider | None:
 
 
 def with_path(endpoint: str) -> str:
-    """As OpenTelemetry has it: the endpoint of a collector has no path, that of spans has one."""
+    """Returns the endpoint of spans: by OpenTelemetry's rule that of a collector has no path."""
     url = endpoint.rstrip("/")
     return url if urlsplit(url).path else url + PATH
 
 
 async def flush(provider: TracerProvider) -> None:
-    """Send what is left, for a limited time: a collector that is gone must not hold the end up."""
+    """Send the last spans, for a limited time: a collector that is gone must not delay the end."""
     sender = threading.Thread(target=provider.shutdown, daemon=True)
     sender.start()
     await asyncio.to_thread(sender.join, FLUSH_TIMEOUT)
 
 
 def request_attributes(job: Job) -> Attributes:
-    """What was asked for, without the text."""
+    """Returns the attributes of the request, without its text."""
     sampling = job.sampling
     optional = {
         "gen_ai.request.choice.count": job.n if job.n > 1 else None,
@@ -91,7 +94,7 @@ def request_attributes(job: Job) -> Attributes:
 
 
 def response_attributes(job: Job) -> Attributes:
-    """What came of it, in full or up to where it broke off."""
+    """Returns the attributes of the response, in full or up to where it broke off."""
     attributes: dict[str, str | int | float | list[str]] = {
         "gen_ai.usage.output_tokens": job.completion_tokens,
         "gen_ai.response.finish_reasons": [

@@ -18,20 +18,20 @@ def test_known_names_pass() -> None:
     check_engine_args(ALLOWED, ALLOWED, "Some")
 
 
-def test_an_unknown_name_is_told_the_nearest_one_and_all_that_are_allowed() -> None:
+def test_the_error_of_an_unknown_name_has_the_nearest_one_and_all_that_are_allowed() -> None:
     assert refusal("dtype", "max_num_sequs") == (
         "setting 'engine_args': Some has no argument 'max_num_sequs'; "
         "did you mean 'max_num_seqs'? allowed are dtype, max_num_seqs"
     )
 
 
-def test_a_name_like_no_other_is_told_where_the_allowed_ones_stand() -> None:
+def test_the_error_of_a_name_like_no_other_says_where_the_allowed_ones_stand() -> None:
     assert refusal("xyz", source="the fields of Args").endswith(
         "no argument 'xyz'; allowed are the fields of Args"
     )
 
 
-def test_a_name_that_the_service_sets_is_told_why() -> None:
+def test_a_name_that_the_service_sets_is_refused_with_the_reason() -> None:
     assert "'dtype' is not for you to set: use the setting 'dtype'" in refusal(
         "dtype", reserved={"dtype": "use the setting 'dtype'"}
     )

@@ -21,8 +21,8 @@ def test_the_defaults_are_a_valid_service() -> None:
 
 
 def test_the_environment_wins_over_arguments() -> None:
-    found = load_settings({"max_queue": 5, "seed": 1}, {"MAX_QUEUE": "7", "UNRELATED": "x"})
-    assert (found.max_queue, found.seed) == (7, 1)
+    settings = load_settings({"max_queue": 5, "seed": 1}, {"MAX_QUEUE": "7", "UNRELATED": "x"})
+    assert (settings.max_queue, settings.seed) == (7, 1)
 
 
 def test_an_empty_variable_is_not_set() -> None:
@@ -30,14 +30,14 @@ def test_an_empty_variable_is_not_set() -> None:
 
 
 def test_arguments_may_be_text_as_on_a_command_line() -> None:
-    found = load_settings({"max_queue": "5", "docs": "false", "engine_args": '{"a": 1}'}, {})
-    assert (found.max_queue, found.docs, found.engine_args) == (5, False, {"a": 1})
+    settings = load_settings({"max_queue": "5", "docs": "false", "engine_args": '{"a": 1}'}, {})
+    assert (settings.max_queue, settings.docs, settings.engine_args) == (5, False, {"a": 1})
 
 
 def test_lists_are_split_at_commas() -> None:
-    found = load_settings({}, {"API_KEYS": " one, two ,,", "CORS_ORIGINS": "https://a.org"})
-    assert found.api_keys == ["one", "two"]
-    assert found.cors_origins == ["https://a.org"]
+    settings = load_settings({}, {"API_KEYS": " one, two ,,", "CORS_ORIGINS": "https://a.org"})
+    assert settings.api_keys == ["one", "two"]
+    assert settings.cors_origins == ["https://a.org"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_bad_value_is_one_line_with_the_name_and_the_value(name: str, value: s
         assert value in message
 
 
-def test_an_unknown_argument_is_told_the_nearest_name() -> None:
+def test_the_error_of_an_unknown_argument_has_the_nearest_name() -> None:
     message = refusal({"max_model_length": 5}, {})
     assert "'max_model_length'" in message
     assert "did you mean 'max_model_len'" in message

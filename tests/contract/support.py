@@ -16,7 +16,7 @@ CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 GENERATE = "/generate"
 MARKER = "Xylophonquark"
-"""In prompts only: it must not turn up in messages, logs or series."""
+"""A word of prompts only: it must not appear in messages, logs or series."""
 
 SILENT = {"failure": "hang", "fail_after": 0}
 SILENT_SERVICE: dict[str, Any] = {
@@ -25,7 +25,7 @@ SILENT_SERVICE: dict[str, Any] = {
     "max_queue": 1,
     "queue_timeout": 1,
 }
-"""An Echo with one place and answers that never come; one more request may wait for a second."""
+"""An Echo with one slot and answers that never come; one more request may wait for a second."""
 
 Body = dict[str, Any]
 
@@ -35,7 +35,7 @@ def user(text: str) -> list[Body]:
 
 
 def body_for(path: str, text: str, /, **fields: Any) -> Body:
-    """A request of `text` in the shape of a route."""
+    """Returns a request of `text` in the shape of a route."""
     prompt: Body = {"messages": user(text)} if path == CHAT else {"prompt": text}
     return {**prompt, **fields}
 
@@ -45,7 +45,7 @@ def post(service: Service, path: str, text: str = "Hello", /, **fields: Any) -> 
 
 
 def answer(service: Service, path: str, text: str = "Hello", /, **fields: Any) -> Body:
-    """The parsed answer of a request that must succeed."""
+    """Returns the parsed answer of a request that must succeed."""
     response = post(service, path, text, **fields)
     assert response.status_code == 200, response.text
     value: Body = response.json()
@@ -53,7 +53,7 @@ def answer(service: Service, path: str, text: str = "Hello", /, **fields: Any) -
 
 
 def chat(service: Service, messages: list[Body], **fields: Any) -> Body:
-    """A greedy chat answer that must succeed."""
+    """Returns a greedy chat answer, which must succeed."""
     body = {"messages": messages, "temperature": 0, **fields}
     response = service.http.post(CHAT, json=body)
     assert response.status_code == 200, response.text
@@ -80,7 +80,7 @@ def model_card(service: Service) -> Body:
 
 
 def events(response: httpx.Response) -> list[Body]:
-    """The JSON of each event before [DONE]; the framing must be exact."""
+    """Returns the JSON of each event before [DONE]; the framing must be exact."""
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
     *pieces, end = response.text.split("\n\n")
@@ -95,7 +95,7 @@ def stream(service: Service, path: str, text: str = "Hello", /, **fields: Any) -
 
 
 def assert_error(response: httpx.Response, status: int, code: str, param: str | None = None) -> str:
-    """The error body in full; returns the message."""
+    """Check the whole error body. Returns its message."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     assert set(response.json()) == {"error"}
@@ -137,7 +137,7 @@ def connect(service: Service) -> socket.socket:
 
 
 def raw_post(service: Service, path: str, body: Body) -> RawResponse:
-    """Chunk by chunk, which HTTP clients do not tell."""
+    """Returns the response chunk by chunk, as HTTP clients do not show it."""
     with connect(service) as connection, connection.makefile("rb") as file:
         data = json.dumps(body).encode()
         connection.sendall(
@@ -167,7 +167,7 @@ class Samples:
         self.series = {(s.name, *sorted(s.labels.items())) for s in self._samples}
 
     def __getitem__(self, name: str) -> float:
-        """The value of a series without labels of its own."""
+        """Returns the value of a series without labels of its own."""
         (value,) = [
             sample.value for sample in self._samples if sample.name == f"gen_ai_server_{name}"
         ]
@@ -175,18 +175,21 @@ class Samples:
 
     def outcomes(self) -> dict[str, float]:
         name = "gen_ai_server_requests_total"
-        found = [sample for sample in self._samples if sample.name == name]
-        return {sample.labels["outcome"]: sample.value for sample in found}
+        return {
+            sample.labels["outcome"]: sample.value
+            for sample in self._samples
+            if sample.name == name
+        }
 
 
 def outcomes_since(service: Service, before: Samples) -> dict[str, float]:
-    """By how much each request counter has moved, without those that stand still."""
+    """Returns by how much each request counter has grown, without those that have not."""
     now, then = Samples(service).outcomes(), before.outcomes()
     return {name: now[name] - then[name] for name in now if now[name] != then[name]}
 
 
 def expect_outcomes(service: Service, before: Samples, **expected: float) -> None:
-    """A request is counted just after its last byte: a moment may pass."""
+    """Wait a moment for these counts: a request is counted just after its last byte."""
     with suppress(AssertionError):
         eventually(lambda: outcomes_since(service, before) == expected, 2, "counted")
     assert outcomes_since(service, before) == expected

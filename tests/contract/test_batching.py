@@ -15,14 +15,14 @@ TOKENS = 100
 
 async def seconds_for(client: httpx.AsyncClient, requests: int) -> float:
     body = body_for(GENERATE, "Tell me a story.", max_tokens=TOKENS, ignore_eos=True)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     replies = await asyncio.gather(*(client.post(GENERATE, json=body) for _ in range(requests)))
     assert all(reply.status_code == 200 and reply.text for reply in replies)
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 async def test_eight_at_once_take_far_less_than_eight_times_one(backend_service: Service) -> None:
-    """A ratio within one run; half is generous: measured are a fifth to a quarter. Other tests may
+    """The ratio is of one run; half is generous: measured are a fifth to a quarter. Other tests may
     take the processors meanwhile, so it is measured until it holds, five times at most."""
     async with httpx.AsyncClient(base_url=backend_service.url, timeout=120) as client:
         await seconds_for(client, STREAMS)

@@ -38,7 +38,7 @@ def endless(path: str, **fields: object) -> Body:
 
 @contextmanager
 def unread(service: Service, path: str, body: Body, *headers: str) -> Iterator[None]:
-    """A request whose answer is not read; at the end the client leaves."""
+    """Send a request and do not read its answer; at the end the client leaves."""
     with connect(service) as connection:
         data = json.dumps(body).encode()
         connection.sendall(raw_request(path, data, "content-type: application/json", *headers))
@@ -83,7 +83,7 @@ def test_leaving_ends_all_n_answers(backend_service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_leaving_before_the_first_token_frees_the_only_place(
+def test_leaving_before_the_first_token_frees_the_only_slot(
     echo_service: EchoFactory, path: str
 ) -> None:
     service = echo_service(**SILENT_SERVICE)
@@ -157,7 +157,7 @@ def test_a_delete_before_the_first_byte_is_an_error_answer(backend_service: Serv
             httpx.post(
                 backend_service.url + CHAT,
                 json=body,
-                headers={"x-request-id": "whole"},
+                headers={"x-request-id": "at-once"},
                 timeout=30,
             )
         )
@@ -165,7 +165,7 @@ def test_a_delete_before_the_first_byte_is_an_error_answer(backend_service: Serv
     asking = threading.Thread(target=ask)
     asking.start()
     running(backend_service)
-    assert backend_service.http.delete("/v1/requests/whole").status_code == 200
+    assert backend_service.http.delete("/v1/requests/at-once").status_code == 200
     asking.join()
     assert_error(answers[0], 499, "cancelled")
 

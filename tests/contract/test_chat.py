@@ -19,7 +19,7 @@ def joined(chunks: list[Body], index: int = 0) -> str:
     return "".join(delta.get("content") or "" for delta in deltas)
 
 
-def test_a_whole_answer_has_openais_shape(backend_service: Service) -> None:
+def test_an_answer_that_does_not_stream_has_openais_shape(backend_service: Service) -> None:
     value = chat(backend_service, user("Hello"))
     assert set(value) == {"id", "object", "created", "model", "choices", "usage"}
     assert re.fullmatch(r"chatcmpl-\w+", value["id"])
@@ -74,10 +74,10 @@ def test_include_usage_adds_one_chunk_without_choices(backend_service: Service) 
     options = {"include_usage": True}
     *rest, last = stream(backend_service, CHAT, LONG, temperature=0, stream_options=options)
     assert last["choices"] == []
-    whole = chat(backend_service, user(LONG))["usage"]
+    full = chat(backend_service, user(LONG))["usage"]
     # What was cached meanwhile may differ.
     for name in ("prompt_tokens", "completion_tokens"):
-        assert last["usage"][name] == whole[name]
+        assert last["usage"][name] == full[name]
     assert all(chunk["choices"] for chunk in rest)
     plain = stream(backend_service, CHAT, stream_options={"include_usage": False}, max_tokens=2)
     assert all(chunk["choices"] for chunk in plain)
@@ -113,9 +113,9 @@ def test_n_answers_have_distinct_indexes(backend_service: Service, n: int) -> No
 
 
 def test_a_stop_string_that_spans_tokens_ends_the_text_before_it(backend_service: Service) -> None:
-    whole = text_of(chat(backend_service, user(LONG)))
-    stop = whole[5:12]
-    expected = whole[: whole.index(stop)]
+    full = text_of(chat(backend_service, user(LONG)))
+    stop = full[5:12]
+    expected = full[: full.index(stop)]
     value = chat(backend_service, user(LONG), stop=stop)
     assert text_of(value) == expected
     assert value["choices"][0]["finish_reason"] == "stop"
@@ -125,16 +125,16 @@ def test_a_stop_string_that_spans_tokens_ends_the_text_before_it(backend_service
 
 
 def test_the_stop_string_that_is_complete_first_wins(backend_service: Service) -> None:
-    whole = text_of(chat(backend_service, user(LONG)))
-    early, late = whole[4:7], whole[9:13]
+    full = text_of(chat(backend_service, user(LONG)))
+    early, late = full[4:7], full[9:13]
     value = chat(backend_service, user(LONG), stop=["never in it", late, early])
-    assert text_of(value) == whole[: whole.index(early)]
+    assert text_of(value) == full[: full.index(early)]
 
 
 def test_text_that_could_have_become_a_stop_string_is_not_lost(backend_service: Service) -> None:
-    whole = text_of(chat(backend_service, user(LONG)))
-    chunks = stream(backend_service, CHAT, LONG, temperature=0, stop=[whole[-3:] + "never"])
-    assert joined(chunks) == whole
+    full = text_of(chat(backend_service, user(LONG)))
+    chunks = stream(backend_service, CHAT, LONG, temperature=0, stop=[full[-3:] + "never"])
+    assert joined(chunks) == full
 
 
 def test_a_developer_message_is_a_system_message(backend_service: Service) -> None:
@@ -172,7 +172,7 @@ def test_the_model_may_be_left_out_or_default(backend_service: Service, name: st
     assert chat(backend_service, user("Hello"), model=name, max_tokens=1)["model"] != "default"
 
 
-def test_openais_client_reads_a_whole_answer(backend_service: Service) -> None:
+def test_openais_client_reads_an_answer_that_does_not_stream(backend_service: Service) -> None:
     with OpenAI(base_url=f"{backend_service.url}/v1", api_key="none", max_retries=0) as client:
         model = client.models.list().data[0].id
         value = client.chat.completions.create(

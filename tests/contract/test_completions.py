@@ -21,7 +21,7 @@ FIRST, SECOND = "The capital of Poland is", "One, two, three,"
 
 
 def complete(service: Service, prompt: object, **fields: object) -> Body:
-    """A greedy completion that must succeed."""
+    """Returns a greedy completion, which must succeed."""
     body = {"prompt": prompt, "temperature": 0, "max_tokens": 6, "ignore_eos": True, **fields}
     response = service.http.post(COMPLETIONS, json=body)
     assert response.status_code == 200, response.text
@@ -33,7 +33,7 @@ def texts(value: Body) -> list[str]:
     return [choice["text"] for choice in value["choices"]]
 
 
-def test_a_whole_completion_has_openais_shape(backend_service: Service) -> None:
+def test_a_completion_that_does_not_stream_has_openais_shape(backend_service: Service) -> None:
     value = complete(backend_service, FIRST)
     assert set(value) == {"id", "object", "created", "model", "choices", "usage"}
     assert re.fullmatch(r"cmpl-\w+", value["id"])
@@ -96,7 +96,7 @@ def test_a_stream_has_the_same_text_and_ends_with_done(backend_service: Service)
     assert [c["choices"][0]["finish_reason"] for c in chunks][-1] == "length"
 
 
-def test_streams_of_several_prompts_are_told_apart_by_index(backend_service: Service) -> None:
+def test_streams_of_several_prompts_differ_by_index(backend_service: Service) -> None:
     body = {"prompt": [FIRST, SECOND], "temperature": 0, "max_tokens": 6, "ignore_eos": True}
     options = {"stream": True, "stream_options": {"include_usage": True}}
     *chunks, last = events(backend_service.http.post(COMPLETIONS, json=body | options))
@@ -112,10 +112,10 @@ def test_streams_of_several_prompts_are_told_apart_by_index(backend_service: Ser
 
 
 def test_a_stop_string_ends_the_text_before_it(backend_service: Service) -> None:
-    whole = text_of(complete(backend_service, SECOND, max_tokens=12))
-    stop = whole[4:9]
+    full = text_of(complete(backend_service, SECOND, max_tokens=12))
+    stop = full[4:9]
     value = complete(backend_service, SECOND, max_tokens=12, stop=stop)
-    assert text_of(value) == whole[: whole.index(stop)]
+    assert text_of(value) == full[: full.index(stop)]
     assert value["choices"][0]["finish_reason"] == "stop"
 
 

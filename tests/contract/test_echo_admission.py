@@ -1,4 +1,4 @@
-"""Places in the engine, the queue before them, and refusals: on Echo, whose timing is settable."""
+"""Slots of the engine, the queue before them, and refusals: on Echo, whose timing is settable."""
 
 import asyncio
 import time
@@ -30,8 +30,8 @@ def silent(echo_service: EchoFactory) -> Service:
 
 @pytest.fixture
 async def client(silent: Service) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=silent.url, timeout=20) as found:
-        yield found
+    async with httpx.AsyncClient(base_url=silent.url, timeout=20) as client:
+        yield client
 
 
 async def gauge(service: Service, name: str, value: float) -> None:
@@ -76,9 +76,9 @@ async def test_waiting_too_long_is_a_503_with_retry_after(
     before = Samples(silent)
     runs = send(client, GENERATE)
     await gauge(silent, "requests_running", 1)
-    begun = time.monotonic()
+    start = time.monotonic()
     response = await send(client, CHAT)
-    assert time.monotonic() - begun > 0.95
+    assert time.monotonic() - start > 0.95
     assert "1 seconds" in assert_error(response, 503, "overloaded")
     assert int(response.headers["retry-after"]) >= 1
     expect_outcomes(silent, before, rejected=1)
@@ -118,7 +118,7 @@ async def test_requests_are_admitted_in_the_order_in_which_they_came(
     assert done == [0, 1, 2, 3]
 
 
-async def test_n_answers_take_n_places(echo_service: EchoFactory) -> None:
+async def test_n_answers_take_n_slots(echo_service: EchoFactory) -> None:
     service = echo_service(engine_args=SILENT, max_concurrency=3, max_queue=0)
     async with httpx.AsyncClient(base_url=service.url, timeout=20) as client:
         runs = send(client, CHAT, n=2)
@@ -130,13 +130,13 @@ async def test_n_answers_take_n_places(echo_service: EchoFactory) -> None:
     expect_idle(service)
 
 
-async def test_more_prompts_than_places_are_refused(echo_service: EchoFactory) -> None:
+async def test_more_prompts_than_slots_are_refused(echo_service: EchoFactory) -> None:
     service = echo_service(engine_args=SILENT, max_concurrency=3, max_queue=0)
     response = service.http.post(COMPLETIONS, json={"prompt": ["a"] * 4})
     assert "3" in assert_error(response, 400, "invalid_value", "prompt")
 
 
-async def test_many_streams_at_once_all_end_whole(echo_service: EchoFactory) -> None:
+async def test_many_streams_at_once_all_complete(echo_service: EchoFactory) -> None:
     service = echo_service(engine_args={"itl": 0.002}, max_concurrency=1)
     limits = httpx.Limits(max_connections=30)
     async with httpx.AsyncClient(base_url=service.url, timeout=30, limits=limits) as client:

@@ -1,4 +1,4 @@
-"""What clients see when an engine fails: shown on Echo, which fails as it is told to."""
+"""Clients get clear errors when an engine fails: Echo fails as its settings say."""
 
 import http.client
 import json
@@ -47,7 +47,9 @@ def test_a_failure_in_a_stream_is_one_error_event_and_no_done(
 
 
 @pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
-def test_a_failure_of_a_whole_answer_is_a_500(echo_service: EchoFactory, path: str) -> None:
+def test_a_failure_of_an_answer_that_does_not_stream_is_a_500(
+    echo_service: EchoFactory, path: str
+) -> None:
     service = echo_service(engine_args=MIDSTREAM)
     assert_error(post(service, path), 500, "internal_error")
 
@@ -75,7 +77,7 @@ def test_http_clients_see_the_incomplete_body(echo_service: EchoFactory) -> None
 
 
 @pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS])
-def test_a_failure_before_the_first_token_is_a_500_that_tells_nothing(
+def test_a_failure_before_the_first_token_is_a_500_without_details(
     echo_service: EchoFactory, path: str
 ) -> None:
     service = echo_service(engine_args=AT_ONCE)
@@ -97,7 +99,9 @@ def test_an_engine_that_says_nothing_is_a_504(echo_service: EchoFactory, path: s
     expect_idle(service)
 
 
-def test_a_dead_engine_is_told_at_once_to_all_that_wait(fresh_echo_service: EchoFactory) -> None:
+def test_all_that_wait_get_the_error_of_a_dead_engine_at_once(
+    fresh_echo_service: EchoFactory,
+) -> None:
     death = {"failure": "death", "fail_after": 150, "itl": 0.005}
     service = fresh_echo_service(engine_args=death, max_concurrency=2)
     answers: list[httpx.Response] = []
@@ -122,7 +126,7 @@ def test_a_dead_engine_is_told_at_once_to_all_that_wait(fresh_echo_service: Echo
     assert service.http.get("/metrics").status_code == 200
 
 
-def test_what_outlasts_the_drain_timeout_is_told_so(fresh_echo_service: EchoFactory) -> None:
+def test_what_outlasts_the_drain_timeout_gets_an_error(fresh_echo_service: EchoFactory) -> None:
     service = fresh_echo_service(engine_args={"itl": 0.01}, drain_timeout=3)
     body = body_for(CHAT, "Hello", max_tokens=3000, stream=True)
     with service.http.stream("POST", CHAT, json=body) as response:

@@ -1,4 +1,4 @@
-"""Settings that change what clients see: keys, origins, pages, limits, names, phases."""
+"""Some settings change what clients see: keys, origins, pages, limits, names, phases."""
 
 import httpx
 import pytest
@@ -24,7 +24,7 @@ ORIGIN = "https://example.org"
 
 @pytest.fixture
 def closed(echo_service: EchoFactory) -> Service:
-    """As closed as it gets, and open to one origin."""
+    """Returns a service as closed as it gets, and open to one origin."""
     return echo_service(
         api_keys=",".join(KEYS),
         metrics_public=False,
@@ -88,7 +88,7 @@ def test_the_pages_can_be_switched_off(closed: Service, path: str) -> None:
 
 @pytest.fixture
 def keyed(echo_service: EchoFactory) -> Service:
-    """With a key and a system prompt, all else by default."""
+    """Returns a service with a key and a system prompt, all else by default."""
     return echo_service(api_keys="k", system_prompt=SYSTEM_PROMPT)
 
 
@@ -156,7 +156,7 @@ def test_the_served_name_and_context_are_settings(closed: Service) -> None:
         del closed.http.headers["authorization"]
 
 
-def test_while_loading_it_is_alive_and_tells_the_phase(fresh_echo_service: EchoFactory) -> None:
+def test_while_loading_it_is_alive_and_names_the_phase(fresh_echo_service: EchoFactory) -> None:
     service = fresh_echo_service(wait=False, engine_args={"start_delay": 2})
     eventually(lambda: answers(service), 30, "HTTP is up")
     for path in ("/readyz", "/healthz"):

@@ -55,7 +55,7 @@ def test_an_unknown_path_is_not_found(backend_service: Service, method: str, pat
         ("OPTIONS", CHAT, "POST"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_one(
+def test_a_wrong_method_gets_the_right_one(
     backend_service: Service, method: str, path: str, allow: str
 ) -> None:
     response = backend_service.http.request(method, path)
@@ -118,7 +118,7 @@ def test_numbers_that_are_none_are_refused(
     [("temprature", "temperature"), ("max_token", "max_tokens"), ("top-p", "top_p")],
 )
 @pytest.mark.parametrize("path", GENERATIONS)
-def test_an_unknown_field_is_told_the_nearest_name(
+def test_an_unknown_field_gets_the_nearest_name(
     backend_service: Service, path: str, field: str, near: str
 ) -> None:
     response = post(backend_service, path, MARKER, **{field: 1})
@@ -139,7 +139,7 @@ def test_a_field_like_no_other_is_refused_too(backend_service: Service, path: st
         ({"messages": [{"role": "user", "content": "a", "Content": 1}]}, "messages[0].Content"),
     ],
 )
-def test_an_unknown_inner_field_is_named_by_its_place(
+def test_an_unknown_inner_field_is_named_by_its_path(
     backend_service: Service, fields: Body, param: str
 ) -> None:
     response = backend_service.http.post(CHAT, json={"messages": user("a"), **fields})
@@ -209,9 +209,7 @@ def test_a_body_just_below_the_limit_is_read(backend_service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", GENERATIONS)
-def test_a_prompt_that_does_not_fit_is_told_both_numbers(
-    backend_service: Service, path: str
-) -> None:
+def test_a_prompt_that_does_not_fit_gets_both_numbers(backend_service: Service, path: str) -> None:
     limit = model_card(backend_service)["max_model_len"]
     text = MARKER * (limit // 2)
     response = post(backend_service, path, text)
@@ -223,7 +221,7 @@ def test_a_prompt_that_does_not_fit_is_told_both_numbers(
 
 
 @pytest.mark.parametrize("path", GENERATIONS)
-def test_max_tokens_beyond_the_context_is_told_both_numbers(
+def test_max_tokens_beyond_the_context_gets_both_numbers(
     backend_service: Service, path: str
 ) -> None:
     limit = model_card(backend_service)["max_model_len"]

@@ -1,4 +1,4 @@
-"""One client's request neither exceeds its places nor hides that the engine works."""
+"""One client's request neither exceeds the slots nor hides that the engine works."""
 
 import asyncio
 
@@ -9,17 +9,17 @@ from tests.conftest import EchoFactory
 from tests.contract.support import CHAT, COMPLETIONS, GENERATE, Samples, body_for
 from tests.service_process import Service
 
-PLACES = 2
+SLOTS = 2
 
 
 @pytest.fixture
 def narrow(echo_service: EchoFactory) -> Service:
     return echo_service(
-        engine_args={"itl": 0.01}, max_concurrency=PLACES, max_queue=1, queue_timeout=0.2
+        engine_args={"itl": 0.01}, max_concurrency=SLOTS, max_queue=1, queue_timeout=0.2
     )
 
 
-async def test_many_answers_to_one_prompt_never_take_more_than_all_places(narrow: Service) -> None:
+async def test_many_answers_to_one_prompt_never_take_more_than_all_slots(narrow: Service) -> None:
     body = body_for(CHAT, "Hello", n=16, max_tokens=4, ignore_eos=True)
     async with httpx.AsyncClient(base_url=narrow.url, timeout=60) as client:
         asking = asyncio.create_task(client.post(CHAT, json=body))
@@ -29,7 +29,7 @@ async def test_many_answers_to_one_prompt_never_take_more_than_all_places(narrow
         answer = await asking
     assert answer.status_code == 200
     assert [choice["index"] for choice in answer.json()["choices"]] == list(range(16))
-    assert max(seen) == PLACES
+    assert max(seen) == SLOTS
 
 
 def test_a_request_of_many_prompts_counts_each_prompt_once(narrow: Service) -> None:
@@ -42,7 +42,7 @@ def test_a_request_of_many_prompts_counts_each_prompt_once(narrow: Service) -> N
 
 
 async def test_a_busy_engine_is_ready_without_a_probe(echo_service: EchoFactory) -> None:
-    """Its one place is taken for longer than the probe interval."""
+    """The one slot is taken for longer than the probe interval."""
     service = echo_service(
         engine_args={"itl": 0.01}, max_concurrency=1, max_queue=0, probe_interval=0.3
     )

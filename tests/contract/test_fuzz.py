@@ -53,7 +53,7 @@ MESSAGE = st.fixed_dictionaries(
 
 
 def of_schema(schema: Body, definitions: Body) -> st.SearchStrategy[Any]:
-    """Values that a JSON schema of pydantic's allows, roughly; ranges are left to chance."""
+    """Returns values that a JSON schema of pydantic's roughly allows; ranges are left to chance."""
     if "$ref" in schema:
         return of_schema(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
     if "anyOf" in schema:
@@ -86,7 +86,7 @@ def of_schema(schema: Body, definitions: Body) -> st.SearchStrategy[Any]:
 
 
 def likely(path: str) -> dict[str, st.SearchStrategy[Any]]:
-    """For each field of a route values that are mostly good."""
+    """Returns values for each field of a route that are mostly good."""
     schema = ROUTES[path][0].model_json_schema()
     definitions = schema.get("$defs", {})
     fields = {name: of_schema(field, definitions) for name, field in schema["properties"].items()}
@@ -102,14 +102,14 @@ def likely(path: str) -> dict[str, st.SearchStrategy[Any]]:
 
 
 def changed(path: str, fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Body]:
-    """A valid request with some of its fields replaced."""
+    """Returns a valid request with some of its fields replaced."""
     names = st.lists(st.sampled_from(sorted(fields)), max_size=4, unique=True)
     changes = names.flatmap(lambda some: st.fixed_dictionaries({n: fields[n] for n in some}))
     return changes.map(lambda change: {**ROUTES[path][1], **change})
 
 
 def bodies(path: str) -> st.SearchStrategy[bytes]:
-    """Mostly good requests, ones with bad values or names, other JSON, and no JSON at all."""
+    """Returns mostly good requests, ones with bad values or names, other JSON, and no JSON."""
     good = likely(path)
     bad = {name: values | JSON for name, values in good.items()}
     extra = st.dictionaries(st.text(max_size=10), JSON, max_size=1)

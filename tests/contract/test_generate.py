@@ -1,4 +1,4 @@
-"""POST /generate: raw text as it is made."""
+"""POST /generate answers with raw text as it is generated."""
 
 import gc
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def collected() -> Iterator[None]:
 
 
 def prompt_tokens(service: Service, text: str, **fields: object) -> int:
-    """How many prompt tokens a request to /generate took."""
+    """Returns how many prompt tokens a request to /generate took."""
     before = Samples(service)["prompt_tokens_total"]
     assert post(service, GENERATE, text, max_tokens=1, **fields).status_code == 200
     eventually(lambda: Samples(service)["prompt_tokens_total"] > before, 2, "counted")
@@ -141,7 +141,7 @@ def test_bentomls_own_pages_are_served(backend_service: Service, path: str) -> N
 
 
 def test_answers_of_the_other_routes_have_the_same_text(backend_service: Service) -> None:
-    """One way from prompt to text: nothing depends on the route."""
+    """The text of a prompt does not depend on the route."""
     text = "What colour is blood?"
     plain = post(backend_service, GENERATE, text, temperature=0).text
     assert plain == text_of(chat(backend_service, user(text)))

@@ -34,7 +34,7 @@ def test_the_list_of_models_has_the_one_that_is_served(backend_service: Service)
     assert card["max_model_len"] >= 4096
 
 
-def test_a_model_is_found_by_its_name(backend_service: Service) -> None:
+def test_a_model_is_served_by_its_name(backend_service: Service) -> None:
     card = model_card(backend_service)
     assert backend_service.http.get(f"/v1/models/{card['id']}").json() == card
     assert_error(backend_service.http.get("/v1/models/other"), 404, "model_not_found", "model")
@@ -47,7 +47,7 @@ def test_capabilities_name_every_feature_with_true_or_a_reason(backend_service: 
         assert value is True or len(value.split()) >= 4, name
 
 
-def test_tokenize_tells_ids_their_count_and_the_limit(backend_service: Service) -> None:
+def test_tokenize_returns_ids_their_count_and_the_limit(backend_service: Service) -> None:
     value = backend_service.http.post("/tokenize", json={"prompt": "Hello"}).json()
     assert set(value) == {"tokens", "count", "max_model_len"}
     assert value["count"] == len(value["tokens"]) > 0

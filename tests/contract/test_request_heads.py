@@ -1,4 +1,4 @@
-"""What a client sends around a body is bounded, before any key is asked for."""
+"""The bytes around a body are limited, before any key is asked for."""
 
 import json
 import socket
@@ -31,7 +31,7 @@ def service(echo_service: EchoFactory) -> Service:
 
 
 def answers(connection: socket.socket) -> bytes:
-    """Everything until the service closes the connection."""
+    """Returns everything until the service closes the connection."""
     received = b""
     with suppress(ConnectionResetError):
         while data := connection.recv(2**16):
@@ -51,7 +51,7 @@ def assert_refused(answer: bytes, status: int, code: str, limit: int = LIMIT) ->
 
 
 def send_until_closed(connection: socket.socket, part: bytes, between: Callable[[], object]) -> int:
-    """The bytes that were sent; `between` is called after each part."""
+    """Returns the bytes that were sent; `between` is called after each part."""
     sent = 0
     with suppress(ConnectionError):
         while sent < MUCH:
@@ -115,7 +115,7 @@ def test_headers_just_under_the_limit_are_read(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("length", "status"), [(URL_LIMIT, 404), (URL_LIMIT + 1, 414)])
-def test_a_url_may_be_as_long_as_told(service: Service, length: int, status: int) -> None:
+def test_a_url_may_be_as_long_as_the_limit(service: Service, length: int, status: int) -> None:
     response = service.http.get("/".ljust(length, "a"), headers=KEY)
     assert response.status_code == status
 

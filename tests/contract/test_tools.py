@@ -1,4 +1,4 @@
-"""Tools: shown to the model by its template, calls parsed out of its answer."""
+"""Tools are shown to the model by its template; calls are parsed out of its answer."""
 
 import json
 from typing import Any
@@ -79,9 +79,9 @@ def test_a_called_tool_is_a_message_of_tool_calls(
         assert choice["finish_reason"] == "tool_calls"
         assert choice["message"]["content"] is None
         (call,) = choice["message"]["tool_calls"]
-        wanted = json.loads(question["answer"].split("\n")[1])
-        assert json.loads(call["function"]["arguments"]) == wanted["arguments"]
-        assert call["function"]["name"] == wanted["name"]
+        expected = json.loads(question["answer"].split("\n")[1])
+        assert json.loads(call["function"]["arguments"]) == expected["arguments"]
+        assert call["function"]["name"] == expected["name"]
 
 
 def streamed(service: Service, messages: list[Body], **fields: Any) -> list[Body]:
@@ -130,7 +130,7 @@ def test_a_conversation_of_calls_and_results_is_rendered(backend_service: Servic
     assert value["usage"]["prompt_tokens"] == len(ids)
 
 
-def test_an_echoed_call_is_parsed_whole_and_streamed(backend_service: Service) -> None:
+def test_an_echoed_call_is_parsed_with_and_without_streaming(backend_service: Service) -> None:
     """Echo repeats the call in its prompt: the parser sees one on it too."""
     if loads_weights(backend_service.backend):
         pytest.skip("a model answers as it likes")
@@ -156,7 +156,7 @@ def test_no_tools_means_no_parsing(backend_service: Service) -> None:
 @pytest.mark.parametrize(
     "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
 )
-def test_a_forced_call_is_made_or_refused_as_the_capabilities_say(
+def test_a_forced_call_works_or_is_refused_as_the_capabilities_say(
     backend_service: Service, choice: object
 ) -> None:
     reason = model_card(backend_service)["capabilities"]["tool_choice"]

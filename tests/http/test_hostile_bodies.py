@@ -1,4 +1,4 @@
-"""Bodies made to cost much or to break something: one problem is enough to refuse them."""
+"""Bodies that are to cost much or to break something: one problem is enough to refuse them."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From a body to sampling values: defaults, limits and gaps."""
+"""A body becomes sampling values: defaults, limits and gaps."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -33,8 +33,8 @@ def sampling(
 
 def test_an_empty_body_takes_the_defaults() -> None:
     assert sampling({}) == Sampling(max_tokens=1024, end_token_ids=frozenset([2]))
-    found = sampling({}, defaults={"temperature": 0.6, "top_p": 0.9})
-    assert (found.temperature, found.top_p) == (0.6, 0.9)
+    values = sampling({}, defaults={"temperature": 0.6, "top_p": 0.9})
+    assert (values.temperature, values.top_p) == (0.6, 0.9)
 
 
 def test_a_given_value_wins_over_the_models_default() -> None:
@@ -48,13 +48,13 @@ def test_without_max_tokens_it_is_1024_or_what_is_left(prompt: int, expected: in
     assert sampling({}, prompt).max_tokens == expected
 
 
-@pytest.mark.parametrize(("prompt", "wanted"), [(2048, None), (3000, None), (2000, 49), (10, 2039)])
-def test_what_does_not_fit_is_told_both_numbers(prompt: int, wanted: int | None) -> None:
+@pytest.mark.parametrize(("prompt", "limit"), [(2048, None), (3000, None), (2000, 49), (10, 2039)])
+def test_the_error_of_what_does_not_fit_has_both_numbers(prompt: int, limit: int | None) -> None:
     with pytest.raises(ContextLengthExceeded) as caught:
-        sampling({"max_tokens": wanted}, prompt)
+        sampling({"max_tokens": limit}, prompt)
     assert str(prompt) in caught.value.message
     assert "2048" in caught.value.message
-    assert wanted is None or str(wanted) in caught.value.message
+    assert limit is None or str(limit) in caught.value.message
 
 
 def test_what_just_fits_is_taken() -> None:
@@ -88,16 +88,16 @@ def test_min_tokens_may_not_be_more_than_max_tokens() -> None:
 
 @pytest.mark.parametrize("seed", [0, 5, -1, -(2**63), 2**63 - 1])
 def test_a_seed_of_any_sign_becomes_a_positive_one(seed: int) -> None:
-    found = sampling({"seed": seed}).seed
-    assert found is not None
-    assert 0 <= found < 2**63
+    positive = sampling({"seed": seed}).seed
+    assert positive is not None
+    assert 0 <= positive < 2**63
 
 
 def test_json_is_asked_for_as_a_schema() -> None:
     assert sampling({"response_format": {"type": "text"}}).json_schema is None
     assert sampling({"response_format": {"type": "json_object"}}).json_schema == {"type": "object"}
-    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "array"}}}
-    assert sampling({"response_format": wanted}).json_schema == {"type": "array"}
+    named = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "array"}}}
+    assert sampling({"response_format": named}).json_schema == {"type": "array"}
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,7 @@ def engine(generation_config: dict[str, Any], unsupported: dict[str, str]) -> En
 
 def test_a_models_default_is_left_out_where_the_engine_cannot_honour_it() -> None:
     config = {"temperature": 0.6, "top_k": 20, "top_p": None, "do_sample": True}
-    found = default_values(engine(config, {"top_k": "there is no way"}))
-    assert found == {
+    assert default_values(engine(config, {"top_k": "there is no way"})) == {
         "temperature": 0.6,
         "top_p": 1.0,
         "top_k": 0,
@@ -160,10 +159,10 @@ def test_a_models_default_is_left_out_where_the_engine_cannot_honour_it() -> Non
 def test_probabilities_are_the_models_own_where_sampling_changes_none(
     values: dict[str, Any], kept: bool
 ) -> None:
-    wanted = Sampling(max_tokens=1, logprobs=1, **values)
-    assert wanted.keeps_probabilities == kept
+    given = Sampling(max_tokens=1, logprobs=1, **values)
+    assert given.keeps_probabilities == kept
     if kept:
-        check_logprobs(wanted, "some engine")
+        check_logprobs(given, "some engine")
     else:
         with pytest.raises(UnsupportedParameter, match="some engine"):
-            check_logprobs(wanted, "some engine")
+            check_logprobs(given, "some engine")

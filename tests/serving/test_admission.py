@@ -1,4 +1,4 @@
-"""Places in the engine: first come, first served, and none is ever lost."""
+"""Slots of the engine are given first come, first served, and none is ever lost."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ async def spin() -> None:
 
 
 class Visit:
-    """Somebody who holds a place until told to leave."""
+    """A task that holds a slot until `end` or `cancel`."""
 
     def __init__(self, admission: Admission) -> None:
         self.inside = False
@@ -23,7 +23,7 @@ class Visit:
 
     async def _visit(self, admission: Admission) -> None:
         admission.check_room(1)
-        async with admission.place():
+        async with admission.slot():
             self.inside = True
             await self.leave.wait()
 
@@ -39,18 +39,18 @@ class Visit:
 
 
 async def visits(admission: Admission, count: int) -> list[Visit]:
-    found = []
+    started = []
     for _ in range(count):
-        found.append(Visit(admission))
+        started.append(Visit(admission))
         await spin()
-    return found
+    return started
 
 
 def state(admission: Admission) -> tuple[int, int]:
     return admission.running, admission.waiting
 
 
-async def test_places_are_given_in_the_order_of_arrival() -> None:
+async def test_slots_are_given_in_the_order_of_arrival() -> None:
     admission = Admission(1, 10, 60)
     everyone = await visits(admission, 4)
     for number, visit in enumerate(everyone):
@@ -99,9 +99,9 @@ async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
     assert state(admission) == (0, 0)
 
 
-async def test_a_place_granted_in_the_instant_of_a_cancellation_goes_to_the_next() -> None:
+async def test_a_slot_granted_in_the_instant_of_a_cancellation_goes_to_the_next() -> None:
     admission = Admission(1, 10, 60)
-    async with admission.place():
+    async with admission.slot():
         chosen, next_one = await visits(admission, 2)
     assert state(admission) == (1, 1)
     assert not chosen.inside
@@ -117,22 +117,22 @@ async def test_waiting_too_long_ends_in_a_timeout() -> None:
     admission = Admission(1, 10, 0.01)
     (inside,) = await visits(admission, 1)
     with pytest.raises(QueueTimeout, match=r"0\.01 seconds"):
-        async with admission.place():
+        async with admission.slot():
             pass
     assert state(admission) == (1, 0)
     await inside.end()
     assert state(admission) == (0, 0)
 
 
-async def test_an_error_inside_gives_the_place_back() -> None:
+async def test_an_error_inside_gives_the_slot_back() -> None:
     admission = Admission(1, 0, 60)
     with pytest.raises(ZeroDivisionError):
-        async with admission.place():
+        async with admission.slot():
             raise ZeroDivisionError
     assert state(admission) == (0, 0)
 
 
-async def test_places_survive_any_mix_of_ends_and_cancellations() -> None:
+async def test_slots_survive_any_mix_of_ends_and_cancellations() -> None:
     admission = Admission(3, 100, 60)
     everyone = await visits(admission, 30)
     for number, visit in enumerate(everyone):
@@ -146,7 +146,7 @@ async def test_the_patient_wait_without_a_limit() -> None:
     (inside,) = await visits(admission, 1)
 
     async def patient() -> bool:
-        async with admission.place(patient=True):
+        async with admission.slot(patient=True):
             return True
 
     waiting = asyncio.create_task(patient())

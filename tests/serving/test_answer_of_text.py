@@ -14,7 +14,7 @@ TOKENIZER = Tokenizer(MODEL)
 
 
 def feed(chunks: Sequence[Chunk], *stops: str) -> tuple[Answer, list[Delta]]:
-    """The answer and what a client sees of it."""
+    """Returns the answer and the deltas that a client sees of it."""
     answer = Answer(0, Detokenizer(TOKENIZER), frozenset({2}), stops)
     deltas = []
     for chunk in chunks:

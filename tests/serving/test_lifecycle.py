@@ -23,7 +23,7 @@ from services.echo import EchoEngine
 
 
 class Stuck(EchoEngine):
-    """Gives no token while `stuck`."""
+    """An engine that gives no token while `stuck`."""
 
     stuck = False
     asked = 0
@@ -97,7 +97,7 @@ async def test_a_start_without_a_generation_is_one_line(error: ServiceError) -> 
 
 
 class Lost(EchoEngine):
-    """Behind a server that goes on running after what generates in it has died."""
+    """An engine behind a server that goes on running after what generates in it has died."""
 
     lost = False
 
@@ -108,7 +108,7 @@ class Lost(EchoEngine):
             yield chunk
 
 
-async def test_a_lost_request_is_doubt_and_a_service_that_generates_nothing_is_not_ready() -> None:
+async def test_after_a_lost_request_a_service_that_generates_nothing_is_not_ready() -> None:
     settings = Settings()
     engine, lifecycle = Lost(settings, open_model(settings, DEMO_MODEL)), Lifecycle(3600)
     await lifecycle.start(engine)

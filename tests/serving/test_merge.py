@@ -47,12 +47,12 @@ class Streams:
 
 async def test_every_item_comes_and_each_stream_keeps_its_order() -> None:
     streams = Streams()
-    found = [
+    items = [
         i async for i in merge([streams.items(1, 2, 3), streams.items(10, 20), streams.items()])
     ]
-    assert sorted(found) == [1, 2, 3, 10, 20]
-    assert [i for i in found if i < 10] == [1, 2, 3]
-    assert [i for i in found if i >= 10] == [10, 20]
+    assert sorted(items) == [1, 2, 3, 10, 20]
+    assert [i for i in items if i < 10] == [1, 2, 3]
+    assert [i for i in items if i >= 10] == [10, 20]
     assert streams.open == 0
 
 
@@ -69,13 +69,13 @@ async def test_an_error_of_one_stream_ends_all() -> None:
 
 async def test_items_before_an_error_are_not_lost() -> None:
     streams = Streams()
-    found = []
+    items = []
     merged = merge([streams.items(1, 2, error=KeyError())])
-    found.append(await anext(merged))
-    found.append(await anext(merged))
+    items.append(await anext(merged))
+    items.append(await anext(merged))
     with pytest.raises(KeyError):
         await anext(merged)
-    assert found == [1, 2]
+    assert items == [1, 2]
 
 
 async def test_closing_closes_every_stream() -> None:
@@ -104,17 +104,17 @@ async def test_cancelling_the_reader_closes_every_stream() -> None:
 
 
 async def test_a_slow_reader_holds_the_streams_back() -> None:
-    made = 0
+    generated = 0
 
     async def count() -> AsyncGenerator[int, None]:
-        nonlocal made
+        nonlocal generated
         while True:
-            made += 1
-            yield made
+            generated += 1
+            yield generated
 
     merged = merge([count()])
     await anext(merged)
     for _ in range(50):
         await asyncio.sleep(0)
-    assert made < 10
+    assert generated < 10
     await merged.aclose()

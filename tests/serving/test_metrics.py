@@ -3,13 +3,13 @@
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.serving.metrics import ITL_BUCKETS, OUTCOMES, Metrics
+from common.serving.metrics import ITL_BUCKETS, OUTCOMES, Gauges, Metrics
 
 LABELS = ("echo", "demo", "none")
 
 
 def samples(registry: CollectorRegistry) -> dict[tuple[str, str], float]:
-    """By name and the label that is not the same everywhere."""
+    """Returns the values by name and by the label that is not the same everywhere."""
     text = generate_latest(registry).decode()
     return {
         (sample.name, sample.labels.get("le") or sample.labels.get("outcome") or ""): sample.value
@@ -25,36 +25,34 @@ def test_token_latencies_are_cumulative_and_sum_up() -> None:
     for value in seconds:
         metrics.inter_token_latency.observe(value)
     name = "gen_ai_server_inter_token_latency_seconds"
-    found = samples(registry)
+    scraped = samples(registry)
     for edge in ITL_BUCKETS:
         below = sum(value <= edge for value in seconds)
-        assert found[f"{name}_bucket", str(edge)] == below
-    assert found[f"{name}_bucket", "+Inf"] == found[f"{name}_count", ""] == 5
-    assert abs(found[f"{name}_sum", ""] - sum(seconds)) < 1e-9
+        assert scraped[f"{name}_bucket", str(edge)] == below
+    assert scraped[f"{name}_bucket", "+Inf"] == scraped[f"{name}_count", ""] == 5
+    assert abs(scraped[f"{name}_sum", ""] - sum(seconds)) < 1e-9
 
 
 def test_each_outcome_is_there_from_the_start_and_counted_by_itself() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(LABELS, registry)
     name = "gen_ai_server_requests_total"
-    assert {found: samples(registry)[name, found] for found in OUTCOMES} == dict.fromkeys(
-        OUTCOMES, 0
-    )
+    assert {each: samples(registry)[name, each] for each in OUTCOMES} == dict.fromkeys(OUTCOMES, 0)
     for count, outcome in enumerate(OUTCOMES, 1):
         for _ in range(count):
             metrics.count_request(outcome, 0.5, "the-id")
-    found = samples(registry)
-    assert [found[name, outcome] for outcome in OUTCOMES] == list(range(1, len(OUTCOMES) + 1))
+    scraped = samples(registry)
+    assert [scraped[name, outcome] for outcome in OUTCOMES] == list(range(1, len(OUTCOMES) + 1))
     total = sum(range(len(OUTCOMES) + 1))
-    assert found["gen_ai_server_request_duration_seconds_count", ""] == total
-    assert found["gen_ai_server_request_duration_seconds_sum", ""] == total * 0.5
+    assert scraped["gen_ai_server_request_duration_seconds_count", ""] == total
+    assert scraped["gen_ai_server_request_duration_seconds_sum", ""] == total * 0.5
 
 
 def test_gauges_are_read_at_scrape_time_and_left_out_when_unknown() -> None:
     registry = CollectorRegistry()
     values: dict[str, float | None] = {"a": 1, "b": None}
-    Metrics(LABELS, registry).add_gauges(
-        {name: ("A gauge.", lambda name=name: values[name]) for name in values}  # type: ignore[misc]
+    registry.register(
+        Gauges(LABELS, {"a": ("A.", lambda: values["a"]), "b": ("B.", lambda: values["b"])})
     )
     assert samples(registry)["a", ""] == 1
     assert ("b", "") not in samples(registry)

@@ -29,10 +29,10 @@ HEADERS = [
 
 @pytest.fixture
 def exporter() -> InMemorySpanExporter:
-    provider, found = TracerProvider(), InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(found))
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
-    return found
+    return exporter
 
 
 async def started_app() -> App:

@@ -38,7 +38,7 @@ def test_an_unknown_id_has_no_bytes() -> None:
 def test_parts_of_a_character_share_its_place_in_the_text() -> None:
     ids = TOKENIZER.fast.encode("x😀 yes", add_special_tokens=False).ids
     offsets = TextOffsets(TOKENIZER, 10)
-    places = [offsets.place(i) for i in ids]
-    assert places[0] == 10
-    assert set(places[1:-2]) == {11}
-    assert places[-2] == 12
+    starts = [offsets.next(i) for i in ids]
+    assert starts[0] == 10
+    assert set(starts[1:-2]) == {11}
+    assert starts[-2] == 12
