@@ -10,7 +10,7 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.models.model import Model, text_config
+from common.models.model import Model
 from common.settings import Settings
 from services._compiled import (
     Kind,
@@ -157,7 +157,7 @@ def _check_scheme(config: EngineConfig, settings: Settings) -> None:
 def check_model(config: EngineConfig, model: Model) -> None:
     """Raises StartError for a model whose tokens, or whose context, the engine does not have."""
     _check_length(config, model.max_model_len)
-    vocab_size = text_config(model.config).get("vocab_size", config.vocab_size)
+    vocab_size = model.vocab_size or config.vocab_size
     if vocab_size != config.vocab_size:
         raise StartError(
             f"setting 'engine_dir': the engine in {config.path} has a vocabulary of "

@@ -12,7 +12,6 @@ from typing import Any
 
 from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
-from common.models.model import text_config
 from common.processes.descendants import Children
 from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
@@ -96,7 +95,7 @@ class LMDeployEngine(Engine):
         self._children = Children()
         self._seeds = random.Random(self.settings.seed)  # noqa: S311
         self._backend = backend_of(self.settings)
-        self._vocab_size = int(text_config(self.model.config).get("vocab_size") or NO_LIMIT)
+        self._vocab_size = self.model.vocab_size or NO_LIMIT
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load))
         await asyncio.wait([self._loading])
         self._loading.result()

@@ -18,7 +18,7 @@ from typing import Any
 from common.engine import IN_PROCESS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.engine_args import check_engine_args
 from common.errors import EngineDead, InvalidValue, ServiceError, StartError
-from common.models.model import Model, text_config
+from common.models.model import Model
 from common.processes.descendants import Children
 from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
@@ -92,7 +92,7 @@ class TensorRTLLMEngine(Engine):
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
-        vocab_size = text_config(model.config).get("vocab_size", 0)
+        vocab_size = model.vocab_size or 0
         cpp = sampler(settings) == TRTLLM_SAMPLER
         seeds = Random(settings.seed)  # noqa: S311
         self._dialect = Dialect(cpp, vocab_size, model.end_token_ids, seeds)

@@ -110,7 +110,7 @@ class VLLMEngine(Engine):
             "model": str(self.model.path),
             "served_model_name": self.model.served_name,
             "dtype": settings.dtype,
-            "quantization": None if settings.quantization == "none" else settings.quantization,
+            "quantization": self.model.load.engine_name,
             "tensor_parallel_size": settings.tensor_parallel_size,
             "max_model_len": self.model.max_model_len,
             "max_num_seqs": settings.max_concurrency,

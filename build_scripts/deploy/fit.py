@@ -8,15 +8,16 @@ from build_scripts.deploy.instances import Instance
 from common.engine import Engine
 from common.errors import StartError
 from common.models.artifacts import by_tag
+from common.models.errors import NotUnderstood
+from common.models.facts import ModelFacts, facts_of_directory
+from common.models.hub import facts_of_hub
 from common.models.model import local_directory
 from common.models.store_tags import is_tag, with_stored
 from common.plan.at_start import is_planned
-from common.plan.decide import Question, choose, decide
-from common.plan.errors import NotUnderstood
-from common.plan.facts import ModelFacts, facts_of_directory
-from common.plan.hub import facts_of_hub
+from common.plan.decide import choose, decide
+from common.plan.inputs import PlanInputs
+from common.plan.options import options_of
 from common.plan.tables import DEMO, table
-from common.plan.wish import wish_of
 from common.settings import Settings
 
 INSTEAD = {
@@ -87,8 +88,8 @@ def _check_capability(settings: Settings, place: Instance) -> None:
 
 def _plan(engine: type[Engine], settings: Settings, place: Instance) -> str:
     # Of what was built here from the model nothing is in the bento, so no artifact is offered.
-    question = Question(
-        _facts(settings), table(engine.name, engine.title), place.device, wish_of(settings)
+    question = PlanInputs(
+        _facts(settings), table(engine.name, engine.title), place.device, options_of(settings)
     )
     try:
         plan = decide(question)

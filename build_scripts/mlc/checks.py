@@ -1,4 +1,4 @@
-"""What MLC-LLM cannot compile, told before anything is loaded."""
+"""What MLC-LLM cannot compile, refused before anything is loaded."""
 
 import argparse
 
@@ -9,9 +9,7 @@ from build_scripts.compiled.checks import (
     check_gpus,
     check_length,
     listed,
-    method,
-    rows,
-    stored,
+    matrix_inputs,
 )
 from build_scripts.mlc.tables import (
     AWQ,
@@ -22,7 +20,6 @@ from build_scripts.mlc.tables import (
     SCHEMES,
     TEMPLATES,
     Scheme,
-    model_type,
     schemes_of,
     template,
 )
@@ -44,7 +41,7 @@ def check(options: argparse.Namespace, source: Source) -> None:
 
 
 def _check_family(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
-    family = model_type(source)
+    family = source.config.whole_type
     if family not in KINDS:
         raise BuildError(f"MLC-LLM has no {family} models; it has {listed(sorted(KINDS))}")
     if scheme.kind not in KINDS[family]:
@@ -57,33 +54,32 @@ def _check_family(options: argparse.Namespace, source: Source, scheme: Scheme) -
 
 def _check_checkpoint(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
     """Two kinds are made from checkpoints that are quantized already, the others from none."""
-    has, found = method(source), stored(source)
+    own = source.config.quantization
+    has = "not quantized" if own.scheme == "none" else own.scheme
     asked = f"--quantization {options.quantization}"
     if scheme.kind == AWQ:
-        if has != "awq" or found.get("bits", 4) != 4 or found.get("version", "gemm") != "gemm":
+        if own.format != "autoawq-gemm" or own.bits != 4:
             raise BuildError(
                 f"{asked} needs a 4-bit AWQ checkpoint in AutoAWQ's GEMM format, and this is "
-                f"{has or 'not quantized'}; python -m build_scripts.awq --format autoawq makes "
+                f"{has}; python -m build_scripts.awq --format autoawq makes "
                 "one, and q4f16_1 takes plain weights"
             )
-        if found.get("group_size") != scheme.group:
+        if own.group_size != scheme.group:
             raise BuildError(
-                f"{asked} needs groups of {scheme.group}, and this checkpoint has "
-                f"{found.get('group_size')}"
+                f"{asked} needs groups of {scheme.group}, and this checkpoint has {own.group_size}"
             )
     elif scheme.kind == BLOCKS:
-        activations = found.get("activation_scheme")
-        if not (has == "fp8" and found.get("weight_block_size")):
+        if own.format != "fp8-block":
             raise BuildError(
                 f"{asked} needs an FP8 checkpoint with scales of blocks, and this is "
-                f"{has or 'not quantized'}; q4f16_1 takes plain weights"
+                f"{has}; q4f16_1 takes plain weights"
             )
-        if activations != scheme.activations:
+        if own.activations != scheme.activations:
             raise BuildError(
                 f"{asked} needs {scheme.activations} activations, and this checkpoint has "
-                f"{activations}"
+                f"{own.activations}"
             )
-    elif has is not None:
+    elif own.scheme != "none":
         raise BuildError(
             f"{asked} needs plain weights, and these are {has}; name the model that they were "
             "made from"
@@ -95,13 +91,13 @@ def template_of(options: argparse.Namespace, source: Source) -> str:
     named: str | None = options.conv_template
     if named is not None and named not in TEMPLATES:
         raise BuildError(f"--conv-template {named}: allowed are {listed(TEMPLATES)}")
-    found = named or template(source)
-    if found is None:
+    name = named or template(source)
+    if name is None:
         raise BuildError(
-            f"no conversation template is known for this {model_type(source)} model; name one with "
-            f"--conv-template (services use none): {listed(TEMPLATES)}"
+            f"no conversation template is known for this {source.config.whole_type} model; name "
+            f"one with --conv-template (services use none): {listed(TEMPLATES)}"
         )
-    return found
+    return name
 
 
 def _check_shards(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
@@ -112,7 +108,7 @@ def _check_shards(options: argparse.Namespace, source: Source, scheme: Scheme) -
         raise BuildError(
             f"{SHARDS} {shards}: {options.quantization} is for one GPU; allowed is 1, or q4f16_1"
         )
-    for name, size in rows(source).items():
+    for name, size in matrix_inputs(source).items():
         if name not in SPLIT:
             continue
         if size % shards:

@@ -37,10 +37,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 TEMPLATES: tuple[str, ...] = tuple(_FAMILIES["templates"]["names"])
 
 
-def model_type(source: Source) -> str:
-    return str(source.config.get("model_type"))
-
-
 def schemes_of(family: str) -> list[str]:
     """Those that need no checkpoint of their own."""
     kinds = set(KINDS[family]) - {AWQ, BLOCKS}
@@ -53,7 +49,7 @@ def template(source: Source) -> str | None:
     if not own:
         return str(_FAMILIES["templates"]["plain"])
     for row in _FAMILIES["template"]:
-        if model_type(source) in row["model_types"] and row.get("mark", "") in own:
+        if source.config.whole_type in row["model_types"] and row.get("mark", "") in own:
             return str(row["name"])
     return None
 

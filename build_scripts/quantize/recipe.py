@@ -88,7 +88,7 @@ class Quantize(Recipe):
             check_groups(source, self._options.group_size)
         if self._tool is AUTOAWQ:
             check_autoawq(source)
-        limit = source.config.get("max_position_embeddings")
+        limit = source.config.context_length
         if limit is not None and self._options.sequence_length > limit:
             raise BuildError(
                 f"--sequence-length {self._options.sequence_length} is more than the model's "

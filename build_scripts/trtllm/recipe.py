@@ -11,7 +11,7 @@ from build_scripts.compiled.stage import command as stage
 from build_scripts.compiled.use import results
 from build_scripts.trtllm.calibration import Calibration, check_path
 from build_scripts.trtllm.checks import check_gpu, check_options, check_source, pages, scheme_of
-from build_scripts.trtllm.tables import FAMILIES, SCHEMES, VERSION, model_type
+from build_scripts.trtllm.tables import FAMILIES, SCHEMES, VERSION
 from build_scripts.trtllm.tools import BUILD, QUANTIZE, TOKEN, Docker, Local, folders_of
 from common.files import read_json
 
@@ -107,7 +107,7 @@ class TensorRTEngine(Recipe):
         words += ["--dtype", options.dtype or "auto"]
         calibration = self._calibration
         if not calibration.needed:
-            family = FAMILIES[model_type(source)]
+            family = FAMILIES[source.config.whole_type]
             words += [family.gpus, gpus, *family.extra]
             if family.workers:
                 words += ["--workers", str(self._workers)]
@@ -153,7 +153,7 @@ class TensorRTEngine(Recipe):
 
     def _longest(self, source: Source) -> int:
         """Tokens of one sequence."""
-        limit = source.text_config.get("max_position_embeddings") or WHOLE
+        limit = source.config.context_length or WHOLE
         return int(self._options.max_seq_len or limit)
 
     def finish(self, source: Source, output: Path) -> Mapping[str, Any]:

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from build_scripts.builder import Source
-
 HERE = Path(__file__).parent
 VERSION = "1.2.1"
 """The last stable release that compiles engines: 1.3.0rc20 ended it."""
@@ -64,7 +62,3 @@ FAMILIES: Mapping[str, Family] = {
     for row in _read("families.toml")["family"]
     for model_type in row["model_types"]
 }
-
-
-def model_type(source: Source) -> str:
-    return str(source.config.get("model_type"))

@@ -69,7 +69,7 @@ def engine_config(settings: Settings, model: Model) -> Any:
     check_engine_args(arguments, allowed, "LMDeploy", source)
     values: dict[str, Any] = {
         "dtype": settings.dtype,
-        "model_format": _model_format(settings, model, backend),
+        "model_format": _model_format(model, backend),
         "tp": settings.tensor_parallel_size,
         "session_len": model.max_model_len,
         "max_batch_size": settings.max_concurrency,
@@ -87,9 +87,9 @@ def engine_config(settings: Settings, model: Model) -> Any:
         raise StartError(f"LMDeploy refuses its arguments: {one_line(error)}") from error
 
 
-def _model_format(settings: Settings, model: Model, backend: Backend) -> str | None:
-    wanted = settings.quantization
-    if wanted in (None, "none", model.quantization):
+def _model_format(model: Model, backend: Backend) -> str | None:
+    wanted = model.load.engine_name
+    if wanted is None or wanted == model.quantization:
         return None
     if wanted not in MODEL_FORMATS[backend]:
         allowed = ", ".join(MODEL_FORMATS[backend])

@@ -125,7 +125,7 @@ def launch_plan(settings: Settings, model: Model) -> dict[str, Any]:
 def _engine_arguments(settings: Settings, model: Model) -> dict[str, Any]:
     values: dict[str, Any] = {
         "dtype": settings.dtype,
-        "quantization": None if settings.quantization == "none" else settings.quantization,
+        "quantization": model.load.engine_name,
         "tensor_parallel_size": settings.tensor_parallel_size,
         "max_model_len": model.max_model_len,
         "max_num_seqs": settings.max_concurrency,

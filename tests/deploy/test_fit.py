@@ -9,7 +9,7 @@ import pytest
 from common.models.artifacts import FileEntry, Manifest
 from tests.deploy.checked import check, refusal
 from tests.deploy.support import Person
-from tests.plan.configs import AWQ, LLAMA_3_8B, LLAMA_3_70B
+from tests.models.configs import AWQ, LLAMA_3_8B, LLAMA_3_70B
 from tests.plan.hub import COMMIT, Hub, serving
 
 FILES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.deploy.conftest import CloudFactory
 from tests.deploy.support import Person
-from tests.plan.configs import LLAMA_3_8B
+from tests.models.configs import LLAMA_3_8B
 from tests.plan.hub import Hub, serving
 from tests.service_process import REPOSITORY
 

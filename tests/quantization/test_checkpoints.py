@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from common.models.artifacts import fingerprint
+from common.models.facts import facts_of_directory
 from common.models.model import DEMO_MODEL
-from common.plan.facts import facts_of_directory
 from tests.answers.test_demo_answers import ask_all, questions
 from tests.builder.support import Home
 from tests.contract.support import CHAT, user
