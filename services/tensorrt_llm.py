@@ -24,7 +24,7 @@ from common.processes.signals import stop_signals_blocked
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
-from services._tensorrt_engine_dir import (
+from services._compiled.tensorrt_engine import (
     EngineConfig,
     check_gpu,
     check_model,

@@ -21,7 +21,7 @@ from common.processes.server import ChildServer, Command
 from common.service.bento_service import llm_service
 from common.serving.capabilities import check_logprobs, logprobs_gaps
 from common.settings import Settings
-from services._tensorrt_engine_dir import EngineConfig, check_model, open_engine
+from services._compiled.tensorrt_engine import EngineConfig, check_model, open_engine
 from services._triton.client import LOCAL, REMOTE, StreamBroken, TritonClient
 from services._triton.repository import MODEL, write_repository
 from services._triton.request import Part

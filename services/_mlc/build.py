@@ -13,7 +13,7 @@ from common.errors import StartError
 from common.files import read_json
 from common.models.model import Model, local_directory, open_model
 from common.settings import Settings
-from services._compiled import (
+from services._compiled.builds import (
     Kind,
     Record,
     check_capability,

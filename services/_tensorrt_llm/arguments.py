@@ -8,7 +8,7 @@ from common.models.errors import NotUnderstood
 from common.models.kv_cache import kv_cache
 from common.models.model import Model
 from common.settings import Settings
-from services._tensorrt_engine_dir import EngineConfig
+from services._compiled.tensorrt_engine import EngineConfig
 
 TRTLLM_SAMPLER = "TRTLLMSampler"
 """TensorRT-LLM's C++ decoder, which compiled engines use in any case."""

@@ -12,7 +12,7 @@ from common.errors import StartError
 from common.files import read_json
 from common.models.model import Model
 from common.settings import Settings
-from services._compiled import (
+from services._compiled.builds import (
     Kind,
     Record,
     check_capability,
@@ -70,7 +70,7 @@ class EngineConfig:
 
 
 def open_engine(settings: Settings) -> EngineConfig:
-    """What `engine_dir` means: see services/_compiled.py. Raises StartError."""
+    """What `engine_dir` means: see services/_compiled/builds.py. Raises StartError."""
     return check_engine_dir(directory_of(settings, KIND), KIND.command(settings))
 
 
