@@ -1,10 +1,10 @@
 """The names in the setting `engine_args`, which go to the engine as they are."""
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from common.errors import StartError
+from common.messages import closest
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -27,8 +27,8 @@ def check_engine_args(
                 f"setting 'engine_args': {name!r} is not for you to set: {reserved[name]}"
             )
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            match = closest(name, allowed)
+            hint = f"did you mean {match!r}? " if match else ""
             raise StartError(
                 f"setting 'engine_args': {engine} has no argument {name!r}; {hint}"
                 f"allowed are {source or ', '.join(sorted(allowed))}"

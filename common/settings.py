@@ -1,6 +1,5 @@
 """One typed set of settings for every backend, from `--arg name=value` and the environment."""
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from common.errors import StartError
+from common.messages import closest, nearest
 
 
 def _json_object(value: Any) -> Any:
@@ -132,18 +132,15 @@ def misspelt(environment: Mapping[str, str]) -> list[str]:
     The environment is shared with other programs, so this cannot be an error.
     """
     known = [name.upper() for name in Settings.model_fields]
-    near = ((name, difflib.get_close_matches(name, known, 1, 0.88)) for name in environment)
     return [
-        f"the variable {name} is no setting (did you mean {found[0]}?)"
-        for name, found in near
-        if found and name not in known
+        f"the variable {name} is no setting (did you mean {match}?)"
+        for name in environment
+        if name not in known and (match := closest(name, known, 0.88))
     ]
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"unknown setting {name!r}{hint}; allowed are: {', '.join(known)}"
+    return f"unknown setting {name!r}{nearest(name, known)}; allowed are: {', '.join(known)}"
 
 
 def _describe(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""What no engine compiles, refused before anything is loaded."""
+"""Refuses models that no engine compiles, before anything is loaded."""
 
 from collections.abc import Sequence
 

@@ -11,13 +11,13 @@ from build_scripts.mlc.tables import SCHEMES
 
 
 def main() -> int:
-    found = cli.parser(MODULE, __doc__)
-    add_options(found)
-    return cli.run(found, Mlc)
+    parser = cli.builder_parser(MODULE, __doc__)
+    add_options(parser)
+    return cli.run(parser, Mlc)
 
 
-def add_options(found: argparse.ArgumentParser) -> None:
-    add = found.add_argument
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--quantization", choices=tuple(SCHEMES), default="q4f16_1")
     add("--device", choices=DEVICES, default="cuda")
     add("--conv-template", help="MLC-LLM's name; chosen from the model family")

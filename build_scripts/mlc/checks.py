@@ -1,4 +1,4 @@
-"""What MLC-LLM cannot compile, refused before anything is loaded."""
+"""Refuses models that MLC-LLM cannot compile, before anything is loaded."""
 
 import argparse
 
@@ -19,7 +19,7 @@ from build_scripts.mlc.tables import (
     KINDS,
     SCHEMES,
     TEMPLATES,
-    Scheme,
+    CompiledScheme,
     schemes_of,
     template,
 )
@@ -40,7 +40,7 @@ def check(options: argparse.Namespace, source: Source) -> None:
     _check_device(options, scheme)
 
 
-def _check_family(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
+def _check_family(options: argparse.Namespace, source: Source, scheme: CompiledScheme) -> None:
     family = source.config.whole_type
     if family not in KINDS:
         raise BuildError(f"MLC-LLM has no {family} models; it has {listed(sorted(KINDS))}")
@@ -52,8 +52,8 @@ def _check_family(options: argparse.Namespace, source: Source, scheme: Scheme) -
         )
 
 
-def _check_checkpoint(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
-    """Two kinds are made from checkpoints that are quantized already, the others from none."""
+def _check_checkpoint(options: argparse.Namespace, source: Source, scheme: CompiledScheme) -> None:
+    """Two kinds need a checkpoint that is quantized already, the others need plain weights."""
     own = source.config.quantization
     has = "not quantized" if own.scheme == "none" else own.scheme
     asked = f"--quantization {options.quantization}"
@@ -87,7 +87,7 @@ def _check_checkpoint(options: argparse.Namespace, source: Source, scheme: Schem
 
 
 def template_of(options: argparse.Namespace, source: Source) -> str:
-    """The conversation template that is named, or the family's. Raises BuildError."""
+    """Returns the conversation template that is named, or the family's. Raises BuildError."""
     named: str | None = options.conv_template
     if named is not None and named not in TEMPLATES:
         raise BuildError(f"--conv-template {named}: allowed are {listed(TEMPLATES)}")
@@ -100,7 +100,7 @@ def template_of(options: argparse.Namespace, source: Source) -> str:
     return name
 
 
-def _check_shards(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
+def _check_shards(options: argparse.Namespace, source: Source, scheme: CompiledScheme) -> None:
     """python/mlc_llm/quantization/group_quantization.py: from_linear."""
     shards = options.tensor_parallel_shards
     check_gpus(source, shards, SHARDS)
@@ -121,15 +121,15 @@ def _check_shards(options: argparse.Namespace, source: Source, scheme: Scheme) -
             )
 
 
-def _check_device(options: argparse.Namespace, scheme: Scheme) -> None:
+def _check_device(options: argparse.Namespace, scheme: CompiledScheme) -> None:
     if scheme.device not in (None, options.device):
         raise BuildError(
             f"--quantization {options.quantization} runs on {scheme.device} only, not on "
             f"{options.device}"
         )
-    found = capability() if options.device == "cuda" else None
-    if found is not None and found[0] < scheme.minimum:
+    gpu = capability() if options.device == "cuda" else None
+    if gpu is not None and gpu[0] < scheme.minimum:
         raise BuildError(
             f"--quantization {options.quantization} needs compute capability {scheme.minimum}, and "
-            f"{found[1]} has {found[0]}; q4f16_1 would work"
+            f"{gpu[1]} has {gpu[0]}; q4f16_1 would work"
         )

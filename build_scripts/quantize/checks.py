@@ -1,4 +1,4 @@
-"""What cannot be quantized, refused before anything takes long."""
+"""Refuses models that cannot be quantized, before anything takes long."""
 
 from build_scripts.builder import BuildError, Source
 from build_scripts.quantize.layers import linear_layers

@@ -1,4 +1,4 @@
-"""What TensorRT-LLM cannot compile, refused before anything is loaded."""
+"""Refuses models that TensorRT-LLM cannot compile, before anything is loaded."""
 
 import argparse
 
@@ -13,17 +13,17 @@ from build_scripts.compiled.checks import (
     listed,
     matrix_inputs,
 )
-from build_scripts.trtllm.tables import AUTO, FAMILIES, NONE, SCHEMES, Scheme
+from build_scripts.trtllm.tables import AUTO, FAMILIES, NONE, SCHEMES, EngineScheme
 
 GPUS = "--tensor-parallel-size"
 LOADED = ("autoawq-gemm", "gptq")
 """Forms of quantized checkpoints that the converters read."""
 NO_INT8_CACHE = (10, 11)
-"""Generations of GPUs, tensorrt_llm/builder.py."""
+"""Generations of GPUs, by tensorrt_llm/builder.py."""
 
 
 def check_options(options: argparse.Namespace) -> None:
-    """Without the model. Raises BuildError."""
+    """Checks what needs no model. Raises BuildError."""
     if options.opt_num_tokens is not None and options.multiple_profiles == "enable":
         raise BuildError(
             "--opt-num-tokens is for one profile; leave it out, or add --multiple-profiles disable"
@@ -114,7 +114,7 @@ def _check_checkpoint(options: argparse.Namespace, source: Source, name: str) ->
         )
 
 
-def _check_sizes(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
+def _check_sizes(options: argparse.Namespace, source: Source, scheme: EngineScheme) -> None:
     gpus = options.tensor_parallel_size
     check_gpus(source, gpus, GPUS)
     for name, size in matrix_inputs(source).items():
@@ -126,7 +126,7 @@ def _check_sizes(options: argparse.Namespace, source: Source, scheme: Scheme) ->
 
 
 def check_gpu(options: argparse.Namespace, source: Source, name: str) -> None:
-    """Where there is one; without, a build is refused in any case. Raises BuildError."""
+    """Checks the GPU here; without one, a build is refused in any case. Raises BuildError."""
     here = capability()
     if here is None:
         return

@@ -47,11 +47,11 @@ class TensorRTEngine(Recipe):
     def arguments(self) -> Mapping[str, Any]:
         names: tuple[str, ...] = (*LIMITS, "tensor_parallel_size", "dtype", "kv_cache_dtype")
         names += ("gemm_plugin", "multiple_profiles", "use_paged_context_fmha", "kv_cache_type")
-        found = {name: getattr(self._options, name) for name in names}
+        arguments = {name: getattr(self._options, name) for name in names}
         if self._calibration.needed:
-            found["calibration"] = self._calibration.identity
-            found["calibration_samples"] = self._calibration.samples
-        return found
+            arguments["calibration"] = self._calibration.identity
+            arguments["calibration_samples"] = self._calibration.samples
+        return arguments
 
     @property
     def _calibration(self) -> Calibration:
@@ -100,7 +100,7 @@ class TensorRTEngine(Recipe):
     def _checkpoint(
         self, model: Path, texts: Path, checkpoint: Path, source: Source
     ) -> Sequence[str]:
-        """By the family's converter, or by measuring."""
+        """Returns the command: the family's converter, or the one that measures."""
         options, scheme = self._options, SCHEMES[self.scheme]
         gpus = str(options.tensor_parallel_size)
         words = ["--model_dir", str(model), "--output_dir", str(checkpoint)]
@@ -152,7 +152,7 @@ class TensorRTEngine(Recipe):
         ]
 
     def _longest(self, source: Source) -> int:
-        """Tokens of one sequence."""
+        """Returns the tokens of the longest sequence."""
         limit = source.config.context_length or WHOLE
         return int(self._options.max_seq_len or limit)
 
@@ -163,9 +163,9 @@ class TensorRTEngine(Recipe):
             if not (output / name).is_file():
                 raise BuildError(f"{BUILD} has ended without {name}")
         config = read_json(output / "config.json")
-        made = str(config.get("version", VERSION))
-        if made != VERSION:
-            raise BuildError(f"{BUILD} has made an engine of TensorRT-LLM {made}, not {VERSION}")
+        version = str(config.get("version", VERSION))
+        if version != VERSION:
+            raise BuildError(f"{BUILD} has made an engine of TensorRT-LLM {version}, not {VERSION}")
         build = config.get("build_config") or {}
         plugins = build.get("plugin_config") or {}
         paged = bool(plugins.get("use_paged_context_fmha"))

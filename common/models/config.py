@@ -1,4 +1,4 @@
-"""What a model's configuration files say: the one reader that all of the repository asks."""
+"""The one reader of a model's configuration files, which all of the repository asks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ class ModelConfig:
 
     @property
     def context_length(self) -> int | None:
-        """The tokens that the model was made for, None where the config does not say."""
+        """The tokens that the model is for, None where the config does not say."""
         limit = self.text.get("max_position_embeddings") or self.text.get("n_positions")
         return int(limit) if limit else None
 
@@ -107,9 +107,9 @@ class ModelConfig:
         """Empty for plain weights."""
         for config in (self.values, self.text):
             for name in QUANTIZATION_CONFIGS:
-                found = config.get(name)
-                if found and isinstance(found, dict):
-                    return found
+                values = config.get(name)
+                if values and isinstance(values, dict):
+                    return values
         return {"quant_method": "modelopt", **self.modelopt} if self.modelopt else {}
 
 

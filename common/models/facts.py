@@ -19,7 +19,7 @@ class ModelFacts:
     index, where only that was seen."""
 
     name: str
-    """As the user named it."""
+    """The name that the user gave."""
     config: ModelConfig
     tensors: tuple[Tensor, ...] | None = None
     total: int | None = None
@@ -63,7 +63,7 @@ class ModelFacts:
 
     @property
     def _stored_scheme(self) -> str:
-        """GPTQ's symmetric weights have no zeros, whatever made them."""
+        """GPTQ's symmetric weights have no zeros, whichever tool wrote them."""
         symmetric = self.quantization.scheme == "w4a16" and self.quantization.symmetric
         return "gptq" if symmetric else self.quantization.scheme
 

@@ -182,7 +182,7 @@ def one(facts: ModelFacts, device: Device, plan: Plan) -> str:
         "backend": plan.backend,
         "checkpoint": plan.checkpoint,
         "scheme": plan.scheme,
-        "told to the engine": plan.engine_name or "nothing: the checkpoint says it",
+        "given to the engine": plan.engine_name or "nothing: the checkpoint says it",
         "arguments": json.dumps(plan.arguments) if plan.arguments else "none",
         "weights": size(plan.weight_bytes),
         "weights, each device": size(plan.device_weight_bytes),

@@ -1,4 +1,4 @@
-"""The plan that a service starts with: made before anything is loaded, and logged."""
+"""The plan that a service starts with, decided before anything is loaded, and logged."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which scheme of an engine's table the settings and a checkpoint lead to, before any size is
+"""The scheme of an engine's table to which the settings and a checkpoint lead, before any size is
 counted."""
 
 import math

@@ -1,4 +1,4 @@
-"""Where a model is to run: GPUs that are here or that are named, or the CPU."""
+"""The devices that a model may run on: GPUs that are here or that are named, or the CPU."""
 
 import tomllib
 from collections.abc import Sequence

@@ -28,9 +28,9 @@ GIB = 2**30
 CONTEXT_BYTES = {"gpu": GIB, "cpu": GIB // 2, "unknown": GIB}
 FORWARD_TOKENS = 8192
 DEFAULT_FRACTION = 0.9
-"""Of the setting gpu_memory_utilization."""
+"""The default of the setting gpu_memory_utilization."""
 LEAST_CONTEXT = 2048
-"""Tokens: with room for fewer, weights are told not to fit."""
+"""Tokens: with room for fewer, weights do not fit."""
 WHOLE = re.compile(r"(q_a_proj|kv_a_proj_with_mqa|mlp\.gate|block_sparse_moe\.gate)\.weight$")
 """Matrices that every GPU keeps whole."""
 KEYS_VALUES = re.compile(r"(k_proj|v_proj)\.weight$")

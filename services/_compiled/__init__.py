@@ -1,1 +1,1 @@
-"""What our builders compiled for one kind of GPU: found in the model store, and read."""
+"""Models that our builders compiled for one kind of GPU."""

@@ -46,14 +46,14 @@ ALGORITHMS = {
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What the engine was compiled for. Lengths are in tokens."""
+    """The limits that were compiled into the engine. Lengths are in tokens."""
 
     path: Path
     version: str
-    """Of TensorRT-LLM."""
+    """The release of TensorRT-LLM."""
     dtype: str
     quantization: str
-    """As TensorRT-LLM names it, "none" for plain weights."""
+    """TensorRT-LLM's name of the scheme, "none" for plain weights."""
     vocab_size: int
     tp_size: int
     world_size: int
@@ -70,7 +70,7 @@ class EngineConfig:
 
 
 def open_engine(settings: Settings) -> EngineConfig:
-    """What `engine_dir` means: see services/_compiled/builds.py. Raises StartError."""
+    """Opens what `engine_dir` means: see services/_compiled/builds.py. Raises StartError."""
     return check_engine_dir(directory_of(settings, KIND), KIND.command(settings))
 
 

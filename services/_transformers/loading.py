@@ -1,4 +1,4 @@
-"""From settings to a loaded transformers model and its manager; imports torch and transformers."""
+"""Loads a transformers model and its manager by the settings; imports torch and transformers."""
 
 import dataclasses
 import importlib.util
