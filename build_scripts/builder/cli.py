@@ -16,6 +16,14 @@ from common.errors import StartError
 INTERRUPTED = 130
 
 
+def positive(text: str) -> int:
+    """Returns a whole number from 1; argparse names the flag and the text of what is not."""
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
 def builder_parser(module: str, description: str | None) -> argparse.ArgumentParser:
     """Returns a parser with the flags of every builder; a builder adds its own."""
     parser = Parser(prog=f"python -m {module}", description=description)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from build_scripts.builder import cli
-from build_scripts.compiled.options import positive
+from build_scripts.builder.cli import positive
 from build_scripts.mlc.recipe import DEVICES, MODULE, Mlc
 from build_scripts.mlc.tables import SCHEMES
 

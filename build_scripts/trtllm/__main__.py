@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from build_scripts.builder import cli
-from build_scripts.compiled.options import positive
+from build_scripts.builder.cli import positive
 from build_scripts.trtllm.recipe import DTYPES, MODULE, TensorRTEngine
 from build_scripts.trtllm.tables import AUTO, SCHEMES
 from build_scripts.trtllm.tools import IMAGE
