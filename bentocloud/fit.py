@@ -6,15 +6,16 @@ from build_scripts.bentos.container import build_command
 from build_scripts.bentos.table import Bento
 from common.errors import StartError
 from common.models.artifacts import by_tag
+from common.models.errors import NotUnderstood
+from common.models.facts import ModelFacts, facts_of_directory
+from common.models.hub import facts_of_hub
 from common.models.model import local_directory
 from common.models.store_tags import is_tag, with_stored
 from common.plan.at_start import is_planned
-from common.plan.decide import Question, choose, decide
-from common.plan.errors import NotUnderstood
-from common.plan.facts import ModelFacts, facts_of_directory
-from common.plan.hub import facts_of_hub
+from common.plan.decide import choose, decide
+from common.plan.inputs import PlanInputs
+from common.plan.options import options_of
 from common.plan.tables import DEMO, table
-from common.plan.wish import wish_of
 from common.settings import Settings
 
 
@@ -46,13 +47,13 @@ def _fit(target: Bento, settings: Settings, instance: Instance) -> str | None:
         return None
     settings = with_stored(settings)
     # What was built here from the model is not in the bento, so no artifact is offered.
-    question = Question(
-        _facts(settings), table(engine.name, engine.title), instance.device, wish_of(settings)
+    inputs = PlanInputs(
+        _facts(settings), table(engine.name, engine.title), instance.device, options_of(settings)
     )
     try:
-        plan = decide(question)
+        plan = decide(inputs)
     except NotUnderstood as error:
-        choose(question)
+        choose(inputs)
         return f"whether the model fits is not checked: {error}"
     if plan.build is not None:
         raise DeployError(f"{plan.model} has to be compiled first: {plan.build}")

@@ -12,7 +12,7 @@ class AWQ(Quantize):
 
 
 def main() -> int:
-    parser = cli.parser(AWQ.module, __doc__)
+    parser = cli.builder_parser(AWQ.module, __doc__)
     add_options(parser, any_scheme=False)
     return cli.run(parser, AWQ)
 

@@ -159,7 +159,7 @@ class Engine(ABC):
     @cached_property
     def quantization(self) -> str:
         """The scheme of the weights, for `/v1/models` and metrics: "none" for plain ones."""
-        return self.settings.quantization or self.model.quantization
+        return self.model.load.scheme or self.model.quantization
 
     @abstractmethod
     async def start(self, report: Callable[[Phase], None]) -> None:

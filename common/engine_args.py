@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from common.errors import StartError
-from common.names import nearest
+from common.messages import closest
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -27,8 +27,8 @@ def check_engine_args(
                 f"setting 'engine_args': {name!r} is not for you to set: {reserved[name]}"
             )
         if name not in allowed:
-            near = nearest(name, allowed)
-            hint = f"did you mean {near!r}? " if near else ""
+            match = closest(name, allowed)
+            hint = f"did you mean {match!r}? " if match else ""
             raise StartError(
                 f"setting 'engine_args': {engine} has no argument {name!r}; {hint}"
                 f"allowed are {source or ', '.join(sorted(allowed))}"

@@ -187,24 +187,3 @@ class QueueTimeout(ServerError):
 class FirstTokenTimeout(ServerError):
     status = 504
     code = "timeout"
-
-
-MAX_MESSAGE = 300
-
-
-def one_line(error: BaseException | str) -> str:
-    """Returns what `error` says, on one line of at most MAX_MESSAGE characters.
-
-    The rejected value, which pydantic and others append, is left out: it may be of a prompt. An
-    exception without words is named by its type.
-    """
-    text = error if isinstance(error, str) else _message(error).strip() or type(error).__name__
-    return " ".join(text.split())[:MAX_MESSAGE]
-
-
-def _message(error: BaseException) -> str:
-    details = getattr(error, "errors", None)
-    if callable(details):
-        first = details()[0]
-        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-    return next((each for each in error.args[:1] if isinstance(each, str)), str(error))

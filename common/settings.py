@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from common.errors import StartError
-from common.names import nearest
+from common.messages import closest, nearest
 
 
 def _json_object(value: Any) -> Any:
@@ -139,16 +139,14 @@ def misspelt(environment: Mapping[str, str]) -> list[str]:
     """
     known = [name.upper() for name in Settings.model_fields]
     return [
-        f"the variable {name} is no setting (did you mean {near}?)"
+        f"the variable {name} is no setting (did you mean {match}?)"
         for name in environment
-        if name not in known and (near := nearest(name, known, 0.88))
+        if name not in known and (match := closest(name, known, 0.88))
     ]
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = nearest(name, known)
-    hint = f" (did you mean {near!r}?)" if near else ""
-    return f"unknown setting {name!r}{hint}; allowed are: {', '.join(known)}"
+    return f"unknown setting {name!r}{nearest(name, known)}; allowed are: {', '.join(known)}"
 
 
 def _describe(error: ValidationError) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
 from common.errors import StartError
-from common.models.model import Model, text_config
+from common.models.model import Model
 from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
@@ -73,7 +73,7 @@ class LMDeployEngine(InProcessEngine):
         super().__init__(settings, model)
         self._seeds = random.Random(settings.seed)  # noqa: S311
         self._backend = backend_of(settings)
-        self._vocab_size = int(text_config(model.config).get("vocab_size") or NO_LIMIT)
+        self._vocab_size = model.vocab_size or NO_LIMIT
 
     @classmethod
     def check(cls, settings: Settings) -> None:

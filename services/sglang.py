@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
-from common.errors import EngineDead, ServiceError, StartError, one_line
+from common.errors import EngineDead, ServiceError, StartError
+from common.messages import one_line
 from common.models.model import Model
 from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling

@@ -16,13 +16,14 @@ from typing import Any
 
 from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
 from common.engine_args import check_engine_args
-from common.errors import EngineDead, InvalidValue, ServiceError, StartError, one_line
-from common.models.model import Model, text_config
+from common.errors import EngineDead, InvalidValue, ServiceError, StartError
+from common.messages import one_line
+from common.models.model import Model
 from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
-from services._tensorrt_engine_dir import (
+from services._compiled.tensorrt_engine import (
     EngineConfig,
     check_gpu,
     check_model,
@@ -84,7 +85,7 @@ class TensorRTLLMEngine(InProcessEngine):
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
-        vocab_size = text_config(model.config).get("vocab_size", 0)
+        vocab_size = model.vocab_size or 0
         cpp = sampler(settings) == TRTLLM_SAMPLER
         seeds = Random(settings.seed)  # noqa: S311
         self._dialect = Dialect(cpp, vocab_size, model.end_token_ids, seeds)

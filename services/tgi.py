@@ -96,7 +96,7 @@ class TGIEngine(Engine):
         report("load")
         settings, model = self.settings, self.model
         tokenizer = Tokenizer(model.path)
-        self._prompts = Prompts(tokenizer, images="vision_config" in model.config)
+        self._prompts = Prompts(tokenizer, images="vision_config" in model.config.values)
         self._client = client = TGIClient((settings.engine_url or "").rstrip("/"))
         if settings.engine_url is not None:
             self._server = RemoteServer(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
-from common.models.model import Model, text_config
+from common.models.model import Model
 from common.processes.ports import LOOPBACK, free_ports
 from common.processes.remote_server import RemoteServer
 from common.processes.scratch import Scratch
@@ -21,7 +21,7 @@ from common.processes.server import ChildServer, Command
 from common.service.bento_service import llm_service
 from common.serving.capabilities import check_logprobs, logprobs_gaps
 from common.settings import Settings
-from services._tensorrt_engine_dir import EngineConfig, check_model, open_engine
+from services._compiled.tensorrt_engine import EngineConfig, check_model, open_engine
 from services._triton.client import LOCAL, REMOTE, StreamBroken, TritonClient
 from services._triton.repository import MODEL, write_repository
 from services._triton.request import Part
@@ -78,7 +78,7 @@ class TritonEngine(Engine):
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
-        self._vocab_size = int(text_config(model.config).get("vocab_size", 0))
+        self._vocab_size = model.vocab_size or 0
         # The engine itself would take 0 for each request that has no seed.
         self._seeds = random.Random(settings.seed)  # noqa: S311
         self._retired: list[TritonClient] = []

@@ -14,7 +14,8 @@ from prometheus_client import REGISTRY
 
 from common.engine import Chunk, GenerateRequest, Health, Tested
 from common.engine_args import check_engine_args
-from common.errors import ServiceError, StartError, one_line
+from common.errors import ServiceError, StartError
+from common.messages import one_line
 from common.processes.descendants import kill
 from common.processes.in_process_engine import InProcessEngine
 from common.service.bento_service import llm_service

@@ -20,7 +20,7 @@ FLOORS = [
     "errors",
     "json_schema",
     "files",
-    "names",
+    "messages",
     "command_line",
     "engine_args",
     "sse",

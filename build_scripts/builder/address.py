@@ -1,4 +1,4 @@
-"""Where in the store something goes: the same inputs have the same place."""
+"""The tag of a build in the store: the same inputs have the same tag."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ class Address(NamedTuple):
 
 
 def address(recipe: Recipe, source: Source, tools: Mapping[str, str], gpu: Gpu | None) -> Address:
-    """`gpu` counts where the recipe is for one only."""
+    """Returns the tag of a build. `gpu` counts where the recipe is for one only."""
     inputs: dict[str, Any] = {
         "kind": recipe.kind,
         "scheme": recipe.scheme,
@@ -47,7 +47,7 @@ def address(recipe: Recipe, source: Source, tools: Mapping[str, str], gpu: Gpu |
 
 
 def _name(model: str, recipe: Recipe) -> str:
-    """Lower-case letters, digits, dots and dashes, as BentoML wants it."""
+    """Returns a name of lower-case letters, digits, dots and dashes, as BentoML needs it."""
     last = model.rpartition("/")[2]
     ending = recipe.scheme if recipe.kind == "checkpoint" else f"{recipe.scheme}-{recipe.kind}"
     room = NAME_LENGTH - len(ending) - 1

@@ -1,4 +1,4 @@
-"""From a recipe and a model to an artifact in the store; nothing is built twice."""
+"""Builds an artifact into the store by a recipe; nothing is built twice."""
 
 import shlex
 import sys
@@ -13,39 +13,39 @@ from build_scripts.builder.publish import file_entries, publish
 from build_scripts.builder.recipe import Recipe
 from build_scripts.builder.run import run_steps
 from build_scripts.builder.source import Source
-from build_scripts.builder.workshop import check_space, log_file, workshop
+from build_scripts.builder.workshop import check_space, log_file, workspace
 from common.errors import StartError
 from common.models.artifacts import Artifact, Manifest, by_tag, store_directory
 from common.models.gpu import visible_gpus
 
 MARGIN = 1.05
-"""Disk to be free per byte that a recipe asks for."""
+"""The bytes of disk that have to be free for each byte that a recipe asks for."""
 
 
 def build(
     recipe: Recipe, source: Source, arguments: Sequence[str], *, again: bool = False
 ) -> Artifact:
-    """Build, or give what the same inputs made before; `again` builds in any case.
+    """Returns what the same inputs made before, or builds it; `again` builds in any case.
 
     `arguments` are those of the command line. Raises BuildError.
     """
     recipe.check(source)
     tools, gpu = recipe.tools(), _gpu(recipe)
-    place = address(recipe, source, tools, gpu)
-    found = by_tag(place.tag)
-    if found is not None and not again:
-        print(f"{place.tag} is there already: {found.path}", flush=True)
-        _tell_use(found.manifest)
-        return found
+    target = address(recipe, source, tools, gpu)
+    existing = by_tag(target.tag)
+    if existing is not None and not again:
+        print(f"{target.tag} is there already: {existing.path}", flush=True)
+        _print_use(existing.manifest)
+        return existing
     store = store_directory()
     check_space(store, int(recipe.needed_bytes(source) * MARGIN))
-    log = log_file(store, place)
+    log = log_file(store, target)
     log.unlink(missing_ok=True)
     began = time.monotonic()
-    with workshop(store, place) as shop:
-        print(f"building {place.tag}; the log is {log}", flush=True)
-        run_steps(recipe.steps(source, shop.output, shop.scratch), log)
-        results = recipe.finish(source, shop.output)
+    with workspace(store, target) as space:
+        print(f"building {target.tag}; the log is {log}", flush=True)
+        run_steps(recipe.steps(source, space.output, space.scratch), log)
+        results = recipe.finish(source, space.output)
         manifest = Manifest(
             kind=recipe.kind,
             builder=recipe.module,
@@ -59,23 +59,23 @@ def build(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             gpu=gpu.name if gpu else None,
             compute_capability=gpu.compute_capability if gpu else None,
-            files=file_entries(shop.output),
+            files=file_entries(space.output),
             results=results,
         )
-        path = publish(store, place, shop.output, manifest)
-    print(f"built {place.tag} in {time.monotonic() - began:.0f} s: {path}", flush=True)
-    _tell_use(manifest)
-    return Artifact(place.tag, path, manifest)
+        path = publish(store, target, space.output, manifest)
+    print(f"built {target.tag} in {time.monotonic() - began:.0f} s: {path}", flush=True)
+    _print_use(manifest)
+    return Artifact(target.tag, path, manifest)
 
 
-def _tell_use(manifest: Manifest) -> None:
-    """How it is served, where the builder says it."""
+def _print_use(manifest: Manifest) -> None:
+    """Prints how it is served, where the builder says it."""
     for line in manifest.results.get("serve", ()):
         print(f"serve it with: {line}", flush=True)
 
 
 def show(recipe: Recipe, source: Source) -> None:
-    """What `build` would do, without doing it: the commands, the disk it needs, the address.
+    """Prints what `build` would do: the commands, the disk it needs, the address.
 
     Raises BuildError for what cannot work.
     """
@@ -87,11 +87,11 @@ def show(recipe: Recipe, source: Source) -> None:
         return
     print(f"disk: up to {recipe.needed_bytes(source) / 1e9:.2f} GB in {store_directory()}")
     try:
-        place: Address = address(recipe, source, recipe.tools(), _gpu(recipe))
+        target: Address = address(recipe, source, recipe.tools(), _gpu(recipe))
     except BuildError as error:
         print(f"cannot be built here: {error}", file=sys.stderr)
     else:
-        print(f"result: {place.tag}" + (" (is there already)" if by_tag(place.tag) else ""))
+        print(f"result: {target.tag}" + (" (is there already)" if by_tag(target.tag) else ""))
 
 
 def _gpu(recipe: Recipe) -> Gpu | None:

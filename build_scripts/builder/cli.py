@@ -16,32 +16,40 @@ from common.errors import StartError
 INTERRUPTED = 130
 
 
-def parser(module: str, description: str | None) -> argparse.ArgumentParser:
-    """With the flags of every builder; a builder adds its own."""
-    found = Parser(prog=f"python -m {module}", description=description)
-    found.add_argument("--model", help="directory or hub id; none is the demo model")
-    found.add_argument("--revision", help="branch, tag or commit on the hub")
-    found.add_argument("--dry-run", action="store_true", help="show the commands, run nothing")
-    found.add_argument("--again", action="store_true", help="build even what is there already")
-    return found
+def positive(text: str) -> int:
+    """Returns a whole number from 1; argparse names the flag and the text of what is not."""
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def builder_parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """Returns a parser with the flags of every builder; a builder adds its own."""
+    parser = Parser(prog=f"python -m {module}", description=description)
+    parser.add_argument("--model", help="directory or hub id; none is the demo model")
+    parser.add_argument("--revision", help="branch, tag or commit on the hub")
+    parser.add_argument("--dry-run", action="store_true", help="show the commands, run nothing")
+    parser.add_argument("--again", action="store_true", help="build even what is there already")
+    return parser
 
 
 def run(
-    found: argparse.ArgumentParser,
-    recipe: Callable[[argparse.Namespace], Recipe],
+    parser: argparse.ArgumentParser,
+    recipe_class: Callable[[argparse.Namespace], Recipe],
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Build what the command line says; an exit status. Errors are one line on stderr."""
+    """Builds what the command line says; returns an exit status. Errors are one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = found.parse_args(arguments)
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        made = recipe(options)
+        recipe = recipe_class(options)
         source = open_source(options.model, options.revision, weights=not options.dry_run)
         if options.dry_run:
-            show(made, source)
+            show(recipe, source)
         else:
-            build(made, source, arguments, again=options.again)
+            build(recipe, source, arguments, again=options.again)
     except (BuildError, StartError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1

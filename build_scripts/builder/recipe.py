@@ -1,4 +1,4 @@
-"""What a builder of one kind of artifact has to say; the rest is the same for all."""
+"""The part of a builder that depends on its kind of artifact; the rest is the same for all."""
 
 import shlex
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ class Step:
 
     @property
     def line(self) -> str:
-        """As a person would type it."""
+        """The command as a person would type it."""
         return shlex.join(self.argv)
 
 
@@ -31,16 +31,16 @@ class Recipe(ABC):
     the source's content and the GPU say is the artifact's address."""
 
     kind: ClassVar[str]
-    """Of the artifact: see Manifest."""
+    """The kind of the artifact: see Manifest."""
     module: ClassVar[str]
-    """That a person runs: `python -m MODULE`."""
+    """The module that a person runs: `python -m MODULE`."""
     for_one_gpu: bool = False
     """Whether the result runs on no other GPU than one like that it was built on."""
 
     @property
     @abstractmethod
     def scheme(self) -> str:
-        """Of the weights, as the plan names it."""
+        """The scheme of the weights, by the plan's names."""
 
     @property
     @abstractmethod
@@ -49,7 +49,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def tools(self) -> Mapping[str, str]:
-        """Each tool that is used, with its version. Raises BuildError where one is missing."""
+        """Returns the version of each tool. Raises BuildError where one is missing."""
 
     @abstractmethod
     def check(self, source: Source) -> None:
@@ -57,14 +57,14 @@ class Recipe(ABC):
 
     @abstractmethod
     def needed_bytes(self, source: Source) -> int:
-        """Of disk, at most, for the result and everything written on the way to it."""
+        """Returns the disk, at most, for the result and everything written on the way to it."""
 
     @abstractmethod
     def steps(self, source: Source, output: Path, scratch: Path) -> Sequence[Step]:
-        """The commands that fill `output`, an empty directory. `scratch` is another, removed
-        afterwards. Must not write anything itself."""
+        """Returns the commands that fill `output`, an empty directory. `scratch` is another, which
+        is removed afterwards. Nothing is written here."""
 
     def finish(self, source: Source, output: Path) -> Mapping[str, Any]:
-        """Look at the result; what it returns goes into the manifest. Raises BuildError when
-        something is not there that has to be."""
+        """Looks at the result and returns what goes into the manifest. Raises BuildError when
+        something is missing."""
         return NO_RESULTS

@@ -12,7 +12,7 @@ from build_scripts.builder.errors import BuildError
 from build_scripts.builder.recipe import Step
 from common.processes import child_guard
 
-KEEPER = str(Path(child_guard.__file__))
+CHILD_GUARD = str(Path(child_guard.__file__))
 GRACE = 5.0
 """Seconds that a tool gets to end by itself when we are interrupted."""
 SHOWN_LINES = 5
@@ -21,7 +21,7 @@ CHUNK = 65536
 
 
 def run_steps(steps: Iterable[Step], log: Path) -> None:
-    """One after another. Raises BuildError with the last lines of the first that fails."""
+    """Runs one after another. Raises BuildError with the last lines of the first that fails."""
     steps = list(steps)
     with log.open("ab") as file:
         for number, step in enumerate(steps, 1):
@@ -33,9 +33,9 @@ def run_steps(steps: Iterable[Step], log: Path) -> None:
 
 
 def _run(step: Step, log: IO[bytes]) -> None:
-    """Under a keeper, which ends the tool and all it has started when this process is gone."""
+    """Runs it under a guard, which ends the tool and all it started when this process is gone."""
     process = subprocess.Popen(
-        [sys.executable, KEEPER, str(GRACE), *step.argv],
+        [sys.executable, CHILD_GUARD, str(GRACE), *step.argv],
         env={**os.environ, **step.environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -55,7 +55,7 @@ def _run(step: Step, log: IO[bytes]) -> None:
 
 
 def _stream(output: IO[bytes], log: IO[bytes]) -> list[str]:
-    """Pass everything on as it comes, progress bars too; the last lines come back."""
+    """Passes everything on as it comes, progress bars too, and returns the last lines."""
     tail: deque[bytes] = deque(maxlen=4)
     while data := os.read(output.fileno(), CHUNK):
         log.write(data)
@@ -71,5 +71,5 @@ def _failure(step: Step, status: int, last: list[str], log: Path) -> str:
     program = step.argv[0]
     if status == NOT_FOUND:
         return f"{program} cannot be run; the log is {log}"
-    told = f": {' | '.join(last)}" if last else ""
-    return f"{step.title} failed: {program} ended with status {status}{told}; the log is {log}"
+    tail = f": {' | '.join(last)}" if last else ""
+    return f"{step.title} failed: {program} ended with status {status}{tail}; the log is {log}"

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from build_scripts.builder.errors import BuildError
 from common.errors import StartError
-from common.files import read_json
 from common.models.artifacts.fingerprint import WEIGHTS, fingerprint
-from common.models.model import DEMO_MODEL, download, local_directory, text_config
+from common.models.config import CONFIG, ModelConfig, read_config
+from common.models.hub import download
+from common.models.model import DEMO_MODEL, local_directory
 from common.settings import Settings
 
 
@@ -22,18 +22,8 @@ class Source:
     revision: str | None
 
     @cached_property
-    def config(self) -> dict[str, Any]:
-        return read_json(self.path / "config.json")
-
-    @property
-    def text_config(self) -> dict[str, Any]:
-        """The language model's part."""
-        return text_config(self.config)
-
-    @property
-    def architecture(self) -> str:
-        """Such as "LlamaForCausalLM"; empty where the config names none."""
-        return str(next(iter(self.config.get("architectures") or ()), ""))
+    def config(self) -> ModelConfig:
+        return read_config(self.path)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -41,13 +31,13 @@ class Source:
 
     @property
     def weight_bytes(self) -> int:
-        """Of the weight files; 0 where they were not fetched."""
+        """The bytes of the weight files; 0 where they were not fetched."""
         files = (file for file in self.path.iterdir() if file.suffix in WEIGHTS)
         return sum(file.stat().st_size for file in files)
 
 
 def open_source(model: str | None, revision: str | None, *, weights: bool = True) -> Source:
-    """A directory, a hub id, or None for the demo model; a hub id is fetched.
+    """Opens a directory, a hub id, or None for the demo model; a hub id is fetched.
 
     Without `weights` only its small files are. Raises BuildError.
     """
@@ -56,7 +46,7 @@ def open_source(model: str | None, revision: str | None, *, weights: bool = True
         path = local_directory(settings)
         local = path is not None
         path = path or download(settings, weights=weights)
-        if not (path / "config.json").is_file():
+        if not (path / CONFIG).is_file():
             raise BuildError(f"{path} has no config.json: it is no model in Hugging Face layout")
     except StartError as error:
         raise BuildError(str(error).replace("setting 'model'", "--model")) from None

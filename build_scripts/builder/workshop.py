@@ -1,4 +1,4 @@
-"""Where a build happens: a directory on the store's own disk, locked, gone when the build fails."""
+"""The directory in which a build works: on the store's own disk, locked, gone when it fails."""
 
 import fcntl
 import os
@@ -11,10 +11,11 @@ from build_scripts.builder.address import Address
 from build_scripts.builder.errors import BuildError
 
 FOLDER = "llm-builds"
-"""Beside the store, where no service and no BentoML command looks, and renaming is atomic."""
+"""The folder beside the store: no service and no BentoML command looks there, and renaming is
+atomic."""
 
 
-class Workshop:
+class Workspace:
     """`output` becomes the artifact; `scratch` is for what is needed on the way."""
 
     def __init__(self, root: Path) -> None:
@@ -24,15 +25,15 @@ class Workshop:
 
 
 def log_file(store: Path, address: Address) -> Path:
-    """It stays when a build fails."""
+    """Returns the log's path; the log stays when a build fails."""
     folder = store.parent / FOLDER / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{address.name}-{address.version}.log"
 
 
 @contextmanager
-def workshop(store: Path, address: Address) -> Iterator[Workshop]:
-    """Whatever an earlier build of the same left, killed as it was, is removed first.
+def workspace(store: Path, address: Address) -> Iterator[Workspace]:
+    """Yields empty directories. What an earlier build left that was killed is removed first.
 
     Raises BuildError when another process is at it.
     """
@@ -48,10 +49,10 @@ def workshop(store: Path, address: Address) -> Iterator[Workshop]:
             ) from None
         try:
             shutil.rmtree(root, ignore_errors=True)
-            place = Workshop(root)
-            place.output.mkdir(parents=True)
-            place.scratch.mkdir()
-            yield place
+            space = Workspace(root)
+            space.output.mkdir(parents=True)
+            space.scratch.mkdir()
+            yield space
         finally:
             shutil.rmtree(root, ignore_errors=True)
             os.unlink(lock.name)

@@ -1,1 +1,1 @@
-"""What the builders that compile a model for one engine share."""
+"""The parts shared by the builders that compile a model for one engine."""

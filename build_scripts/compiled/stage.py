@@ -23,46 +23,53 @@ SHORTEST, LONGEST_PROMPT, LONGEST = 4, 1024, 2048
 
 
 def command(model: Path, output: Path) -> list[str]:
-    """How a recipe runs this."""
+    """Returns how a recipe runs this."""
     words = [sys.executable, "-m", "build_scripts.compiled.stage"]
     return [*words, "--model", str(model.absolute()), "--output", str(output)]
 
 
 def texts(model: Path, file: Path, most: int) -> list[str]:
-    """Whole samples, in the model's chat template. Raises BuildError."""
+    """Returns whole samples, in the model's chat template. Raises BuildError."""
     return Texts(model).texts(read_samples(file)[:most])
 
 
 def conversations(model: Path, file: Path, least: int) -> list[dict[str, Any]]:
-    """Questions with answers, as ShareGPT has them. Raises BuildError for fewer than `least`."""
+    """Returns questions with answers in ShareGPT's form.
+
+    Raises BuildError for fewer than `least`.
+    """
     encode = Tokenizer(model).fast.encode
-    found = []
+    talks = []
     for question, answer in filter(None, map(_turns, read_samples(file))):
-        asked, told = (
+        asked, answered = (
             len(encode(text, add_special_tokens=False).ids) for text in (question, answer)
         )
-        if min(asked, told) >= SHORTEST and asked <= LONGEST_PROMPT and asked + told <= LONGEST:
+        if (
+            min(asked, answered) >= SHORTEST
+            and asked <= LONGEST_PROMPT
+            and asked + answered <= LONGEST
+        ):
             turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
-            found.append({"conversations": turns})
-    if len(found) < least:
+            talks.append({"conversations": turns})
+    if len(talks) < least:
         raise BuildError(
-            f"{file} has {len(found)} questions with an answer, each of at least {SHORTEST} tokens "
+            f"{file} has {len(talks)} questions with an answer, each of at least {SHORTEST} tokens "
             f"and at most {LONGEST} together; needed are {least} (--calibration-samples)"
         )
-    return found
+    return talks
 
 
 def _turns(sample: Sample) -> tuple[str, str] | None:
-    """The first question and its answer."""
+    """Returns the first question and its answer, None where one is missing."""
     contents = [(m.get("role"), m.get("content")) for m in sample.messages]
     asked = next((text for role, text in contents if role == "user"), None)
-    told = next((text for role, text in contents if role == "assistant"), sample.answer)
-    return (asked, told) if isinstance(asked, str) and isinstance(told, str) else None
+    answered = next((text for role, text in contents if role == "assistant"), sample.answer)
+    return (asked, answered) if isinstance(asked, str) and isinstance(answered, str) else None
 
 
-def write_dataset(found: list[str], folder: Path) -> None:
+def write_dataset(samples: list[str], folder: Path) -> None:
     folder.mkdir()
-    lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in found)
+    lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in samples)
     (folder / DATASET).write_text("".join(lines), "utf-8")
 
 
@@ -70,9 +77,9 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         if options.dataset is not None:
-            found = texts(options.model, options.calibration, options.samples)
-            write_dataset(found, options.dataset)
-            print(f"{options.calibration}: {len(found)} samples", flush=True)
+            samples = texts(options.model, options.calibration, options.samples)
+            write_dataset(samples, options.dataset)
+            print(f"{options.calibration}: {len(samples)} samples", flush=True)
         if options.conversations is not None:
             talks = conversations(options.model, options.calibration, options.samples)
             options.conversations.write_text(json.dumps(talks), "utf-8")

@@ -5,19 +5,19 @@ import sys
 from pathlib import Path
 
 from build_scripts.builder import cli
-from build_scripts.compiled.options import positive
+from build_scripts.builder.cli import positive
 from build_scripts.mlc.recipe import DEVICES, MODULE, Mlc
 from build_scripts.mlc.tables import SCHEMES
 
 
 def main() -> int:
-    found = cli.parser(MODULE, __doc__)
-    add_options(found)
-    return cli.run(found, Mlc)
+    parser = cli.builder_parser(MODULE, __doc__)
+    add_options(parser)
+    return cli.run(parser, Mlc)
 
 
-def add_options(found: argparse.ArgumentParser) -> None:
-    add = found.add_argument
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--quantization", choices=tuple(SCHEMES), default="q4f16_1")
     add("--device", choices=DEVICES, default="cuda")
     add("--conv-template", help="MLC-LLM's name; chosen from the model family")

@@ -1,4 +1,4 @@
-"""What MLC-LLM cannot compile, told before anything is loaded."""
+"""Refuses models that MLC-LLM cannot compile, before anything is loaded."""
 
 import argparse
 
@@ -9,9 +9,7 @@ from build_scripts.compiled.checks import (
     check_gpus,
     check_length,
     listed,
-    method,
-    rows,
-    stored,
+    matrix_inputs,
 )
 from build_scripts.mlc.tables import (
     AWQ,
@@ -21,8 +19,7 @@ from build_scripts.mlc.tables import (
     KINDS,
     SCHEMES,
     TEMPLATES,
-    Scheme,
-    model_type,
+    CompiledScheme,
     schemes_of,
     template,
 )
@@ -43,8 +40,8 @@ def check(options: argparse.Namespace, source: Source) -> None:
     _check_device(options, scheme)
 
 
-def _check_family(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
-    family = model_type(source)
+def _check_family(options: argparse.Namespace, source: Source, scheme: CompiledScheme) -> None:
+    family = source.config.whole_type
     if family not in KINDS:
         raise BuildError(f"MLC-LLM has no {family} models; it has {listed(sorted(KINDS))}")
     if scheme.kind not in KINDS[family]:
@@ -55,35 +52,34 @@ def _check_family(options: argparse.Namespace, source: Source, scheme: Scheme) -
         )
 
 
-def _check_checkpoint(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
-    """Two kinds are made from checkpoints that are quantized already, the others from none."""
-    has, found = method(source), stored(source)
+def _check_checkpoint(options: argparse.Namespace, source: Source, scheme: CompiledScheme) -> None:
+    """Two kinds need a checkpoint that is quantized already, the others need plain weights."""
+    own = source.config.quantization
+    has = "not quantized" if own.scheme == "none" else own.scheme
     asked = f"--quantization {options.quantization}"
     if scheme.kind == AWQ:
-        if has != "awq" or found.get("bits", 4) != 4 or found.get("version", "gemm") != "gemm":
+        if own.format != "autoawq-gemm" or own.bits != 4:
             raise BuildError(
                 f"{asked} needs a 4-bit AWQ checkpoint in AutoAWQ's GEMM format, and this is "
-                f"{has or 'not quantized'}; python -m build_scripts.awq --format autoawq makes "
+                f"{has}; python -m build_scripts.awq --format autoawq makes "
                 "one, and q4f16_1 takes plain weights"
             )
-        if found.get("group_size") != scheme.group:
+        if own.group_size != scheme.group:
             raise BuildError(
-                f"{asked} needs groups of {scheme.group}, and this checkpoint has "
-                f"{found.get('group_size')}"
+                f"{asked} needs groups of {scheme.group}, and this checkpoint has {own.group_size}"
             )
     elif scheme.kind == BLOCKS:
-        activations = found.get("activation_scheme")
-        if not (has == "fp8" and found.get("weight_block_size")):
+        if own.format != "fp8-block":
             raise BuildError(
                 f"{asked} needs an FP8 checkpoint with scales of blocks, and this is "
-                f"{has or 'not quantized'}; q4f16_1 takes plain weights"
+                f"{has}; q4f16_1 takes plain weights"
             )
-        if activations != scheme.activations:
+        if own.activations != scheme.activations:
             raise BuildError(
                 f"{asked} needs {scheme.activations} activations, and this checkpoint has "
-                f"{activations}"
+                f"{own.activations}"
             )
-    elif has is not None:
+    elif own.scheme != "none":
         raise BuildError(
             f"{asked} needs plain weights, and these are {has}; name the model that they were "
             "made from"
@@ -91,20 +87,20 @@ def _check_checkpoint(options: argparse.Namespace, source: Source, scheme: Schem
 
 
 def template_of(options: argparse.Namespace, source: Source) -> str:
-    """The conversation template that is named, or the family's. Raises BuildError."""
+    """Returns the conversation template that is named, or the family's. Raises BuildError."""
     named: str | None = options.conv_template
     if named is not None and named not in TEMPLATES:
         raise BuildError(f"--conv-template {named}: allowed are {listed(TEMPLATES)}")
-    found = named or template(source)
-    if found is None:
+    name = named or template(source)
+    if name is None:
         raise BuildError(
-            f"no conversation template is known for this {model_type(source)} model; name one with "
-            f"--conv-template (services use none): {listed(TEMPLATES)}"
+            f"no conversation template is known for this {source.config.whole_type} model; name "
+            f"one with --conv-template (services use none): {listed(TEMPLATES)}"
         )
-    return found
+    return name
 
 
-def _check_shards(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
+def _check_shards(options: argparse.Namespace, source: Source, scheme: CompiledScheme) -> None:
     """python/mlc_llm/quantization/group_quantization.py: from_linear."""
     shards = options.tensor_parallel_shards
     check_gpus(source, shards, SHARDS)
@@ -112,7 +108,7 @@ def _check_shards(options: argparse.Namespace, source: Source, scheme: Scheme) -
         raise BuildError(
             f"{SHARDS} {shards}: {options.quantization} is for one GPU; allowed is 1, or q4f16_1"
         )
-    for name, size in rows(source).items():
+    for name, size in matrix_inputs(source).items():
         if name not in SPLIT:
             continue
         if size % shards:
@@ -125,15 +121,15 @@ def _check_shards(options: argparse.Namespace, source: Source, scheme: Scheme) -
             )
 
 
-def _check_device(options: argparse.Namespace, scheme: Scheme) -> None:
+def _check_device(options: argparse.Namespace, scheme: CompiledScheme) -> None:
     if scheme.device not in (None, options.device):
         raise BuildError(
             f"--quantization {options.quantization} runs on {scheme.device} only, not on "
             f"{options.device}"
         )
-    found = capability() if options.device == "cuda" else None
-    if found is not None and found[0] < scheme.minimum:
+    gpu = capability() if options.device == "cuda" else None
+    if gpu is not None and gpu[0] < scheme.minimum:
         raise BuildError(
             f"--quantization {options.quantization} needs compute capability {scheme.minimum}, and "
-            f"{found[1]} has {found[0]}; q4f16_1 would work"
+            f"{gpu[1]} has {gpu[0]}; q4f16_1 would work"
         )

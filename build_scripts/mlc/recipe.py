@@ -55,13 +55,13 @@ class Mlc(Recipe):
     @property
     def arguments(self) -> Mapping[str, Any]:
         options = self._options
-        found = {name: getattr(options, name) for name in ("device", "conv_template", *SIZES)}
-        found |= {"opt": options.opt, "architectures": os.environ.get(ARCHITECTURES)}
+        arguments = {name: getattr(options, name) for name in ("device", "conv_template", *SIZES)}
+        arguments |= {"opt": options.opt, "architectures": os.environ.get(ARCHITECTURES)}
         if self._calibration is not None:
-            found["calibration_samples"] = options.calibration_samples
+            arguments["calibration_samples"] = options.calibration_samples
             named = options.calibration
-            found["calibration"] = named and hashlib.sha256(named.read_bytes()).hexdigest()
-        return found
+            arguments["calibration"] = named and hashlib.sha256(named.read_bytes()).hexdigest()
+        return arguments
 
     def tools(self) -> Mapping[str, str]:
         if find_spec("mlc_llm") is None:
@@ -84,19 +84,19 @@ class Mlc(Recipe):
 
     def steps(self, source: Source, output: Path, scratch: Path) -> Sequence[Step]:
         model, library = scratch / "model", output / LIBRARY
-        found = [Step("lay out the model", self._stage(source, scratch))]
+        steps = [Step("lay out the model", self._stage(source, scratch))]
         first = self._calibration or self.scheme
-        found.append(self._weights(source, model, first, output))
+        steps.append(self._weights(source, model, first, output))
         if self._calibration is not None:
             measuring = scratch / LIBRARY
-            found += [
+            steps += [
                 self._configuration(source, model, first, output),
                 self._library(output, measuring, NO_GRAPH),
                 self._measurement(output, measuring, scratch),
             ]
-        found.append(self._configuration(source, model, self.scheme, output))
-        found.append(self._library(output, library, self._options.opt))
-        return found
+        steps.append(self._configuration(source, model, self.scheme, output))
+        steps.append(self._library(output, library, self._options.opt))
+        return steps
 
     def _stage(self, source: Source, scratch: Path) -> list[str]:
         words = stage(source.path, scratch / "model")

@@ -12,8 +12,8 @@ HERE = Path(__file__).parent
 GROUP, AWQ, FT, BLOCKS = "group-quant", "awq", "ft-quant", "block-scale-quant"
 
 
-class Scheme(NamedTuple):
-    """See schemes.toml."""
+class CompiledScheme(NamedTuple):
+    """A row of schemes.toml, which says what each field means."""
 
     kind: str
     group: int = 0
@@ -28,7 +28,9 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((HERE / name).read_text("utf-8"))
 
 
-SCHEMES: Mapping[str, Scheme] = {n: Scheme(**row) for n, row in _read("schemes.toml").items()}
+SCHEMES: Mapping[str, CompiledScheme] = {
+    n: CompiledScheme(**row) for n, row in _read("schemes.toml").items()
+}
 _FAMILIES = _read("families.toml")
 KINDS: Mapping[str, tuple[str, ...]] = {
     family: tuple(row["kinds"]) for row in _FAMILIES["kinds"] for family in row["model_types"]
@@ -37,29 +39,25 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 TEMPLATES: tuple[str, ...] = tuple(_FAMILIES["templates"]["names"])
 
 
-def model_type(source: Source) -> str:
-    return str(source.config.get("model_type"))
-
-
 def schemes_of(family: str) -> list[str]:
-    """Those that need no checkpoint of their own."""
+    """Returns those that need no checkpoint of their own."""
     kinds = set(KINDS[family]) - {AWQ, BLOCKS}
     return [n for n, scheme in SCHEMES.items() if scheme.kind in kinds and not scheme.refusal]
 
 
 def template(source: Source) -> str | None:
-    """The conversation template for a model, None where none is known."""
+    """Returns the conversation template for a model, None where none is known."""
     own = chat_template(source.path)
     if not own:
         return str(_FAMILIES["templates"]["plain"])
     for row in _FAMILIES["template"]:
-        if model_type(source) in row["model_types"] and row.get("mark", "") in own:
+        if source.config.whole_type in row["model_types"] and row.get("mark", "") in own:
             return str(row["name"])
     return None
 
 
 def chat_template(model: Path) -> str:
-    """Jinja, or several; empty for a model without one."""
+    """Returns Jinja, or the text of several; empty for a model without one."""
     file = model / "chat_template.jinja"
     if file.is_file():
         return file.read_text("utf-8")

@@ -8,7 +8,7 @@ from build_scripts.quantize.recipe import Quantize
 
 
 def main() -> int:
-    parser = cli.parser(Quantize.module, __doc__)
+    parser = cli.builder_parser(Quantize.module, __doc__)
     add_options(parser, any_scheme=True)
     return cli.run(parser, Quantize)
 

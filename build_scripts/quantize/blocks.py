@@ -15,7 +15,7 @@ from build_scripts.quantize.samples import Texts, read_samples
 from common.models.model import DEMO_MODEL
 
 OWN_QUESTIONS = "questions.jsonl"
-"""In a model's directory: what it has to answer, as in the demo model's."""
+"""A file in a model's directory: questions that it has to answer, as in the demo model's."""
 GENERAL_TEXT = DEMO_MODEL / OWN_QUESTIONS
 """Short questions and answers of many kinds, in the model's own chat template: enough for scales,
 and no match for text like that which the model will meet."""
@@ -25,7 +25,7 @@ MAX_HELD_OUT = 64
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TextOptions:
     """`samples` blocks of `length` tokens from `calibration` where the scheme is `calibrated`;
     to measure with, `held_out`, else every tenth piece of the same file."""
 
@@ -51,50 +51,50 @@ class Blocks(NamedTuple):
 
 
 def default_text(model: Path) -> Path:
-    """The model's own questions where it has some, else those of the demo model."""
+    """Returns the model's own questions where it has some, else those of the demo model."""
     own = model / OWN_QUESTIONS
     return own if own.is_file() else GENERAL_TEXT
 
 
-def blocks(model: Path, wanted: Wanted) -> Blocks:
-    """Raises BuildError for a file that is wrong or too short."""
+def blocks(model: Path, options: TextOptions) -> Blocks:
+    """Tokenizes and cuts the texts. Raises BuildError for a file that is wrong or too short."""
     texts = Texts(model)
-    pieces = _pieces(texts, wanted.calibration, wanted.length)
+    pieces = _pieces(texts, options.calibration, options.length)
     held_out = pieces
-    if wanted.calibrated:
+    if options.calibrated:
         held_out = pieces[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] or pieces[1:][-1:]
-    if wanted.held_out is not None:
-        held_out = _pieces(texts, wanted.held_out, wanted.length)
-    elif wanted.calibrated:
+    if options.held_out is not None:
+        held_out = _pieces(texts, options.held_out, options.length)
+    elif options.calibrated:
         chosen = set(map(id, held_out))
         pieces = [piece for piece in pieces if id(piece) not in chosen]
     scored = [piece for piece in held_out if piece.start < len(piece.ids)]
-    calibration = _cut(pieces, wanted) if wanted.calibrated else []
+    calibration = _cut(pieces, options) if options.calibrated else []
     return Blocks(calibration, scored[:MAX_HELD_OUT])
 
 
 def _pieces(texts: Texts, file: Path, length: int) -> list[Piece]:
-    """Of all samples of a file, in an order that is random and always the same."""
+    """Cuts all samples of a file, in an order that is random and always the same."""
     samples = read_samples(file)
     random.Random(0).shuffle(samples)
     ids = texts.ids(samples)
     starts = texts.answers_start(samples, ids)
     return [
-        Piece(whole[place : place + length], max(1, start - place))
+        Piece(whole[index : index + length], max(1, start - index))
         for whole, start in zip(ids, starts, strict=True)
-        for place in range(0, len(whole), length)
+        for index in range(0, len(whole), length)
     ]
 
 
-def _cut(pieces: Sequence[Piece], wanted: Wanted) -> list[list[int]]:
-    """The pieces end to end, in blocks."""
-    length = wanted.length
+def _cut(pieces: Sequence[Piece], options: TextOptions) -> list[list[int]]:
+    """Puts the pieces end to end and cuts them in blocks."""
+    length = options.length
     ids = [token for piece in pieces for token in piece.ids]
     if len(ids) < length:
         raise BuildError(
-            f"{wanted.calibration} has {len(ids)} tokens to calibrate with, less than one sample "
+            f"{options.calibration} has {len(ids)} tokens to calibrate with, less than one sample "
             f"of --sequence-length {length}; give more text, or a --sequence-length of at most "
             f"{len(ids)}"
         )
     starts = range(0, len(ids) - length + 1, length)
-    return [ids[start : start + length] for start in starts][: wanted.samples]
+    return [ids[start : start + length] for start in starts][: options.samples]

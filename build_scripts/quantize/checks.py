@@ -1,4 +1,4 @@
-"""What cannot be quantized, told before anything takes long."""
+"""Refuses models that cannot be quantized, before anything takes long."""
 
 from build_scripts.builder import BuildError, Source
 from build_scripts.quantize.layers import linear_layers
@@ -46,19 +46,16 @@ AUTOAWQ_ROWS = 64
 
 def check_source(source: Source) -> None:
     """Raises BuildError for a model that is quantized already, or of a kind that is not."""
-    given = source.config.get("quantization_config") or source.text_config.get(
-        "quantization_config"
-    )
-    if given is not None or (source.path / "hf_quant_config.json").is_file():
-        method = (given or {}).get("quant_method", "modelopt")
+    scheme = source.config.quantization.scheme
+    if scheme != "none":
         raise BuildError(
-            f"{source.model} is quantized already ({method}); give the checkpoint that it was made "
+            f"{source.model} is quantized already ({scheme}); give the checkpoint that it was made "
             "from, with 16-bit weights"
         )
-    if source.text_config is not source.config:
+    if source.config.multimodal:
         raise BuildError(
-            f"{source.model} takes more than text ({source.architecture}); only language models "
-            "are quantized here"
+            f"{source.model} takes more than text ({source.config.architecture}); only language "
+            "models are quantized here"
         )
     if not (source.path / "tokenizer.json").is_file():
         raise BuildError(
@@ -69,7 +66,7 @@ def check_source(source: Source) -> None:
 
 def check_groups(source: Source, group_size: int) -> None:
     """Raises BuildError for matrices that do not divide into groups of columns."""
-    layers = linear_layers(source.path)
+    layers = linear_layers(source)
     wrong = [layer for layer in layers if layer.columns % group_size]
     if not wrong:
         return
@@ -84,13 +81,13 @@ def check_groups(source: Source, group_size: int) -> None:
 
 def check_autoawq(source: Source) -> None:
     """Raises BuildError for a family or a shape that AutoAWQ does not have."""
-    family = source.config.get("model_type")
+    family = source.config.whole_type
     if family not in AUTOAWQ_FAMILIES:
         raise BuildError(
             f"AutoAWQ has no {family} models; use --format compressed-tensors, or one of "
             f"{', '.join(sorted(AUTOAWQ_FAMILIES))}"
         )
-    wrong = [layer for layer in linear_layers(source.path) if layer.rows % AUTOAWQ_ROWS]
+    wrong = [layer for layer in linear_layers(source) if layer.rows % AUTOAWQ_ROWS]
     if wrong:
         names = ", ".join(f"{layer.name} ({layer.rows})" for layer in wrong)
         raise BuildError(

@@ -11,7 +11,7 @@ SPARE = 8
 
 
 def right_answers(model: Any, tokenizer: Path, questions: Sequence[dict[str, Any]]) -> int:
-    """How many of `questions`, prompts of token ids with answers of text, are answered so."""
+    """Returns how many of `questions`, token ids with answers of text, are answered exactly."""
     from tokenizers import Tokenizer
 
     fast = Tokenizer.from_file(str(tokenizer))
@@ -52,7 +52,7 @@ def _end_ids(model: Any) -> set[int]:
 
 
 def _until(ids: list[int], ends: set[int]) -> list[int]:
-    for place, token in enumerate(ids):
+    for index, token in enumerate(ids):
         if token in ends:
-            return ids[:place]
+            return ids[:index]
     return ids

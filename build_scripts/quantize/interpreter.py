@@ -1,4 +1,4 @@
-"""Where a quantizing tool is installed: its own environment, or ours."""
+"""The interpreter that has a quantizing tool: of its own environment, or ours."""
 
 import importlib.util
 import json
@@ -14,18 +14,18 @@ REPOSITORY = Path(__file__).parents[2]
 VERSIONS = """
 import json, sys
 from importlib.metadata import PackageNotFoundError, version
-found = {}
+versions = {}
 for name in sys.argv[1:]:
     try:
-        found[name] = version(name)
+        versions[name] = version(name)
     except PackageNotFoundError:
         pass
-print(json.dumps(found))
+print(json.dumps(versions))
 """
 
 
-class Tool(NamedTuple):
-    """`name` is that of the environment that scripts/setup makes.
+class QuantizingTool(NamedTuple):
+    """One tool. `name` is that of the environment that scripts/setup makes.
 
     `packages` decide the result; the first one is the tool itself.
     """
@@ -36,17 +36,17 @@ class Tool(NamedTuple):
     packages: tuple[str, ...]
 
 
-LLMCOMPRESSOR = Tool(
+LLMCOMPRESSOR = QuantizingTool(
     "llmcompressor",
     "llm-compressor",
     "llmcompressor",
     ("llmcompressor", "compressed-tensors", "transformers", "torch"),
 )
-AUTOAWQ = Tool("autoawq", "AutoAWQ", "awq", ("autoawq", "transformers", "torch"))
+AUTOAWQ = QuantizingTool("autoawq", "AutoAWQ", "awq", ("autoawq", "transformers", "torch"))
 
 
-def interpreter(tool: Tool, given: str | None) -> str:
-    """The one that is given, that of the tool's own environment, else ours if it has the tool.
+def interpreter(tool: QuantizingTool, given: str | None) -> str:
+    """Returns the one that is given, that of the tool's own environment, or ours if it has it.
 
     Where there is none: the path at which scripts/setup would make it.
     """
@@ -58,18 +58,18 @@ def interpreter(tool: Tool, given: str | None) -> str:
     return str(own)
 
 
-def versions(tool: Tool, python: str) -> Mapping[str, str]:
-    """Of the tool's packages. Raises BuildError where it is not installed."""
+def versions(tool: QuantizingTool, python: str) -> Mapping[str, str]:
+    """Returns those of the tool's packages. Raises BuildError where it is not installed."""
     try:
         done = subprocess.run(
             [python, "-c", VERSIONS, *tool.packages], capture_output=True, text=True, check=True
         )
-        found: dict[str, str] = json.loads(done.stdout)
+        installed: dict[str, str] = json.loads(done.stdout)
     except (OSError, subprocess.CalledProcessError, ValueError):
-        found = {}
-    if tool.packages[0] not in found:
+        installed = {}
+    if tool.packages[0] not in installed:
         raise BuildError(
             f"{tool.title} is not installed ({python} has none): run scripts/setup {tool.name}, or "
             f"name the Python of an environment with {tool.packages[0]} by --python"
         )
-    return found
+    return installed

@@ -39,26 +39,26 @@ def load(directory: Path, *, trust_remote_code: bool) -> Any:
 
 
 def plain_weights(directory: Path, group_size: int) -> dict[str, Any]:
-    """Every tensor of an AutoAWQ checkpoint, those of quantized layers computed back."""
+    """Returns every tensor of an AutoAWQ checkpoint, those of quantized layers computed back."""
     from safetensors.torch import load_file
 
     stored: dict[str, Any] = {}
     for file in sorted(directory.glob("*.safetensors")):
         stored |= load_file(file)
-    found = {}
+    plain = {}
     for name, tensor in stored.items():
         layer, _, part = name.rpartition(".")
         if part == "qweight":
             scales = stored[f"{layer}.scales"].repeat_interleave(group_size, 0)
             zeros = _unpacked(stored[f"{layer}.qzeros"]).repeat_interleave(group_size, 0)
-            found[f"{layer}.weight"] = ((_unpacked(tensor) - zeros) * scales).t().contiguous()
+            plain[f"{layer}.weight"] = ((_unpacked(tensor) - zeros) * scales).t().contiguous()
         elif part not in ("qzeros", "scales"):
-            found[name] = tensor
-    return found
+            plain[name] = tensor
+    return plain
 
 
 def _unpacked(words: Any) -> Any:
-    """int32 of shape [rows, columns / 8] to 4-bit values of shape [rows, columns]."""
+    """Turns int32 of shape [rows, columns / 8] to 4-bit values of shape [rows, columns]."""
     import torch
 
     shifts = torch.tensor(NIBBLES, dtype=torch.int32) * 4

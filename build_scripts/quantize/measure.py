@@ -8,12 +8,12 @@ from typing import Any
 from build_scripts.quantize.generation import right_answers
 from build_scripts.quantize.loading import load
 from build_scripts.quantize.portable import write_json
-from build_scripts.quantize.progress import tell_in_lines
+from build_scripts.quantize.progress import print_lines
 from build_scripts.quantize.schemes import QUALITY, SOURCE
 from build_scripts.quantize.tool import read_tokens
 
 MAX_LOSS = 50.0
-"""Of a checkpoint that is broken; e to it is a number still."""
+"""The most that counts, for a checkpoint that is broken: e to it is a number still."""
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--trust-remote-code", action="store_true")
     options = parser.parse_args()
-    tell_in_lines()
+    print_lines()
     tokens = read_tokens(options.prepared)
     source, trust = options.prepared / SOURCE, options.trust_remote_code
     before = _measure(source, tokens, trust)
@@ -31,28 +31,28 @@ def main() -> None:
     for name, (old, new) in quality.items():
         print(f"{name.replace('_', ' ')}: {old:g} before, {new:g} after", flush=True)
     pieces = tokens["held_out"]
-    told = {name: {"before": old, "after": new} for name, (old, new) in quality.items()}
-    told["measured_on"] = {
+    record = {name: {"before": old, "after": new} for name, (old, new) in quality.items()}
+    record["measured_on"] = {
         "tokens": sum(len(ids) - start for ids, start in pieces),
         "questions": len(tokens["questions"]),
     }
-    write_json(options.checkpoint / QUALITY, told)
+    write_json(options.checkpoint / QUALITY, record)
 
 
 def _measure(directory: Path, tokens: dict[str, Any], trust_remote_code: bool) -> dict[str, float]:
-    """Perplexity over the held-out pieces, and the share of questions answered exactly."""
+    """Returns the perplexity of the held-out pieces and the share of questions answered exactly."""
     model = load(directory, trust_remote_code=trust_remote_code)
-    found = {}
+    measured = {}
     if tokens["held_out"]:
-        found["perplexity"] = round(perplexity(model, tokens["held_out"]), 4)
+        measured["perplexity"] = round(perplexity(model, tokens["held_out"]), 4)
     if tokens["questions"]:
         right = right_answers(model, directory / "tokenizer.json", tokens["questions"])
-        found["exact_answers"] = round(right / len(tokens["questions"]), 4)
-    return found
+        measured["exact_answers"] = round(right / len(tokens["questions"]), 4)
+    return measured
 
 
 def perplexity(model: Any, pieces: list[tuple[list[int], int]]) -> float:
-    """Of the tokens of each piece from its start on; e to the mean of the negative logarithms."""
+    """Returns e to the mean negative log-likelihood of the tokens of each piece from its start."""
     import torch
 
     total, count = 0.0, 0

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from build_scripts.builder.cli import positive
 from build_scripts.quantize.schemes import COMPRESSED_TENSORS, FORMATS, GROUP_SIZES, SCHEMES
 
 SAMPLES = 128
@@ -31,8 +32,8 @@ def add_options(parser: argparse.ArgumentParser, *, any_scheme: bool) -> None:
         help="JSON Lines with text, prompt or messages in each (and answer), or plain text; better "
         "like what the model will be asked; none is the questions of the demo model",
     )
-    add("--samples", type=_count, default=SAMPLES, help="of the text to calibrate with, at most")
-    add("--sequence-length", type=_count, default=SEQUENCE_LENGTH, help="tokens in a sample")
+    add("--samples", type=positive, default=SAMPLES, help="of the text to calibrate with, at most")
+    add("--sequence-length", type=positive, default=SEQUENCE_LENGTH, help="tokens in a sample")
     add(
         "--held-out",
         type=Path,
@@ -49,10 +50,3 @@ def add_options(parser: argparse.ArgumentParser, *, any_scheme: bool) -> None:
     add("--no-quality", action="store_true", help="measure nothing")
     add("--trust-remote-code", action="store_true", help="run code that the model brings")
     add("--python", metavar="FILE", help="of an environment with the tool")
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value

@@ -14,11 +14,11 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx")
 INDEX = ".index.json"
 BUILD_RECORDS = ("build.json", "model.yaml")
-"""Of an artifact that is a source in its turn."""
+"""Files of an artifact that is a source in its turn."""
 
 
 def stage(source: Path, target: Path) -> None:
-    """A copy of the directory with links for its weights."""
+    """Makes a copy of the directory with links for its weights."""
     target.mkdir()
     copy_texts(source, target)
     for file in source.iterdir():
@@ -27,7 +27,7 @@ def stage(source: Path, target: Path) -> None:
 
 
 def copy_texts(source: Path, target: Path) -> None:
-    """Everything but weights: configuration, tokenizer, chat template, code, card."""
+    """Copies everything but weights: configuration, tokenizer, chat template, code, card."""
     for file in _texts(source):
         if file.name == CONFIG:
             write_json(target / CONFIG, config_for_both(read_json(file)))
@@ -45,7 +45,7 @@ def _texts(source: Path) -> Iterator[Path]:
 
 
 def complete(source: Path, output: Path, dtype: str | None = None) -> None:
-    """To weights as a tool has written them, the rest from `source`.
+    """Adds the rest of `source` to weights that a tool has written.
 
     Of the tool's configuration only the quantization is taken: what it writes besides is in the
     manner of its own transformers, and may lack what the source says. `dtype` is of the weights
@@ -62,29 +62,29 @@ def complete(source: Path, output: Path, dtype: str | None = None) -> None:
 def config_for_both(config: Mapping[str, Any]) -> dict[str, Any]:
     """transformers 5 writes `dtype` and `rope_parameters`; 4 reads `torch_dtype`, `rope_theta` and
     `rope_scaling`, and takes a default without a word where they are missing."""
-    found = dict(config)
-    dtype = found.get("dtype") or found.get("torch_dtype")
+    both = dict(config)
+    dtype = both.get("dtype") or both.get("torch_dtype")
     if dtype is not None:
-        found |= {"dtype": dtype, "torch_dtype": dtype}
-    rope = found.get("rope_parameters")
+        both |= {"dtype": dtype, "torch_dtype": dtype}
+    rope = both.get("rope_parameters")
     if isinstance(rope, dict) and "rope_theta" in rope:
-        found.setdefault("rope_theta", rope["rope_theta"])
+        both.setdefault("rope_theta", rope["rope_theta"])
         scaling = {name: value for name, value in rope.items() if name != "rope_theta"}
         if scaling.get("rope_type", "default") != "default":
-            found.setdefault("rope_scaling", scaling)
-    return found
+            both.setdefault("rope_scaling", scaling)
+    return both
 
 
 def tokenizer_for_both(config: Mapping[str, Any]) -> dict[str, Any]:
     """transformers 5 names a class that 4 does not know, and lists what 4 wants as a mapping."""
-    found = dict(config)
-    if found.get("tokenizer_class") == "TokenizersBackend":
-        found["tokenizer_class"] = "PreTrainedTokenizerFast"
-    extra = found.get("extra_special_tokens")
+    both = dict(config)
+    if both.get("tokenizer_class") == "TokenizersBackend":
+        both["tokenizer_class"] = "PreTrainedTokenizerFast"
+    extra = both.get("extra_special_tokens")
     if isinstance(extra, list):
-        del found["extra_special_tokens"]
-        found.setdefault("additional_special_tokens", extra)
-    return found
+        del both["extra_special_tokens"]
+        both.setdefault("additional_special_tokens", extra)
+    return both
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from build_scripts.builder import BuildError
-from build_scripts.quantize.blocks import Wanted, blocks
+from build_scripts.quantize.blocks import TextOptions, blocks
 from build_scripts.quantize.portable import stage
 from build_scripts.quantize.samples import Texts, read_samples
 from build_scripts.quantize.schemes import SOURCE, TOKENS
@@ -15,7 +15,7 @@ from build_scripts.quantize.schemes import SOURCE, TOKENS
 
 def main() -> int:
     options = _parser().parse_args()
-    wanted = Wanted(
+    text_options = TextOptions(
         options.calibration,
         options.held_out,
         options.questions,
@@ -24,11 +24,11 @@ def main() -> int:
         options.samples > 0,
     )
     try:
-        told = prepare(options.model, wanted, options.output)
+        summary = prepare(options.model, text_options, options.output)
     except BuildError as error:
         print(error)
         return 1
-    print(told, flush=True)
+    print(summary, flush=True)
     return 0
 
 
@@ -44,25 +44,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def prepare(model: Path, wanted: Wanted, output: Path) -> str:
-    """Fill `output`; what was found, in a sentence. Raises BuildError."""
-    found = blocks(model, wanted)
-    asked = _questions(model, wanted.questions)
-    tokens = {**found._asdict(), "questions": asked}
+def prepare(model: Path, options: TextOptions, output: Path) -> str:
+    """Fills `output` and returns what it holds in a sentence. Raises BuildError."""
+    cut = blocks(model, options)
+    questions = _questions(model, options.questions)
+    tokens = {**cut._asdict(), "questions": questions}
     (output / TOKENS).write_text(json.dumps(tokens), "utf-8")
     stage(model, output / SOURCE)
-    used = len(found.calibration)
-    use = f"{used} blocks of {wanted.length} tokens to calibrate with, " if used else ""
-    if 0 < used < wanted.samples:
-        use = f"{use.removesuffix(', ')} (all there are; --samples {wanted.samples}), "
+    used = len(cut.calibration)
+    use = f"{used} blocks of {options.length} tokens to calibrate with, " if used else ""
+    if 0 < used < options.samples:
+        use = f"{use.removesuffix(', ')} (all there are; --samples {options.samples}), "
     return (
-        f"{wanted.calibration}: {use}{len(found.held_out)} pieces to measure with; "
-        f"{len(asked)} questions"
+        f"{options.calibration}: {use}{len(cut.held_out)} pieces to measure with; "
+        f"{len(questions)} questions"
     )
 
 
 def _questions(model: Path, file: Path | None) -> list[dict[str, Any]]:
-    """Prompts as token ids with the answers' texts."""
+    """Returns prompts as token ids with the answers' texts."""
     if file is None:
         return []
     samples = [sample for sample in read_samples(file) if sample.answer is not None]

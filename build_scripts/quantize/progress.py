@@ -18,27 +18,27 @@ class Lines(Bar):  # type: ignore[misc]
     """One line now and then, and one at the end of a loop that took a while or is not repeated."""
 
     disable: bool
-    _told = 0.0
+    _printed = 0.0
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         now = time.monotonic()
-        self._told = self._told or now
-        if self.leave and now - self._told >= INTERVAL:
-            self._tell(now)
+        self._printed = self._printed or now
+        if self.leave and now - self._printed >= INTERVAL:
+            self._print(now)
 
     def close(self) -> None:
         if not self.disable and self.leave and self.n:
-            self._tell(time.monotonic())
+            self._print(time.monotonic())
         self.disable = True
 
     def clear(self, *args: Any, **kwargs: Any) -> None:
         """Nothing to wipe."""
 
-    def _tell(self, now: float) -> None:
-        self._told = now
+    def _print(self, now: float) -> None:
+        self._printed = now
         of = f"/{self.total}" if self.total else ""
         print(f"{(self.desc or 'step').rstrip(': ')}: {self.n}{of}", flush=True)
 
 
-def tell_in_lines() -> None:
+def print_lines() -> None:
     tqdm.tqdm = tqdm.auto.tqdm = Lines

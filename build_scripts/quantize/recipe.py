@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from build_scripts.builder import BuildError, Recipe, Source, Step
-from build_scripts.quantize.blocks import OWN_QUESTIONS, Wanted, blocks, default_text
+from build_scripts.quantize.blocks import OWN_QUESTIONS, TextOptions, blocks, default_text
 from build_scripts.quantize.checks import check_autoawq, check_groups, check_source
 from build_scripts.quantize.interpreter import (
     AUTOAWQ,
@@ -38,7 +38,7 @@ ENVIRONMENT = {
 
 
 class Quantize(Recipe):
-    """Of the options that options.py adds."""
+    """Builds a checkpoint by the options that options.py adds."""
 
     kind = "checkpoint"
     module = "build_scripts.quantize"
@@ -64,16 +64,16 @@ class Quantize(Recipe):
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        options, found = self._options, {"format": self._options.format}
+        options, arguments = self._options, {"format": self._options.format}
         if self._scheme.grouped:
-            found["group_size"] = options.group_size
+            arguments["group_size"] = options.group_size
         if self._scheme.calibrated:
-            found["samples"] = options.samples
-            found["sequence_length"] = options.sequence_length
-            found["calibration"] = _digest(options.calibration)
+            arguments["samples"] = options.samples
+            arguments["sequence_length"] = options.sequence_length
+            arguments["calibration"] = _digest(options.calibration)
             # Of its own text a tenth is not calibrated with.
-            found["held_out"] = options.held_out is None
-        return found
+            arguments["held_out"] = options.held_out is None
+        return arguments
 
     @cached_property
     def _python(self) -> str:
@@ -88,19 +88,19 @@ class Quantize(Recipe):
             check_groups(source, self._options.group_size)
         if self._tool is AUTOAWQ:
             check_autoawq(source)
-        limit = source.config.get("max_position_embeddings")
+        limit = source.config.context_length
         if limit is not None and self._options.sequence_length > limit:
             raise BuildError(
                 f"--sequence-length {self._options.sequence_length} is more than the model's "
                 f"{limit} tokens; allowed is at most that"
             )
-        blocks(source.path, self._wanted(source))
+        blocks(source.path, self._text_options(source))
 
-    def _wanted(self, source: Source) -> Wanted:
+    def _text_options(self, source: Source) -> TextOptions:
         options = self._options
         own = source.path / OWN_QUESTIONS
         questions = options.questions or (own if own.is_file() else None)
-        return Wanted(
+        return TextOptions(
             options.calibration or default_text(source.path),
             options.held_out,
             None if options.no_quality else questions,
@@ -124,25 +124,25 @@ class Quantize(Recipe):
             *(self._python, "-m", "build_scripts.quantize.measure"),
             *("--prepared", str(scratch), "--checkpoint", str(output)),
         ]
-        found = [
+        steps = [
             Step("prepare the text", self._preparation(source, scratch), ENVIRONMENT),
             Step(f"quantize with {self._tool.title}", [*quantize, *trust], ENVIRONMENT),
             Step("measure what was lost", [*measure, *trust], ENVIRONMENT),
         ]
-        return found[:2] if options.no_quality else found
+        return steps[:2] if options.no_quality else steps
 
     def _preparation(self, source: Source, scratch: Path) -> list[str]:
-        wanted = self._wanted(source)
-        found = [sys.executable, "-m", "build_scripts.quantize.prepare"]
-        found += ["--model", str(source.path), "--output", str(scratch)]
-        found += ["--calibration", str(wanted.calibration)]
-        found += ["--samples", str(wanted.samples if wanted.calibrated else 0)]
-        found += ["--sequence-length", str(wanted.length)]
-        if wanted.held_out is not None:
-            found += ["--held-out", str(wanted.held_out)]
-        if wanted.questions is not None:
-            found += ["--questions", str(wanted.questions)]
-        return found
+        text = self._text_options(source)
+        words = [sys.executable, "-m", "build_scripts.quantize.prepare"]
+        words += ["--model", str(source.path), "--output", str(scratch)]
+        words += ["--calibration", str(text.calibration)]
+        words += ["--samples", str(text.samples if text.calibrated else 0)]
+        words += ["--sequence-length", str(text.length)]
+        if text.held_out is not None:
+            words += ["--held-out", str(text.held_out)]
+        if text.questions is not None:
+            words += ["--questions", str(text.questions)]
+        return words
 
     def finish(self, source: Source, output: Path) -> Mapping[str, Any]:
         config = read_json(output / "config.json")
@@ -153,5 +153,5 @@ class Quantize(Recipe):
 
 
 def _digest(file: Path | None) -> str | None:
-    """Of the content of a text; what is taken where none is named follows from the model."""
+    """Returns the digest of a text's content, None where the model decides which is taken."""
     return None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()

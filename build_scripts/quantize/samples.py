@@ -18,7 +18,7 @@ CONVERSATION_ENDS: Mapping[str, Any] = {"add_generation_prompt": False}
 
 
 class Sample(NamedTuple):
-    """`text` as it is, or a conversation; `where` it stands, for errors."""
+    """One sample: `text` as it is, or a conversation. `where` is its place, for errors."""
 
     where: str
     text: str | None
@@ -59,8 +59,10 @@ def _sample(where: str, line: str) -> Sample:
         return Sample(where, text, [], [], None)
     if isinstance(prompt, str):
         messages = [{"role": "user", "content": prompt}]
-    told = isinstance(messages, list) and all(isinstance(m, dict) and "role" in m for m in messages)
-    if not told or not messages or not isinstance(tools, list):
+    conversation = isinstance(messages, list) and all(
+        isinstance(m, dict) and "role" in m for m in messages
+    )
+    if not conversation or not messages or not isinstance(tools, list):
         raise BuildError(f"{where} has none of {FIELDS} in the form of the chat API")
     if not isinstance(answer, str):
         messages, answer = _without_answer(messages)
@@ -80,7 +82,7 @@ def _without_answer(
 
 
 class Texts:
-    """Samples to token ids, as the services do it: the model's chat template and tokenizer."""
+    """Turns samples to token ids as the services do, by the model's chat template and tokenizer."""
 
     def __init__(self, model: Path) -> None:
         try:
@@ -90,26 +92,26 @@ class Texts:
             raise BuildError(str(error)) from None
 
     def ids(self, samples: Sequence[Sample]) -> list[list[int]]:
-        """Of whole texts and of whole conversations, answers included."""
+        """Returns the ids of whole texts and of whole conversations, answers included."""
         return self._encode([self._whole(sample) for sample in samples], samples)
 
     def answers_start(self, samples: Sequence[Sample], ids: Sequence[Sequence[int]]) -> list[int]:
-        """Where in the ids of each sample its answer starts; 0 where all of it is one text."""
+        """Returns where in its ids each sample's answer starts, 0 where all of it is one text."""
         asked = [sample for sample in samples if sample.answer is not None]
         prompts = iter(self.prompts(asked))
-        found = []
+        starts = []
         for sample, whole in zip(samples, ids, strict=True):
             prompt = next(prompts) if sample.answer is not None else []
             # Some templates write an earlier turn otherwise than the last one.
-            found.append(len(prompt) if list(whole[: len(prompt)]) == prompt else 0)
-        return found
+            starts.append(len(prompt) if list(whole[: len(prompt)]) == prompt else 0)
+        return starts
 
     def texts(self, samples: Sequence[Sample]) -> list[str]:
-        """Whole ones, without what the tokenizer would add."""
+        """Returns whole ones, without the special tokens that the tokenizer would add."""
         return [self._whole(sample) for sample in samples]
 
     def prompts(self, samples: Sequence[Sample]) -> list[list[int]]:
-        """Up to where the answer starts."""
+        """Returns the ids up to where the answer starts."""
         texts = [self._render(sample, sample.messages, ANSWER_STARTS) for sample in samples]
         return self._encode(texts, samples)
 

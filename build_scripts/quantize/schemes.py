@@ -11,12 +11,12 @@ ROUTERS = ("gate", "router", "shared_expert_gate")
 HEAD = "lm_head"
 TOKENS = "tokens.json"
 SOURCE = "source"
-"""In a build's scratch: the texts as token ids, and the model as both tools can read it."""
+"""Names in a build's scratch: the texts as token ids, and the model as both tools can read it."""
 QUALITY = "quality.json"
-"""In the checkpoint: what was measured."""
+"""The name of the measurements' file in the checkpoint."""
 
 
-class Scheme(NamedTuple):
+class QuantizationScheme(NamedTuple):
     """`preset` is a name of compressed-tensors' (compressed_tensors/quantization/quant_scheme.py).
 
     `grouped` ones have a scale for every group of columns, `calibrated` ones need text.
@@ -29,8 +29,8 @@ class Scheme(NamedTuple):
 
 
 SCHEMES = {
-    "awq": Scheme("W4A16_ASYM", True, True, "4-bit weights with zero points"),
-    "gptq": Scheme("W4A16", True, True, "4-bit weights, symmetric"),
-    "fp8": Scheme("FP8_DYNAMIC", False, False, "8-bit floats, activations too"),
-    "int8": Scheme("W8A8", False, True, "8-bit integers, activations too"),
+    "awq": QuantizationScheme("W4A16_ASYM", True, True, "4-bit weights with zero points"),
+    "gptq": QuantizationScheme("W4A16", True, True, "4-bit weights, symmetric"),
+    "fp8": QuantizationScheme("FP8_DYNAMIC", False, False, "8-bit floats, activations too"),
+    "int8": QuantizationScheme("W8A8", False, True, "8-bit integers, activations too"),
 }

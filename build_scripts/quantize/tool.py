@@ -1,4 +1,4 @@
-"""What both quantizing programs are told, and the device they work on."""
+"""The command line of both quantizing programs, and the device they work on."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from build_scripts.quantize.schemes import SOURCE, TOKENS
 
 
-class Job(NamedTuple):
+class QuantizationJob(NamedTuple):
     """`source` is a model directory; `calibration` blocks of token ids, all of one length."""
 
     source: Path
@@ -20,8 +20,8 @@ class Job(NamedTuple):
     trust_remote_code: bool
 
 
-def read_job(program: str) -> Job:
-    """From the command line."""
+def read_job(program: str) -> QuantizationJob:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}")
     parser.add_argument("--prepared", type=Path, required=True, help="written by .prepare")
     parser.add_argument("--output", type=Path, required=True, help="directory")
@@ -30,7 +30,7 @@ def read_job(program: str) -> Job:
     parser.add_argument("--trust-remote-code", action="store_true")
     options = parser.parse_args()
     tokens = read_tokens(options.prepared)
-    return Job(
+    return QuantizationJob(
         options.prepared / SOURCE,
         options.output,
         options.scheme,
@@ -46,7 +46,7 @@ def read_tokens(prepared: Path) -> dict[str, Any]:
 
 
 def device_map() -> str:
-    """All GPUs where there are any."""
+    """Returns the name for all GPUs where there are any, else for the CPU."""
     import torch
 
     return "auto" if torch.cuda.is_available() else "cpu"

@@ -3,7 +3,7 @@
 import warnings
 
 from build_scripts.quantize.portable import complete
-from build_scripts.quantize.progress import tell_in_lines
+from build_scripts.quantize.progress import print_lines
 from build_scripts.quantize.tool import device_map, read_job
 
 PARALLEL = 8
@@ -12,7 +12,7 @@ PARALLEL = 8
 
 def main() -> None:
     job = read_job("build_scripts.quantize.with_autoawq")
-    tell_in_lines()
+    print_lines()
     import torch
 
     # At its import it tells at length that it is no longer maintained.

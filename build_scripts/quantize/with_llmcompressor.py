@@ -3,16 +3,16 @@
 from typing import Any
 
 from build_scripts.quantize.portable import complete
-from build_scripts.quantize.progress import tell_in_lines
+from build_scripts.quantize.progress import print_lines
 from build_scripts.quantize.schemes import HEAD, ROUTERS, SCHEMES
-from build_scripts.quantize.tool import Job, device_map, read_job
+from build_scripts.quantize.tool import QuantizationJob, device_map, read_job
 
 BATCH = 8
 
 
 def main() -> None:
     job = read_job("build_scripts.quantize.with_llmcompressor")
-    tell_in_lines()
+    print_lines()
     import torch
     from llmcompressor import oneshot
     from transformers import AutoModelForCausalLM
@@ -36,13 +36,13 @@ def _spare_pinning(torch: Any) -> None:
         IntermediatesCache.pin_memory = lambda *args, **kwargs: None
 
 
-def _batches(job: Job, torch: Any) -> Any:
+def _batches(job: QuantizationJob, torch: Any) -> Any:
     blocks = torch.tensor(job.calibration)
     batches = [{"input_ids": batch} for batch in blocks.split(BATCH)]
     return torch.utils.data.DataLoader(batches, batch_size=None)
 
 
-def _recipe(job: Job, model: Any, torch: Any) -> list[Any]:
+def _recipe(job: QuantizationJob, model: Any, torch: Any) -> list[Any]:
     from compressed_tensors.quantization import preset_name_to_scheme
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.quantization import QuantizationModifier

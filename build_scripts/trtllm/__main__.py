@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from build_scripts.builder import cli
-from build_scripts.compiled.options import positive
+from build_scripts.builder.cli import positive
 from build_scripts.trtllm.recipe import DTYPES, MODULE, TensorRTEngine
 from build_scripts.trtllm.tables import AUTO, SCHEMES
 from build_scripts.trtllm.tools import IMAGE
@@ -14,14 +14,14 @@ SWITCH = ("enable", "disable")
 
 
 def main() -> int:
-    found = cli.parser(MODULE, __doc__)
-    add_options(found)
-    return cli.run(found, TensorRTEngine)
+    parser = cli.builder_parser(MODULE, __doc__)
+    add_options(parser)
+    return cli.run(parser, TensorRTEngine)
 
 
-def add_options(found: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Defaults are those of a study of TensorRT-LLM under load (2024): docs/quantization.md."""
-    add = found.add_argument
+    add = parser.add_argument
     add(
         "--quantization",
         choices=(AUTO, *SCHEMES),

@@ -19,7 +19,7 @@ MISTAKEN = {"mpt": "an MPT model", "vila": "VILA", "cnn_dailymail": "that datase
 
 
 class Calibration:
-    """For the scheme `name`; `needed` where the model has to be measured at all."""
+    """The texts for the scheme `name`; `needed` where the model has to be measured at all."""
 
     def __init__(self, options: argparse.Namespace, name: str) -> None:
         scheme = SCHEMES[name]
@@ -35,7 +35,7 @@ class Calibration:
 
     @property
     def dataset(self) -> str | None:
-        """On the hub."""
+        """The dataset's name on the hub, None where a file is taken."""
         named = self._named or ""
         hub = not Path(named).exists() and (ON_THE_HUB[0] in named or named == ON_THE_HUB[1])
         return named if hub else None
@@ -47,7 +47,7 @@ class Calibration:
 
     @property
     def identity(self) -> str | None:
-        """What it counts for in the artifact's address; None for what follows from the model."""
+        """The content as a part of the artifact's address; None for what follows from the model."""
         if self._named is None or self.dataset is not None:
             return self._named
         file = Path(self._named).expanduser()

@@ -1,4 +1,4 @@
-"""What TensorRT-LLM cannot compile, told before anything is loaded."""
+"""Refuses models that TensorRT-LLM cannot compile, before anything is loaded."""
 
 import argparse
 
@@ -11,19 +11,19 @@ from build_scripts.compiled.checks import (
     check_groups,
     check_length,
     listed,
-    method,
-    rows,
-    stored,
+    matrix_inputs,
 )
-from build_scripts.trtllm.tables import AUTO, FAMILIES, NONE, SCHEMES, Scheme, model_type
+from build_scripts.trtllm.tables import AUTO, FAMILIES, NONE, SCHEMES, EngineScheme
 
 GPUS = "--tensor-parallel-size"
+LOADED = ("autoawq-gemm", "gptq")
+"""Forms of quantized checkpoints that the converters read."""
 NO_INT8_CACHE = (10, 11)
-"""Generations of GPUs, tensorrt_llm/builder.py."""
+"""Generations of GPUs, by tensorrt_llm/builder.py."""
 
 
 def check_options(options: argparse.Namespace) -> None:
-    """Without the model. Raises BuildError."""
+    """Checks what needs no model. Raises BuildError."""
     if options.opt_num_tokens is not None and options.multiple_profiles == "enable":
         raise BuildError(
             "--opt-num-tokens is for one profile; leave it out, or add --multiple-profiles disable"
@@ -42,18 +42,19 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def scheme_of(options: argparse.Namespace, source: Source) -> str:
-    """What is asked for; a quantized checkpoint is compiled as it is. Raises BuildError."""
+    """Returns what is asked for; a quantized checkpoint is compiled as it is. Raises BuildError."""
     asked: str = options.quantization
-    has, known = method(source), [s.checkpoint for s in SCHEMES.values() if s.checkpoint]
+    has = source.config.quantization.scheme
+    known = [s.checkpoint for s in SCHEMES.values() if s.checkpoint]
     if asked == AUTO:
-        return has if has in known else NONE if has is None else _refuse_checkpoint(has, known)
-    wanted = SCHEMES[asked].checkpoint
-    if wanted != has and wanted is not None:
+        return has if has in (*known, NONE) else _refuse_checkpoint(has, known)
+    needed = SCHEMES[asked].checkpoint
+    if needed is not None and needed != has:
         raise BuildError(
             f"--quantization {asked} needs a checkpoint of that kind, and this is "
-            f"{has or 'not quantized'}; int4_awq takes plain weights"
+            f"{'not quantized' if has == NONE else has}; int4_awq takes plain weights"
         )
-    if wanted is None and has is not None:
+    if needed is None and has != NONE:
         way = f", or leave out --quantization to compile it as {has}" if has in known else ""
         raise BuildError(
             f"--quantization {asked} needs plain weights, and these are {has}; name the model that "
@@ -72,17 +73,17 @@ def _refuse_checkpoint(has: str, known: list[str]) -> str:
 
 def check_source(options: argparse.Namespace, source: Source, name: str) -> None:
     """Raises BuildError for what is wrong with the scheme `name` of this model."""
-    family, scheme = FAMILIES.get(model_type(source)), SCHEMES[name]
+    family, scheme = FAMILIES.get(source.config.whole_type), SCHEMES[name]
     if family is None:
         raise BuildError(
-            f"{model_type(source)} models are not compiled here; allowed are "
+            f"{source.config.whole_type} models are not compiled here; allowed are "
             f"{listed(list(FAMILIES))}"
         )
     among = family.checkpoints if scheme.checkpoint else family.schemes
     if name not in among:
         raise BuildError(
-            f"--quantization {name}: TensorRT-LLM has it not for {model_type(source)}; allowed are "
-            f"{listed([*family.schemes, *family.checkpoints])}"
+            f"--quantization {name}: TensorRT-LLM has it not for {source.config.whole_type}; "
+            f"allowed are {listed([*family.schemes, *family.checkpoints])}"
         )
     if scheme.checkpoint:
         _check_checkpoint(options, source, name)
@@ -92,44 +93,45 @@ def check_source(options: argparse.Namespace, source: Source, name: str) -> None
 
 
 def _check_checkpoint(options: argparse.Namespace, source: Source, name: str) -> None:
-    found, groups = stored(source), SCHEMES[name].groups
+    own, groups = source.config.quantization, SCHEMES[name].groups
     if options.kv_cache_dtype is not None:
         raise BuildError(
             f"--kv-cache-dtype {options.kv_cache_dtype} is measured on plain weights, and these "
             f"are {name}; leave it out, or use int4_awq with the model that they were made from"
         )
-    if found.get("bits", 4) != 4 or found.get("version", "gemm") != "gemm":
+    if own.bits != 4 or own.format not in LOADED:
+        form = own.format.removeprefix("autoawq-")
         raise BuildError(
-            f"this checkpoint has {found.get('bits')} bits in the form "
-            f"{found.get('version', name)!r}; allowed are 4 bits, and AWQ's gemm"
+            f"this checkpoint has {own.bits} bits in the form {form!r}; allowed are 4 bits, and "
+            "AWQ's gemm"
         )
-    if found.get("desc_act"):
+    if own.act_order:
         raise BuildError("GPTQ with desc_act is not converted; allowed is a checkpoint without it")
-    if found.get("group_size", 128) not in groups:
+    if own.group_size not in groups:
         raise BuildError(
-            f"this checkpoint has groups of {found.get('group_size')}; allowed are "
+            f"this checkpoint has groups of {own.group_size}; allowed are "
             f"{listed([str(size) for size in groups])}"
         )
 
 
-def _check_sizes(options: argparse.Namespace, source: Source, scheme: Scheme) -> None:
+def _check_sizes(options: argparse.Namespace, source: Source, scheme: EngineScheme) -> None:
     gpus = options.tensor_parallel_size
     check_gpus(source, gpus, GPUS)
-    for name, size in rows(source).items():
+    for name, size in matrix_inputs(source).items():
         if name in SPLIT and size % gpus:
             raise BuildError(f"{GPUS} {gpus} does not divide {name} = {size}")
-    group = stored(source).get("group_size", 128) if scheme.checkpoint else scheme.group
+    group = source.config.quantization.group_size if scheme.checkpoint else scheme.group
     if group:
         check_groups(source, group, gpus, f"--quantization {options.quantization}")
 
 
 def check_gpu(options: argparse.Namespace, source: Source, name: str) -> None:
-    """Where there is one; without, a build is refused in any case. Raises BuildError."""
+    """Checks the GPU here; without one, a build is refused in any case. Raises BuildError."""
     here = capability()
     if here is None:
         return
     has, gpu = here
-    family = FAMILIES[model_type(source)]
+    family = FAMILIES[source.config.whole_type]
     if not SCHEMES[name].runs_on(has):
         works = [n for n in (*family.schemes, *family.checkpoints) if SCHEMES[n].runs_on(has)]
         raise BuildError(

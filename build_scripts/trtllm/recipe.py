@@ -11,7 +11,7 @@ from build_scripts.compiled.stage import command as stage
 from build_scripts.compiled.use import results
 from build_scripts.trtllm.calibration import Calibration, check_path
 from build_scripts.trtllm.checks import check_gpu, check_options, check_source, pages, scheme_of
-from build_scripts.trtllm.tables import FAMILIES, SCHEMES, VERSION, model_type
+from build_scripts.trtllm.tables import FAMILIES, SCHEMES, VERSION
 from build_scripts.trtllm.tools import BUILD, QUANTIZE, TOKEN, Docker, Local, folders_of
 from common.files import read_json
 
@@ -47,11 +47,11 @@ class TensorRTEngine(Recipe):
     def arguments(self) -> Mapping[str, Any]:
         names: tuple[str, ...] = (*LIMITS, "tensor_parallel_size", "dtype", "kv_cache_dtype")
         names += ("gemm_plugin", "multiple_profiles", "use_paged_context_fmha", "kv_cache_type")
-        found = {name: getattr(self._options, name) for name in names}
+        arguments = {name: getattr(self._options, name) for name in names}
         if self._calibration.needed:
-            found["calibration"] = self._calibration.identity
-            found["calibration_samples"] = self._calibration.samples
-        return found
+            arguments["calibration"] = self._calibration.identity
+            arguments["calibration_samples"] = self._calibration.samples
+        return arguments
 
     @property
     def _calibration(self) -> Calibration:
@@ -100,14 +100,14 @@ class TensorRTEngine(Recipe):
     def _checkpoint(
         self, model: Path, texts: Path, checkpoint: Path, source: Source
     ) -> Sequence[str]:
-        """By the family's converter, or by measuring."""
+        """Returns the command: the family's converter, or the one that measures."""
         options, scheme = self._options, SCHEMES[self.scheme]
         gpus = str(options.tensor_parallel_size)
         words = ["--model_dir", str(model), "--output_dir", str(checkpoint)]
         words += ["--dtype", options.dtype or "auto"]
         calibration = self._calibration
         if not calibration.needed:
-            family = FAMILIES[model_type(source)]
+            family = FAMILIES[source.config.whole_type]
             words += [family.gpus, gpus, *family.extra]
             if family.workers:
                 words += ["--workers", str(self._workers)]
@@ -152,8 +152,8 @@ class TensorRTEngine(Recipe):
         ]
 
     def _longest(self, source: Source) -> int:
-        """Tokens of one sequence."""
-        limit = source.text_config.get("max_position_embeddings") or WHOLE
+        """Returns the tokens of the longest sequence."""
+        limit = source.config.context_length or WHOLE
         return int(self._options.max_seq_len or limit)
 
     def finish(self, source: Source, output: Path) -> Mapping[str, Any]:
@@ -163,9 +163,9 @@ class TensorRTEngine(Recipe):
             if not (output / name).is_file():
                 raise BuildError(f"{BUILD} has ended without {name}")
         config = read_json(output / "config.json")
-        made = str(config.get("version", VERSION))
-        if made != VERSION:
-            raise BuildError(f"{BUILD} has made an engine of TensorRT-LLM {made}, not {VERSION}")
+        version = str(config.get("version", VERSION))
+        if version != VERSION:
+            raise BuildError(f"{BUILD} has made an engine of TensorRT-LLM {version}, not {VERSION}")
         build = config.get("build_config") or {}
         plugins = build.get("plugin_config") or {}
         paged = bool(plugins.get("use_paged_context_fmha"))

@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from build_scripts.builder import Source
-
 HERE = Path(__file__).parent
 VERSION = "1.2.1"
 """The last stable release that compiles engines: 1.3.0rc20 ended it."""
 NONE, AUTO = "none", "auto"
 
 
-class Scheme(NamedTuple):
-    """See schemes.toml."""
+class EngineScheme(NamedTuple):
+    """A row of schemes.toml, which says what each field means."""
 
     source: str
     minimum: float
@@ -34,7 +32,7 @@ class Scheme(NamedTuple):
 
     @property
     def needs(self) -> str:
-        """In words, of a GPU."""
+        """The GPUs that it needs, in words."""
         least = f"compute capability {self.minimum}"
         if not self.generations:
             return f"{least} or more"
@@ -43,7 +41,7 @@ class Scheme(NamedTuple):
 
 
 class Family(NamedTuple):
-    """See families.toml."""
+    """A row of families.toml, which says what each field means."""
 
     converter: str
     schemes: Sequence[str]
@@ -58,13 +56,11 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((HERE / name).read_text("utf-8"))
 
 
-SCHEMES: Mapping[str, Scheme] = {n: Scheme(**row) for n, row in _read("schemes.toml").items()}
+SCHEMES: Mapping[str, EngineScheme] = {
+    n: EngineScheme(**row) for n, row in _read("schemes.toml").items()
+}
 FAMILIES: Mapping[str, Family] = {
     model_type: Family(**{name: value for name, value in row.items() if name != "model_types"})
     for row in _read("families.toml")["family"]
     for model_type in row["model_types"]
 }
-
-
-def model_type(source: Source) -> str:
-    return str(source.config.get("model_type"))

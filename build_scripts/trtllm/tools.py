@@ -1,4 +1,4 @@
-"""Where TensorRT-LLM's tools are: installed here, or in NVIDIA's image."""
+"""TensorRT-LLM's tools: installed here, or in NVIDIA's image."""
 
 import os
 import re
@@ -16,7 +16,7 @@ IMAGE = f"nvcr.io/nvidia/tensorrt-llm/release:{VERSION}"
 IN_IMAGE = Path("/app/tensorrt_llm/examples")
 QUANTIZE = "quantization/quantize.py"
 LIMITS = ("--ipc=host", "--ulimit", "memlock=-1", "--ulimit", "stack=67108864")
-"""As NVIDIA's documentation runs the image: several processes share memory."""
+"""The options of NVIDIA's documentation: several processes share memory."""
 BOTH_WAYS = (
     f"run this where TensorRT-LLM {VERSION} is installed, with --examples DIR of its source, or "
     f"with --docker, which runs it in {IMAGE}"
@@ -27,14 +27,14 @@ TOKEN = "HF_TOKEN"
 
 
 class Tools(ABC):
-    """`python` runs the scripts in `examples`."""
+    """One installation of the tools. `python` runs the scripts in `examples`."""
 
     examples: Path
     python: Sequence[str]
 
     @abstractmethod
     def versions(self) -> Mapping[str, str]:
-        """Raises BuildError where they are missing or of another release."""
+        """Returns them by tool. Raises BuildError where one is missing or of another release."""
 
     @abstractmethod
     def step(
@@ -45,11 +45,11 @@ class Tools(ABC):
         read: Sequence[Path],
         write: Sequence[Path],
     ) -> Step:
-        """`argv` with directories that it reads, and others that it may write to."""
+        """Returns a step that runs `argv`, which reads some directories and may write to others."""
 
 
 class Local(Tools):
-    """On PATH, with the examples of the source beside it."""
+    """The tools on PATH, with the examples of the source."""
 
     def __init__(self, examples: Path | None) -> None:
         inside = IN_IMAGE if IN_IMAGE.is_dir() else None
@@ -73,12 +73,12 @@ class Local(Tools):
         # Beside the examples of a checkout: scripts and package of one release.
         beside = self.examples.parent / "tensorrt_llm" / "version.py"
         text = beside.read_text("utf-8") if beside.is_file() else ""
-        if told := re.search(r'__version__ = "(.+)"', text):
-            check_version(told[1], f"the examples in {self.examples} are of TensorRT-LLM")
+        if match := re.search(r'__version__ = "(.+)"', text):
+            check_version(match[1], f"the examples in {self.examples} are of TensorRT-LLM")
         return {"tensorrt_llm": VERSION}
 
     def _version(self) -> str:
-        """Of the package that trtllm-build runs, which may be of another Python."""
+        """Returns that of the package that trtllm-build runs, which may be of another Python."""
         try:
             asked = subprocess.run(
                 [*self.python, "-c", ASK], capture_output=True, text=True, timeout=ASK_TIMEOUT
@@ -100,7 +100,7 @@ class Local(Tools):
 
 
 def python_of(program: Path) -> list[str]:
-    """The interpreter of a console script."""
+    """Returns the interpreter of a console script."""
     with program.open("rb") as file:
         first = file.readline(1000).decode("utf-8", "replace").strip()
     words = first.removeprefix("#!").split()
@@ -111,7 +111,7 @@ def python_of(program: Path) -> list[str]:
 
 
 class Docker(Tools):
-    """In a container that is removed when its command ends."""
+    """The tools in a container that is removed when its command ends."""
 
     examples = IN_IMAGE
     python = ("python3",)
@@ -151,16 +151,16 @@ class Docker(Tools):
 
 
 def folders_of(model: Path) -> list[Path]:
-    """Where a model's files really are: a snapshot in the hub's cache is links to files beside."""
+    """Returns where a model's files really are: a snapshot in the hub's cache is links."""
     files = [file.resolve() for file in model.iterdir() if file.is_file()]
-    found = sorted({file.parent for file in files})
-    return [folder for folder in found if not any(p in found for p in folder.parents)]
+    folders = sorted({file.parent for file in files})
+    return [folder for folder in folders if not any(p in folders for p in folder.parents)]
 
 
-def check_version(found: str, what: str = "TensorRT-LLM is") -> None:
+def check_version(version: str, what: str = "TensorRT-LLM is") -> None:
     """Raises BuildError for a release that compiles no engines, or others."""
-    if found != VERSION:
+    if version != VERSION:
         raise BuildError(
-            f"{what} {found} here; needed is {VERSION}: engines of another release are not loaded "
-            "by it, and later ones compile none"
+            f"{what} {version} here; needed is {VERSION}: engines of another release are not "
+            "loaded by it, and later ones compile none"
         )

@@ -15,7 +15,7 @@ from common.errors import (
     UnsupportedMediaType,
 )
 from common.http.exchange import Exchange
-from common.names import nearest
+from common.messages import closest
 
 Body = TypeVar("Body", bound=BaseModel)
 TAGS = ("str", "list", "constrained", "function-", "lax-or-strict", "nullable")
@@ -99,7 +99,7 @@ def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> Request
     parent = _name(location[:-1])
     name = f"{parent}.{last}" if parent else last
     known = _fields(model) if parent else set(model.model_fields)
-    near = nearest(last, sorted(known))
+    near = closest(last, sorted(known))
     hint = f"; the nearest known one is {near!r}" if near else ""
     return UnknownParameter(f"unknown parameter {name!r}{hint}", param=name)
 

@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs that this process may use, as nvidia-smi tells them."""
+"""The NVIDIA GPUs that this process may use, by nvidia-smi."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ MIB = 2**20
 
 
 class GPU(NamedTuple):
-    """`memory` is all that it has, in bytes."""
+    """One GPU. `memory` is all that it has, in bytes."""
 
     name: str
     memory: int
@@ -20,7 +20,7 @@ class GPU(NamedTuple):
 
 
 def visible_gpus(made_for: str) -> list[tuple[str, str]]:
-    """Compute capability and name of each GPU that this process may use.
+    """Returns compute capability and name of each GPU that this process may use.
 
     Raises StartError where nvidia-smi finds none; `made_for` says what was looked for.
     """
@@ -33,8 +33,8 @@ def visible_gpus(made_for: str) -> list[tuple[str, str]]:
     return [(row[0], ", ".join(row[1:])) for row in rows]
 
 
-def found_gpus() -> list[GPU]:
-    """Empty where nvidia-smi finds none, or says what cannot be understood."""
+def detected_gpus() -> list[GPU]:
+    """Returns none where nvidia-smi lists none, or says what cannot be understood."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return []
     rows, _ = _query("memory.total,compute_cap,name", "nounits")
@@ -45,7 +45,7 @@ def found_gpus() -> list[GPU]:
 
 
 def _query(fields: str, *options: str) -> tuple[list[list[str]], str]:
-    """One row for each GPU, and why there is none."""
+    """Returns a row for each GPU, and the reason where there is none."""
     layout = ",".join(("csv", "noheader", *options))
     command = [NVIDIA_SMI, f"--query-gpu={fields}", f"--format={layout}"]
     if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):

@@ -1,21 +1,27 @@
-"""A model's files on disk and what the service has to know from them."""
+"""The model that a service serves: its directory, its name and its context."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from common.errors import StartError
-from common.files import read_json
+from common.models.config import ModelConfig, read_config
 from common.settings import Settings
 
 DEMO_MODEL = Path(__file__).parents[1] / "demo_model"
-WEIGHTS = "*.safetensors"
-DOWNLOADED = ["*.json", WEIGHTS, "*.model", "*.jinja", "*.txt", "*.tiktoken", "*.py"]
-OLD_WEIGHTS = ["*.bin"]
-"""Fetched only where there are none in safetensors: many repositories have both."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """How an engine loads the weights, as the plan chose it.
+
+    `scheme` is theirs once loaded, by our names, None for that of the checkpoint. `engine_name` is
+    the engine's own name of it, None where the engine need not be given one.
+    """
+
+    scheme: str | None = None
+    engine_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -25,61 +31,44 @@ class Model:
     path: Path
     served_name: str
     max_model_len: int
+    """Tokens of prompt plus answer."""
+    load: LoadPlan = LoadPlan()
 
     @cached_property
-    def config(self) -> dict[str, Any]:
-        return read_json(self.path / "config.json")
+    def config(self) -> ModelConfig:
+        return read_config(self.path)
 
-    @cached_property
+    @property
     def generation_config(self) -> dict[str, Any]:
         """Empty where the model has none."""
-        file = self.path / "generation_config.json"
-        return read_json(file) if file.exists() else {}
+        return self.config.generation
 
-    @cached_property
+    @property
     def end_token_ids(self) -> frozenset[int]:
-        """The ids that end an answer, from generation_config.json, else from config.json.
-
-        Those that the model lacks are left out: it cannot generate them.
-        """
-        ids = self.generation_config.get("eos_token_id")
-        if ids is None:
-            ids = text_config(self.config).get("eos_token_id")
-        named = frozenset([ids] if isinstance(ids, int) else ids or [])
-        if self.vocab_size is None:
+        """The ids that end an answer; the model cannot generate those that it lacks."""
+        named, size = self.config.end_token_ids, self.vocab_size
+        if size is None:
             return named
-        return frozenset(token_id for token_id in named if 0 <= token_id < self.vocab_size)
+        return frozenset(token_id for token_id in named if 0 <= token_id < size)
 
-    @cached_property
-    def vocab_size(self) -> int | None:
-        """How many token ids the model has an embedding for, None where the config names none."""
-        for config in (text_config(self.config), self.config):
-            size = config.get("vocab_size")
-            if isinstance(size, int) and size > 0:
-                return size
-        return None
-
-    @cached_property
+    @property
     def dtype(self) -> str:
         """The checkpoint's own number format, such as "bfloat16"."""
-        config = text_config(self.config)
-        return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+        return self.config.dtype
 
-    @cached_property
+    @property
+    def vocab_size(self) -> int | None:
+        """The rows of the embedding, None where the config does not say."""
+        return self.config.vocab_size
+
+    @property
     def quantization(self) -> str:
-        """The checkpoint's quantization method, "none" for plain weights."""
-        config = self.config.get("quantization_config") or {}
-        return str(config.get("quant_method") or "none")
-
-
-def text_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The language model's part of a config that may be multimodal."""
-    nested = config.get("text_config")
-    return nested if isinstance(nested, dict) else config
+        """The scheme of the checkpoint's weights by our names, "none" for plain ones."""
+        return self.config.quantization.scheme
 
 
 def local_directory(settings: Settings) -> Path | None:
-    """The model's directory when it is on this machine, None for a hub id.
+    """Returns the model's directory when it is on this machine, None for a hub id.
 
     Raises StartError for a path that does not exist.
     """
@@ -98,63 +87,28 @@ def local_directory(settings: Settings) -> Path | None:
 
 
 def open_model(settings: Settings, path: Path) -> Model:
-    """Check the directory before anything heavy happens. Raises StartError."""
+    """Checks the directory before anything heavy happens. Raises StartError."""
     for name, why in (("config.json", "its configuration"), ("tokenizer.json", "its tokenizer")):
         if not (path / name).is_file():
             raise StartError(
                 f"setting 'model': {path} has no {name}, {why}; a directory as written by "
                 "save_pretrained() of a model and a fast tokenizer is needed"
             )
-    return Model(path, _served_name(settings, path), _context_length(settings, path))
-
-
-def download(settings: Settings, *, weights: bool = True) -> Path:
-    """Fetch the model, or all but its weights, from the hub into its cache.
-
-    Raises StartError, one line.
-    """
-    from huggingface_hub import snapshot_download
-
-    model = settings.model
-    assert model is not None
-
-    def fetch(patterns: list[str]) -> Path:
-        return Path(snapshot_download(model, revision=settings.revision, allow_patterns=patterns))
-
-    with hub_errors(model):
-        if not weights:
-            return fetch([pattern for pattern in DOWNLOADED if pattern != WEIGHTS])
-        path = fetch(DOWNLOADED)
-        return path if any(path.glob(WEIGHTS)) else fetch(DOWNLOADED + OLD_WEIGHTS)
-
-
-@contextmanager
-def hub_errors(model: str) -> Iterator[None]:
-    """What the hub's client raises, as a StartError of one line."""
-    import httpx
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
+    return Model(
+        path, _served_name(settings, path), _context_length(settings, path), _unplanned(settings)
     )
 
-    try:
-        yield
-    except HFValidationError as error:
-        raise StartError(f"setting 'model': {model!r} is no hub id: {error}") from None
-    except HfHubHTTPError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StartError(f"setting 'model': the hub refused {model!r}: {reason}") from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.TransportError):
-        raise StartError(
-            f"setting 'model': {model!r} is no directory here and the hub cannot be "
-            "reached; give a model directory, or run where the hub is reachable"
-        ) from None
+
+def _unplanned(settings: Settings) -> LoadPlan:
+    """Returns what the user asks for, which holds until there is a plan."""
+    asked = settings.quantization
+    if asked in (None, "auto"):
+        return LoadPlan()
+    return LoadPlan(asked, None if asked == "none" else asked)
 
 
 def _served_name(settings: Settings, path: Path) -> str:
-    """A hub id is served under that id, a directory under its own name."""
+    """Returns the hub id, or a directory's own name, where the settings give none."""
     if settings.served_model_name:
         return settings.served_model_name
     if settings.model is None:
@@ -163,16 +117,14 @@ def _served_name(settings: Settings, path: Path) -> str:
 
 
 def _context_length(settings: Settings, path: Path) -> int:
-    config = text_config(read_json(path / "config.json"))
-    limit: int | None = config.get("max_position_embeddings") or config.get("n_positions")
-    wanted = settings.max_model_len
+    limit, asked = read_config(path).context_length, settings.max_model_len
     if limit is None:
-        if wanted is None:
+        if asked is None:
             raise StartError("setting 'max_model_len': needed, the model's config names no limit")
-        return wanted
-    if wanted is not None and wanted > limit:
+        return asked
+    if asked is not None and asked > limit:
         raise StartError(
-            f"setting 'max_model_len': {wanted} is more than the model's {limit}; "
+            f"setting 'max_model_len': {asked} is more than the model's {limit}; "
             f"allowed is at most {limit}"
         )
-    return int(limit if wanted is None else wanted)
+    return limit if asked is None else asked

@@ -10,16 +10,16 @@ from common.settings import Settings
 TAG = re.compile(r"[a-z0-9][a-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9._-]*")
 LATEST = "latest"
 SHOWN = 8
-"""Tags in a message."""
+"""The tags that a message names at most."""
 
 
 def is_tag(value: str | None) -> bool:
-    """A hub id has no colon; a directory of that name goes first."""
+    """Whether it is a tag: a hub id has no colon, and a directory of that name goes first."""
     return value is not None and TAG.fullmatch(value) is not None and not Path(value).is_dir()
 
 
 def with_stored(settings: Settings) -> Settings:
-    """With the directory of the model in place of its tag. Raises StartError for one not there."""
+    """Returns settings with a directory instead of a tag. Raises StartError for an unknown tag."""
     tag = settings.model
     if tag is None or not is_tag(tag):
         return settings
@@ -29,7 +29,7 @@ def with_stored(settings: Settings) -> Settings:
 
 
 def stored_directory(setting: str, tag: str) -> Path:
-    """The newest version when that is `latest`. Raises StartError."""
+    """Returns the directory of a tag; `latest` is the newest version. Raises StartError."""
     name, _, version = tag.partition(":")
     for store in stores():
         latest = store / name / LATEST
@@ -38,10 +38,10 @@ def stored_directory(setting: str, tag: str) -> Path:
         path = store / name / version
         if path.is_dir():
             return path.resolve()
-    raise StartError(f"setting {setting!r}: no model {tag!r} in {stores()[-1]}; {_there()}")
+    raise StartError(f"setting {setting!r}: no model {tag!r} in {stores()[-1]}; {_known_tags()}")
 
 
-def _there() -> str:
+def _known_tags() -> str:
     tags = [
         f"{path.parent.name}:{path.name}"
         for store in stores()

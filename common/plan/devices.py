@@ -1,6 +1,5 @@
-"""Where a model is to run: GPUs that are here or that are named, or the CPU."""
+"""The devices that a model may run on: GPUs that are here or that are named, or the CPU."""
 
-import difflib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from common.models.gpu import GPU, found_gpus
+from common.messages import nearest
+from common.models.gpu import GPU, detected_gpus
 from common.plan.errors import Refused
 
 FILE = Path(__file__).with_name("gpus.toml")
@@ -45,29 +45,28 @@ class KnownGPU:
 
 @cache
 def known_gpus() -> dict[str, KnownGPU]:
-    """By name."""
+    """Returns the rows of gpus.toml by name."""
     rows = tomllib.loads(FILE.read_text("utf-8"))["gpu"]
     return {row["name"]: KnownGPU(names=row.pop("is"), **row) for row in rows}
 
 
 def named_device(name: str) -> Device:
-    """The CPU of this machine, or a GPU of gpus.toml. Raises Refused for another name."""
-    wanted = name.lower().replace("_", "-").replace(" ", "-")
-    if wanted == CPU:
+    """Returns the CPU of this machine, or a GPU of gpus.toml. Raises Refused for another name."""
+    key = name.lower().replace("_", "-").replace(" ", "-")
+    if key == CPU:
         return cpu_device()
-    found = known_gpus().get(wanted)
-    if found is None:
-        near = difflib.get_close_matches(wanted, known_gpus(), 1, 0.5)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+    gpu = known_gpus().get(key)
+    if gpu is None:
+        hint = nearest(key, known_gpus(), 0.5)
         raise Refused(
             f"no GPU {name!r} is known{hint}; allowed are {CPU}, {', '.join(known_gpus())}"
         )
-    return Device(found.name, "gpu", found.mib * MIB, found.compute_capability)
+    return Device(gpu.name, "gpu", gpu.mib * MIB, gpu.compute_capability)
 
 
 def detected_device() -> Device | None:
-    """The NVIDIA GPUs that this process may use, None where there are none."""
-    gpus = found_gpus()
+    """Returns the NVIDIA GPUs that this process may use, None where there are none."""
+    gpus = detected_gpus()
     if not gpus:
         return None
     smallest = min(gpus, key=lambda gpu: gpu.memory)
@@ -76,7 +75,7 @@ def detected_device() -> Device | None:
 
 
 def short_name(gpu: GPU) -> str:
-    """As gpus.toml names it, else as nvidia-smi does."""
+    """Returns the name in gpus.toml, else that of nvidia-smi."""
     matches = [
         (len(start), known.name)
         for known in known_gpus().values()
@@ -91,15 +90,15 @@ def cpu_device() -> Device:
 
 
 def cpu_memory() -> int:
-    """Bytes that this process may use: the container's limit, or the machine's memory."""
+    """Returns the bytes that this process may use: of its container or of the machine."""
     import psutil
 
-    found = int(psutil.virtual_memory().total)
+    memory = int(psutil.virtual_memory().total)
     for file in CGROUP_LIMITS:
         try:
             text = Path(file).read_text("ascii").strip()
         except OSError:
             continue
         if text.isdecimal():
-            found = min(found, int(text))
-    return found
+            memory = min(memory, int(text))
+    return memory

@@ -1,16 +1,7 @@
-"""Why there is no plan.
-
-StartError
-└── Refused                 it would not work: the message says why and what would
-    └── NotUnderstood       a kind of model whose memory this code cannot count
-"""
+"""Why there is no plan."""
 
 from common.errors import StartError
 
 
 class Refused(StartError):
-    """One line."""
-
-
-class NotUnderstood(Refused):
-    """Not a fault of the model: an engine may well know it."""
+    """It would not work: the message, one line, says why and what would."""

@@ -12,26 +12,25 @@ where it is left alone: weights, overhead and room have to fit in the machine's 
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from common.plan.architectures import kv_heads
+from common.models.config import kv_heads
+from common.models.errors import NotUnderstood
+from common.models.facts import ModelFacts
+from common.models.kv_cache import KVCache, kv_cache
+from common.models.tensors import BYTES, Tensor
 from common.plan.devices import Device
-from common.plan.errors import NotUnderstood, Refused
-from common.plan.facts import ModelFacts
-from common.plan.kv import KVCache, kv_cache
+from common.plan.errors import Refused
+from common.plan.options import LoadOptions
 from common.plan.tables import Table
-from common.plan.tensors import BYTES, Tensor
-from common.plan.wish import Wish
 
 GIB = 2**30
 CONTEXT_BYTES = {"gpu": GIB, "cpu": GIB // 2, "unknown": GIB}
 FORWARD_TOKENS = 8192
 DEFAULT_FRACTION = 0.9
-"""Of the setting gpu_memory_utilization."""
+"""The default of the setting gpu_memory_utilization."""
 LEAST_CONTEXT = 2048
-"""Tokens: with room for fewer, weights are told not to fit."""
+"""Tokens: with room for fewer, weights do not fit."""
 WHOLE = re.compile(r"(q_a_proj|kv_a_proj_with_mqa|mlp\.gate|block_sparse_moe\.gate)\.weight$")
 """Matrices that every GPU keeps whole."""
 KEYS_VALUES = re.compile(r"(k_proj|v_proj)\.weight$")
@@ -39,8 +38,9 @@ KEYS_VALUES = re.compile(r"(k_proj|v_proj)\.weight$")
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """In bytes and tokens, of each device; `weights` are all of them. `budget` is there for weights
-    and KV cache, `room` what is left for the cache; None where the device's memory is not known."""
+    """Bytes and tokens on each device; `weights` are those of all devices. `budget` is there for
+    weights and KV cache, `room` what is left for the cache; None where the device's memory is not
+    known."""
 
     weights: int
     device_weights: int
@@ -61,7 +61,7 @@ class Sizes:
         return kept + tokens * self.extra_per_token
 
     def longest(self) -> int:
-        """Tokens of the longest sequence that there is room for."""
+        """Returns the tokens of the longest sequence that there is room for."""
         if self.room is None or self.room <= 0:
             return 0
         low, high = 0, self.room
@@ -83,60 +83,58 @@ def measure(
     weights: int,
     table: Table,
     device: Device,
-    wish: Wish,
+    options: LoadOptions,
     *,
     dtype: str,
     kv_dtype: str,
 ) -> Sizes:
-    """`weights` are the bytes of all of them as the engine holds them. Raises NotUnderstood."""
-    gpus = wish.tensor_parallel_size
-    cache = kv_cache(facts.text, gpus, expanded=table.expands_latent)
-    share = device_weights(facts, weights, gpus)
-    overhead = _overhead(facts, device, wish, dtype)
+    """Returns the sizes of a model whose weights take `weights` bytes as the engine holds them.
+
+    Raises NotUnderstood.
+    """
+    gpus = options.tensor_parallel_size
+    cache = kv_cache(facts.config.text, gpus, expanded=table.expands_latent)
+    split = device_weights(facts, weights, gpus)
+    overhead = _overhead(facts, device, options, dtype)
     on_cpu = device.kind == "cpu"
     extra = table.cpu_numbers * BYTES[dtype] if on_cpu else 0
     memory = device.memory
     budget = room = None
     if memory is not None:
-        fraction = wish.fraction or table.fraction or DEFAULT_FRACTION
+        fraction = options.fraction or table.fraction or DEFAULT_FRACTION
         usable = memory if table.share == "of_free" or on_cpu else int(fraction * memory)
         budget = usable - overhead
-        room = _room(table, wish, budget - share, fraction, on_cpu=on_cpu)
+        room = _room(table, options, budget - split, fraction, on_cpu=on_cpu)
     return Sizes(
-        weights, share, overhead, cache, kv_dtype, extra, table.frees_windows, budget, room
+        weights, split, overhead, cache, kv_dtype, extra, table.frees_windows, budget, room
     )
 
 
-def _room(table: Table, wish: Wish, left: int, fraction: float, *, on_cpu: bool) -> int:
-    """For the KV cache, of what the weights leave; negative where that is not enough."""
-    gib = wish.kv_cache_gib or (table.cpu_kv_cache_gib if on_cpu else None)
+def _room(table: Table, options: LoadOptions, left: int, fraction: float, *, on_cpu: bool) -> int:
+    """Returns the bytes of the KV cache; negative where the weights do not leave enough."""
+    gib = options.kv_cache_gib or (table.cpu_kv_cache_gib if on_cpu else None)
     if gib is not None:
-        wanted = int(gib * GIB)
-        return wanted if wanted <= left else min(left - wanted, -1)
+        size = int(gib * GIB)
+        return size if size <= left else min(left - size, -1)
     return int(fraction * left) if table.share == "of_free" else left
 
 
-def _overhead(facts: ModelFacts, device: Device, wish: Wish, dtype: str) -> int:
-    config = facts.text
-    length = wish.max_model_len or context_length(config) or FORWARD_TOKENS
-    tokens = min(FORWARD_TOKENS, length) if wish.chunked_prefill else length
+def _overhead(facts: ModelFacts, device: Device, options: LoadOptions, dtype: str) -> int:
+    config = facts.config.text
+    length = options.max_model_len or facts.config.context_length or FORWARD_TOKENS
+    tokens = min(FORWARD_TOKENS, length) if options.chunked_prefill else length
     hidden = int(config.get("hidden_size") or 0)
     experts = int(config.get("num_experts_per_tok") or 1)
     routed = int(config.get("moe_intermediate_size") or 0) * experts
     inner = max(int(config.get("intermediate_size") or 0), routed)
-    numbers = 2 * hidden + 2 * inner // wish.tensor_parallel_size
-    logits = wish.max_concurrency * int(config.get("vocab_size") or 0) * BYTES["float32"]
+    numbers = 2 * hidden + 2 * inner // options.tensor_parallel_size
+    logits = options.max_concurrency * int(config.get("vocab_size") or 0) * BYTES["float32"]
     return CONTEXT_BYTES[device.kind] + tokens * numbers * BYTES[dtype] + logits
 
 
-def context_length(config: Mapping[str, Any]) -> int | None:
-    """Tokens that the model was made for, None where its config does not tell."""
-    found = config.get("max_position_embeddings") or config.get("n_positions")
-    return int(found) if found else None
-
-
 def device_weights(facts: ModelFacts, weights: int, gpus: int) -> int:
-    """Bytes of the weights on each of `gpus`: matrices are split, the rest is on all of them."""
+    """Returns the bytes of the weights on each of `gpus`: matrices are split, the rest is on all
+    of them."""
     if gpus == 1:
         return weights
     try:
@@ -146,13 +144,13 @@ def device_weights(facts: ModelFacts, weights: int, gpus: int) -> int:
     small = sum(tensor.size for tensor in tensors if len(tensor.shape) == 1)
     matrices = [tensor for tensor in tensors if len(tensor.shape) > 1]
     total = sum(tensor.elements for tensor in matrices) or 1
-    heads = kv_heads(facts.text) if facts.text.get("num_attention_heads") else gpus
+    heads = kv_heads(facts.config.text) if facts.config.heads else gpus
     split = sum(tensor.elements / _parts(tensor, gpus, heads) for tensor in matrices)
     return small + int((weights - small) * split / total)
 
 
 def _parts(tensor: Tensor, gpus: int, heads: int) -> int:
-    """Among how many GPUs a matrix is split."""
+    """Returns among how many GPUs a matrix is split."""
     if WHOLE.search(tensor.name):
         return 1
     return min(gpus, heads) if KEYS_VALUES.search(tensor.name) else gpus
@@ -166,12 +164,12 @@ def check_split(facts: ModelFacts, table: Table, device: Device, gpus: int) -> N
             f"tensor_parallel_size is {gpus}, and there is {where}; allowed is at most "
             f"{max(1, device.count)}"
         )
-    heads = facts.text.get("num_attention_heads")
+    heads = facts.config.heads
     if gpus == 1 or not heads:
         return
     if not table.splits:
         raise Refused(f"{table.title} runs on one device; allowed is tensor_parallel_size=1")
-    shared = kv_heads(facts.text)
+    shared = kv_heads(facts.config.text)
     if heads % gpus or (shared % gpus and gpus % shared):
         divisors = (n for n in range(1, heads + 1) if not heads % n)
         allowed = [n for n in divisors if not (shared % n and n % shared)]

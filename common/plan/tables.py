@@ -1,4 +1,4 @@
-"""What each engine loads: a file quantization.toml in the folder beside its adapter.
+"""The tables of the schemes that engines load: quantization.toml in the folder beside an adapter.
 
 services/_<name>/quantization.toml belongs to the engine of that name; an engine without one takes
 plain weights only.
@@ -60,7 +60,7 @@ class SchemeRow:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a user may call it."""
+        """The names that a user may give it."""
         own = () if self.engine is None else (self.engine,)
         return (self.name, *own, *self.aliases)
 
@@ -89,7 +89,7 @@ class Table:
     for each token. `splits` False is for those that run on one device, `compiled` for those that
     run only what was compiled before. `own_4bit` is taken when plain weights do not fit.
     `elsewhere` is an engine_arg that takes the engine to other machines, `engine_args` are defaults
-    that rows ask for, `not_judged` engine_args with which sizes cannot be told before.
+    that rows ask for, `not_judged` engine_args with which sizes are not known before.
     """
 
     name: str
@@ -122,7 +122,7 @@ class Table:
 
 
 def table(name: str, title: str, folder: Path = SERVICES) -> Table:
-    """The engine's, or one for plain weights only."""
+    """Returns the engine's table, or one for plain weights only."""
     file = folder / f"_{name}" / FILE
     if file.is_file():
         return _read(file, name)
@@ -131,7 +131,7 @@ def table(name: str, title: str, folder: Path = SERVICES) -> Table:
 
 
 def tables(folder: Path = SERVICES) -> list[Table]:
-    """Of every engine that has one."""
+    """Returns the table of every engine that has one."""
     files = sorted(folder.glob(f"_*/{FILE}"))
     return [_read(file, file.parent.name.removeprefix("_")) for file in files]
 
@@ -154,37 +154,37 @@ def given(engine_args: Mapping[str, Any], path: str) -> bool:
     return False
 
 
-def contains(engine_args: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether all of `wanted` is set so already."""
-    for name, value in wanted.items():
-        found = engine_args.get(name, engine_args.get(name.replace("-", "_")))
-        inner = isinstance(value, dict) and isinstance(found, dict)
-        if not (contains(found, value) if inner else found == value):
+def contains(engine_args: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+    """Whether all of `arguments` is set so already."""
+    for name, value in arguments.items():
+        own = engine_args.get(name, engine_args.get(name.replace("-", "_")))
+        inner = isinstance(value, dict) and isinstance(own, dict)
+        if not (contains(own, value) if inner else own == value):
             return False
     return True
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Objects in objects are merged too; `over` wins."""
-    found = dict(under)
+    """Returns both together, objects in objects too; `over` wins."""
+    both = dict(under)
     for name, value in over.items():
-        below = found.get(name)
+        below = both.get(name)
         if isinstance(below, dict) and isinstance(value, dict):
-            found[name] = merged(below, value)
-        else:
-            found[name] = value
-    return found
+            value = merged(below, value)
+        both[name] = value
+    return both
 
 
 def fill(text: str, model: str) -> str:
-    """A command or sentence with the user's model in it; builders take the demo model unnamed."""
+    """Returns a command or sentence with the user's model in it; builders take the demo model
+    unnamed."""
     if model == DEMO:
         return text.replace(" --model {model}", "")
     return text.replace("{model}", shlex.quote(model))
 
 
 def names(rows: Sequence[SchemeRow]) -> Iterator[str]:
-    """What a user may ask for, our names first."""
+    """Yields the names that a user may ask for, our names first."""
     seen: set[str] = set()
     for row in rows:
         usable = row.how not in ("never", "as stored")

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from common import errors
+from common import messages
 from common.engine_args import check_engine_args
 from common.errors import StartError
 from common.models.model import Model
@@ -69,7 +69,7 @@ def engine_config(settings: Settings, model: Model) -> Any:
     check_engine_args(arguments, allowed, "LMDeploy", source)
     values: dict[str, Any] = {
         "dtype": settings.dtype,
-        "model_format": _model_format(settings, model, backend),
+        "model_format": _model_format(model, backend),
         "tp": settings.tensor_parallel_size,
         "session_len": model.max_model_len,
         "max_batch_size": settings.max_concurrency,
@@ -87,9 +87,9 @@ def engine_config(settings: Settings, model: Model) -> Any:
         raise StartError(f"LMDeploy refuses its arguments: {one_line(error)}") from error
 
 
-def _model_format(settings: Settings, model: Model, backend: Backend) -> str | None:
-    scheme = settings.quantization
-    if scheme in (None, "none", model.quantization):
+def _model_format(model: Model, backend: Backend) -> str | None:
+    scheme = model.load.engine_name
+    if scheme is None or scheme == model.quantization:
         return None
     if scheme not in MODEL_FORMATS[backend]:
         allowed = ", ".join(MODEL_FORMATS[backend])
@@ -106,7 +106,7 @@ def one_line(error: BaseException) -> str:
     cause = details()[0].get("ctx", {}).get("error") if callable(details) else error
     if isinstance(cause, AssertionError) and not str(cause):
         return _failed_check(cause)
-    return errors.one_line(cause or error)
+    return messages.one_line(cause or error)
 
 
 def _failed_check(error: BaseException) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.models.model import Model, local_directory, open_model, text_config
+from common.models.model import Model, local_directory, open_model
 from common.settings import Settings
-from services._compiled import (
+from services._compiled.builds import (
     Kind,
     Record,
     check_capability,
@@ -145,7 +145,7 @@ def check_model(build: Build, model: Model) -> None:
             f"setting 'max_model_len': {model.max_model_len} tokens, but the model in "
             f"{build.path} was compiled for {limit}; allowed is at most that"
         )
-    vocab_size = text_config(model.config).get("vocab_size", build.vocab_size)
+    vocab_size = model.vocab_size or build.vocab_size
     if vocab_size != build.vocab_size:
         raise StartError(
             f"setting 'engine_dir': {build.path} has a vocabulary of {build.vocab_size} tokens and "

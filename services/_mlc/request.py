@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common import errors
+from common import messages
 from common.engine import Chunk
 from common.errors import InternalError
 from common.json_schema import ANY, SchemaSupport
@@ -103,4 +103,4 @@ def _cached_tokens(usage: Mapping[str, Any]) -> int | None:
 
 def one_line(error: BaseException) -> str:
     """Returns what `error` says, without the line of MLC-LLM's source that it begins with."""
-    return SOURCE_PREFIX.sub("", errors.one_line(error)) or type(error).__name__
+    return SOURCE_PREFIX.sub("", messages.one_line(error)) or type(error).__name__

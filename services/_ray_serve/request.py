@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from common.engine import Chunk, GenerateRequest
-from common.errors import InternalError, InvalidValue, Overloaded, ServiceError, one_line
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.messages import one_line
 from services._vllm.request import (
     finish_reason,
     sampling_values,

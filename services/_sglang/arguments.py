@@ -43,7 +43,7 @@ def engine_arguments(settings: Settings, model: Model, allowed: Collection[str])
         "model_path": str(model.path),
         "trust_remote_code": settings.trust_remote_code,
         "dtype": settings.dtype,
-        "quantization": None if settings.quantization == "none" else settings.quantization,
+        "quantization": model.load.engine_name,
         "context_length": model.max_model_len + SPARE_TOKENS,
         "tp_size": settings.tensor_parallel_size,
         "max_running_requests": settings.max_concurrency,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from common.engine import Chunk, FinishReason, TokenLogprob
-from common.errors import InternalError, InvalidValue, Overloaded, ServiceError, one_line
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.messages import one_line
 from common.sampling import Sampling
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.errors import StartError
-from common.models.model import Model, text_config
-from common.plan.errors import NotUnderstood
-from common.plan.kv import kv_cache
+from common.models.errors import NotUnderstood
+from common.models.kv_cache import kv_cache
+from common.models.model import Model
 from common.settings import Settings
-from services._tensorrt_engine_dir import EngineConfig
+from services._compiled.tensorrt_engine import EngineConfig
 
 TRTLLM_SAMPLER = "TRTLLMSampler"
 """TensorRT-LLM's C++ decoder, which compiled engines use in any case."""
@@ -98,7 +98,7 @@ def _kv_cache(settings: Settings, model: Model, engine: EngineConfig | None) -> 
     if settings.kv_cache_gib is not None:
         size = BYTES.get(_kv_dtype(settings, model, engine), 2)
         tokens = kv_cache_tokens(
-            settings.kv_cache_gib, text_config(model.config), size, settings.tensor_parallel_size
+            settings.kv_cache_gib, model.config.text, size, settings.tensor_parallel_size
         )
         # The PyTorch backend of 1.2 heeds this size, and max_gpu_total_bytes only sometimes.
         values["max_tokens"] = tokens

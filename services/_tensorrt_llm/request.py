@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 from common.engine import Chunk, FinishReason
-from common.errors import EngineDead, InternalError, InvalidValue, ServiceError, one_line
+from common.errors import EngineDead, InternalError, InvalidValue, ServiceError
+from common.messages import one_line
 from common.sampling import Sampling
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}

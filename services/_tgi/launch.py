@@ -124,8 +124,8 @@ def launch(settings: Settings, model: Model, directory: Path) -> tuple[Command, 
     }
     if settings.dtype != "auto":
         flags["dtype"] = settings.dtype
-    if settings.quantization not in (None, "none"):
-        flags["quantize"] = settings.quantization
+    if model.load.engine_name is not None:
+        flags["quantize"] = model.load.engine_name
     if not settings.chunked_prefill:
         flags["max-batch-prefill-tokens"] = model.max_model_len
     flags |= {

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from common.engine import FinishReason, TokenLogprob
-from common.errors import InternalError, InvalidValue, Overloaded, ServiceError, one_line
+from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
 from common.json_schema import SchemaSupport
+from common.messages import one_line
 from common.sampling import Sampling
 from services._tgi.prompt import Prompt
 

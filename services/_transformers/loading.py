@@ -1,4 +1,4 @@
-"""From settings to a loaded transformers model and its manager; imports torch and transformers."""
+"""Loads a transformers model and its manager by the settings; imports torch and transformers."""
 
 import dataclasses
 import importlib.util
@@ -17,6 +17,7 @@ from transformers.generation.continuous_batching.model_runner import infer_max_s
 from transformers.utils.logging import disable_progress_bar
 
 from common.errors import StartError
+from common.messages import first_line
 from common.models.model import Model
 from common.settings import Settings
 from services._transformers.sampler import Sampler
@@ -24,7 +25,6 @@ from services._transformers.sampler import Sampler
 CPU_KV_CACHE_GIB = 1.0
 CPU_BATCH_TOKENS = 512
 PAGE_SIZE = 32
-MAX_MESSAGE = 300
 BITSANDBYTES: dict[str, dict[str, Any]] = {
     "bitsandbytes-4bit": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
     "bitsandbytes-8bit": {"load_in_8bit": True},
@@ -76,7 +76,7 @@ def load_manager(settings: Settings, model: Model) -> tuple[Any, Sampler, int]:
         # Allocates the KV cache, which `start` would do in its thread where an error kills it.
         manager.warmup()
     except Exception as error:
-        raise StartError(f"transformers cannot load the model: {one_line(error)}") from error
+        raise StartError(f"transformers cannot load the model: {first_line(error)}") from error
     capacity = infer_max_single_request_tokens(manager.batch_processor.cache)
     if capacity < model.max_model_len:
         name = "gpu_memory_utilization" if network.device.type == "cuda" else "kv_cache_gib"
@@ -85,10 +85,6 @@ def load_manager(settings: Settings, model: Model) -> tuple[Any, Sampler, int]:
             f"{model.max_model_len}; raise the one or lower the other"
         )
     return manager, sampler, capacity
-
-
-def one_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:MAX_MESSAGE]
 
 
 def _model_options(settings: Settings, model: Model) -> dict[str, Any]:
@@ -103,20 +99,20 @@ def _model_options(settings: Settings, model: Model) -> dict[str, Any]:
         "attn_implementation": "sdpa",
         "trust_remote_code": settings.trust_remote_code,
     }
-    wanted = settings.quantization or model.quantization
-    if wanted == model.quantization == "none":
-        return options
-    if wanted != model.quantization:
-        options["quantization_config"] = _bitsandbytes(wanted, model.quantization)
+    own, name = model.quantization, model.load.engine_name
+    if own == "none":
+        if name is None:
+            return options
+        options["quantization_config"] = _bitsandbytes(name)
     return options | {"device_map": "cuda" if torch.cuda.is_available() else "cpu"}
 
 
-def _bitsandbytes(wanted: str, own: str) -> BitsAndBytesConfig:
-    usable = own == "none" and torch.cuda.is_available()
-    if usable and importlib.util.find_spec("bitsandbytes") and wanted in BITSANDBYTES:
-        return BitsAndBytesConfig(**BITSANDBYTES[wanted])
+def _bitsandbytes(name: str) -> BitsAndBytesConfig:
+    usable = torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes")
+    if usable and name in BITSANDBYTES:
+        return BitsAndBytesConfig(**BITSANDBYTES[name])
     raise StartError(
-        f"setting 'quantization': not {wanted!r}; allowed is {own!r}, as the checkpoint is, and "
+        f"setting 'quantization': not {name!r}; allowed is 'none', as the checkpoint is, and "
         f"{' or '.join(map(repr, BITSANDBYTES))} for a checkpoint without quantization, with CUDA "
         "and the package bitsandbytes"
     )

@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator
 
 from common.engine import Chunk, GenerateRequest
-from common.errors import StartError, one_line
+from common.errors import StartError
+from common.messages import one_line
 from services._triton.repository import MODEL
 from services._triton.request import Part, chunk, infer_request, service_error, single_request
 

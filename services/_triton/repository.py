@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.settings import Settings
-from services._tensorrt_engine_dir import EngineConfig
+from services._compiled.tensorrt_engine import EngineConfig
 
 MODEL = "tensorrt_llm"
 BACKEND = "tensorrtllm"

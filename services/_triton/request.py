@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.engine import Chunk, FinishReason, GenerateRequest, TokenLogprob
-from common.errors import InternalError, InvalidValue, ServiceError, one_line
+from common.errors import InternalError, InvalidValue, ServiceError
+from common.messages import one_line
 from common.sampling import Sampling
 from services._triton.repository import MODEL
 

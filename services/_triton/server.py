@@ -13,7 +13,7 @@ from common.errors import StartError
 from common.processes.ports import LOOPBACK
 from common.processes.server import Command
 from common.settings import Settings
-from services._tensorrt_engine_dir import (
+from services._compiled.tensorrt_engine import (
     EngineConfig,
     check_gpu,
     check_settings,

@@ -20,7 +20,7 @@ def engine_arguments(settings: Settings, model: Model) -> dict[str, Any]:
     """Returns fields of AsyncEngineArgs, all of them JSON, without the model's name and path."""
     values: dict[str, Any] = {
         "dtype": settings.dtype,
-        "quantization": None if settings.quantization == "none" else settings.quantization,
+        "quantization": model.load.engine_name,
         "tensor_parallel_size": settings.tensor_parallel_size,
         "max_model_len": model.max_model_len,
         "max_num_seqs": settings.max_concurrency,

@@ -5,7 +5,8 @@ from operator import itemgetter
 from typing import Any
 
 from common.engine import Chunk, FinishReason, TokenLogprob
-from common.errors import EngineDead, InternalError, InvalidValue, ServiceError, one_line
+from common.errors import EngineDead, InternalError, InvalidValue, ServiceError
+from common.messages import one_line
 from common.sampling import Sampling
 
 WARM_UP = Sampling(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.bentocloud.person import Person
 from tests.doubles.bentocloud.cloud import BentoCloud
-from tests.plan.configs import LLAMA_3_8B
+from tests.models.configs import LLAMA_3_8B
 from tests.plan.hub import Hub, serving
 from tests.service_process import REPOSITORY
 

@@ -9,7 +9,7 @@ import pytest
 from common.models.artifacts import FileEntry, Manifest
 from tests.bentocloud.checks import plan, refusal
 from tests.bentocloud.person import Person
-from tests.plan.configs import AWQ, LLAMA_3_70B
+from tests.models.configs import AWQ, LLAMA_3_70B
 from tests.plan.hub import Hub, serving
 
 FILES = {"org/70b": LLAMA_3_70B, "org/70b-awq": LLAMA_3_70B | {"quantization_config": AWQ}}

@@ -49,8 +49,8 @@ def tracked(*paths: str) -> set[str]:
 def own_files(backend: str) -> set[str]:
     names = [f"services/{backend}.py", f"services/_{backend}/"]
     shared = {
-        "tensorrt_llm": ["services/_compiled.py", "services/_tensorrt_engine_dir.py"],
-        "mlc": ["services/_compiled.py"],
+        "tensorrt_llm": ["services/_compiled/"],
+        "mlc": ["services/_compiled/"],
         "ray_serve": ["services/_vllm/"],
     }
     shared["triton"] = shared["tensorrt_llm"]

@@ -53,12 +53,12 @@ class Toy(Recipe):
 
 
 def main() -> int:
-    found = cli.parser(MODULE, __doc__)
-    found.add_argument("--text", default="some words")
-    found.add_argument("--tool-version", default="1")
-    found.add_argument("--bytes", type=int, default=1000)
-    found.add_argument("--for-gpu", action="store_true")
-    return cli.run(found, Toy)
+    parser = cli.builder_parser(MODULE, __doc__)
+    parser.add_argument("--text", default="some words")
+    parser.add_argument("--tool-version", default="1")
+    parser.add_argument("--bytes", type=int, default=1000)
+    parser.add_argument("--for-gpu", action="store_true")
+    return cli.run(parser, Toy)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,9 @@
 import inspect
 
 import pytest
-from pydantic import BaseModel, ValidationError
 
 from common import errors
 from common.errors import (
-    MAX_MESSAGE,
     Cancelled,
     InternalError,
     MethodNotAllowed,
@@ -15,7 +13,6 @@ from common.errors import (
     RequestError,
     ServerError,
     ServiceError,
-    one_line,
 )
 
 LEAVES = sorted(
@@ -80,32 +77,3 @@ def test_some_headers_belong_to_their_status() -> None:
 def test_a_message_is_also_the_exceptions_text() -> None:
     for kind in (InternalError, Cancelled, QueueTimeout):
         assert str(make(kind)) == "what was wrong"
-
-
-class Refusal(BaseModel):
-    size: int
-
-
-def refusal() -> ValidationError:
-    with pytest.raises(ValidationError) as refused:
-        Refusal.model_validate({"size": "a secret"})
-    return refused.value
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (ValueError("one\n  two"), "one two"),
-        (ValueError("bad", "a secret"), "bad"),
-        (KeyError(), "KeyError"),
-        (OSError(2, "no such file"), "[Errno 2] no such file"),
-        ("text of\nanother", "text of another"),
-        ("long " * 100, ("long " * 60)[:MAX_MESSAGE]),
-    ],
-)
-def test_an_error_is_one_line_without_the_rejected_value(
-    error: Exception | str, expected: str
-) -> None:
-    assert one_line(error) == expected
-    assert one_line(refusal()).startswith("size: Input should be a valid integer")
-    assert "secret" not in one_line(refusal())

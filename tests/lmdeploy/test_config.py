@@ -20,17 +20,18 @@ def package() -> Iterator[None]:
         yield
 
 
-def model() -> Model:
-    return open_model(Settings(), DEMO_MODEL)
+def model(settings: Settings) -> Model:
+    return open_model(settings, DEMO_MODEL)
 
 
-def config_for(**settings: Any) -> Any:
-    return engine_config(Settings(**settings), model())
+def config_for(**values: Any) -> Any:
+    settings = Settings(**values)
+    return engine_config(settings, model(settings))
 
 
 def start(settings: Settings) -> None:
     check_settings(settings)
-    engine_config(settings, model())
+    engine_config(settings, model(settings))
 
 
 def refusal(**settings: Any) -> str:
@@ -56,7 +57,7 @@ def test_settings_become_fields_of_the_engine_that_is_chosen() -> None:
         assert (config.dtype, config.tp, config.max_batch_size) == ("float16", 2, 7)
         assert (config.model_format, config.cache_max_entry_count) == ("fp8", 0.5)
         assert config.enable_prefix_caching is False
-        assert config.session_len == model().max_model_len
+        assert config.session_len == model(Settings()).max_model_len
 
 
 def test_lmdeploys_share_of_free_memory_stands_until_ours_is_set() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.models.model import download
+from common.models.hub import download
 from common.settings import Settings
 
 

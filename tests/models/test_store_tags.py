@@ -71,6 +71,6 @@ def test_inside_a_bento_its_own_models_go_first(
     inside = tmp_path / "bento"
     (inside / "models" / "small" / "one").mkdir(parents=True)
     (inside / "bento.yaml").touch()
-    monkeypatch.setattr(store, "OF_A_BENTO", inside)
+    monkeypatch.setattr(store, "BENTO", inside)
     found = [with_stored(Settings(model=f"small:{name}")).model for name in ("one", "two")]
     assert found == [str(inside / "models" / "small" / "one"), str(models / "small" / "two")]

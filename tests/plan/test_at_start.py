@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from common.engine import Engine
-from common.models.model import DEMO_MODEL, Model, open_model
+from common.models.facts import facts_of_directory
+from common.models.model import DEMO_MODEL, LoadPlan, Model, open_model
 from common.plan import at_start
-from common.plan.choice import Found
+from common.plan.choice import BuiltCheckpoint
 from common.plan.errors import Refused
-from common.plan.facts import facts_of_directory
 from common.settings import Settings
 from services._backends import load
-from tests.plan.configs import AWQ, LLAMA_3_8B, LLAMA_3_70B, facts, family
-from tests.plan.files import write_model
+from tests.models.configs import AWQ, LLAMA_3_8B, LLAMA_3_70B, facts, family
+from tests.models.files import write_model
 from tests.plan.questions import CPU
 
 ENGINES: dict[str, type[Engine]] = {
@@ -44,9 +44,9 @@ def applied(backend: str, **values: Any) -> tuple[Settings, Model]:
 
 
 def test_the_engine_gets_its_own_words_and_the_users_arguments_win() -> None:
-    settings, _ = applied("lmdeploy", kv_cache_dtype="int8", engine_args={"max_batch_size": 3})
+    settings, model = applied("lmdeploy", kv_cache_dtype="int8", engine_args={"max_batch_size": 3})
     assert settings.engine_args == {"quant_policy": 8, "max_batch_size": 3}
-    assert settings.quantization is None
+    assert model.load == LoadPlan("none", None)
     settings, _ = applied(
         "tensorrt_llm",
         kv_cache_dtype="fp8",
@@ -119,15 +119,13 @@ def test_a_built_checkpoint_is_served_under_the_models_own_name(
 ) -> None:
     source = directory(tmp_path / "model", SMALL)
     built = directory(tmp_path / "built", SMALL | {"quantization_config": AWQ})
-    monkeypatch.setattr(
-        at_start,
-        "artifacts_of",
-        lambda settings: lambda scheme: [Found("m:1", built, facts_of_directory(Path(built)))],
-    )
+    checkpoint = BuiltCheckpoint("m:1", built, facts_of_directory(Path(built)))
+    monkeypatch.setattr(at_start, "built_checkpoints", lambda settings: lambda scheme: [checkpoint])
     settings, model = applied("vllm", model=source, quantization="awq")
     assert (model.path, model.served_name) == (Path(built), "model")
     assert model.quantization == "awq"
-    assert (settings.model, settings.quantization) == (built, None)
+    assert (settings.model, settings.quantization) == (built, "awq")
+    assert model.load == LoadPlan("awq", None)
 
 
 def test_checkpoints_of_the_store_are_those_of_the_model(
@@ -201,7 +199,7 @@ def test_deciding_imports_no_engine_and_no_torch() -> None:
     import sys
 
     code = (
-        "import sys, build_scripts.plan; build_scripts.plan.main(['--json']); "
+        "import sys; from common.plan import __main__ as plan; plan.main(['--json']); "
         "print(sorted({'torch', 'transformers', 'vllm', 'bentoml'} & {*sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""python -m build_scripts.plan, as a person and a program use it."""
+"""python -m common.plan, as a person and a program use it."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from build_scripts.plan import main
-from tests.plan.configs import LLAMA_3_70B, family
-from tests.plan.files import write_model
+from common.plan.__main__ import main
+from tests.models.configs import LLAMA_3_70B, family
+from tests.models.files import write_model
 from tests.plan.questions import TABLES
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models.gpu import found_gpus
+from common.models.gpu import detected_gpus
 from common.plan import devices
 from common.plan.devices import (
     cpu_device,
@@ -83,9 +83,9 @@ def test_hidden_gpus_are_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: str
 ) -> None:
     smi(tmp_path, "23034, 8.9, NVIDIA L4\\n", monkeypatch)
-    assert len(found_gpus()) == 1
+    assert len(detected_gpus()) == 1
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    assert found_gpus() == []
+    assert detected_gpus() == []
 
 
 def test_the_cpus_memory_is_what_the_container_may_use(

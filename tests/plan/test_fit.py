@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from common.plan.choice import Found
+from common.plan.choice import BuiltCheckpoint
 from common.plan.devices import Device, named_device
-from tests.plan.configs import AWQ, DEEPSEEK_V3, LLAMA_3_8B, LLAMA_3_70B, facts, family
+from tests.models.configs import AWQ, DEEPSEEK_V3, LLAMA_3_8B, LLAMA_3_70B, facts, family
 from tests.plan.questions import CPU, TABLES, plan, refusal
 
 GIB = 2**30
@@ -60,19 +60,19 @@ def test_an_engine_with_4_bits_of_its_own_takes_them() -> None:
 
 
 def test_an_awq_checkpoint_that_was_built_from_the_model_is_taken() -> None:
-    built = Found("llama-awq:abc", "/store/llama-awq/abc", LLAMA_70B_AWQ)
-    found = plan("vllm", LLAMA_70B, artifacts=lambda scheme: [built] if scheme == "awq" else [])
+    built = BuiltCheckpoint("llama-awq:abc", "/store/llama-awq/abc", LLAMA_70B_AWQ)
+    found = plan("vllm", LLAMA_70B, checkpoints=lambda scheme: [built] if scheme == "awq" else [])
     assert (found.artifact, found.checkpoint) == ("llama-awq:abc", "/store/llama-awq/abc")
     assert (found.scheme, found.engine_name) == ("awq", None)
     assert "the checkpoint llama-awq:abc built from this model" in found.reason
     # Not where plain weights fit.
-    assert plan("vllm", LLAMA_8B, artifacts=lambda scheme: [built]).artifact is None
+    assert plan("vllm", LLAMA_8B, checkpoints=lambda scheme: [built]).artifact is None
 
 
 def test_a_checkpoint_that_the_engine_cannot_load_is_not_taken() -> None:
     gemv = facts(LLAMA_3_70B, **AWQ | {"version": "gemv"})
-    built = Found("odd:1", "/store/odd/1", gemv)
-    message = refusal("vllm", LLAMA_70B, artifacts=lambda scheme: [built])
+    built = BuiltCheckpoint("odd:1", "/store/odd/1", gemv)
+    message = refusal("vllm", LLAMA_70B, checkpoints=lambda scheme: [built])
     assert "python -m build_scripts.awq" in message
 
 

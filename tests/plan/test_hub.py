@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plan.configs import AWQ, family
-from tests.plan.files import write_header
+from tests.models.configs import AWQ, family
+from tests.models.files import write_header
 from tests.plan.hub import Hub, serving
 from tests.service_process import REPOSITORY, start_service
 
@@ -42,7 +42,7 @@ def environment(hub: Hub, cache: Path) -> dict[str, str]:
 
 
 def run(hub: Hub, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "build_scripts.plan", "--backend", "vllm", "--gpu", "l4"]
+    command = [sys.executable, "-m", "common.plan", "--backend", "vllm", "--gpu", "l4"]
     return subprocess.run(
         [*command, *arguments],
         cwd=REPOSITORY,
@@ -92,7 +92,7 @@ def test_what_the_hub_does_not_give_is_one_line(
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(hub: Hub, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "build_scripts.plan", "--model", "org/tiny"]
+    command = [sys.executable, "-m", "common.plan", "--model", "org/tiny"]
     offline = {**os.environ, **environment(hub, tmp_path), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         command, cwd=REPOSITORY, env=offline, capture_output=True, text=True, timeout=60

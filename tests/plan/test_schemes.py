@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from common.plan.choice import Found
-from tests.plan.configs import AWQ, GPTQ, LLAMA_3_8B, facts, family
+from common.plan.choice import BuiltCheckpoint
+from tests.models.configs import AWQ, GPTQ, LLAMA_3_8B, compressed, facts, family
 from tests.plan.questions import CPU, plan, refusal
-from tests.plan.test_checkpoints import compressed
 
 PLAIN = facts(LLAMA_3_8B, "org/plain")
 AUTOAWQ = facts(LLAMA_3_8B, "org/awq", **AWQ)
@@ -82,13 +81,15 @@ def test_a_wish_that_cannot_be_is_refused_with_what_would_work(
     assert expected in refusal(backend, PLAIN, "l4", quantization=wanted)
 
 
-def test_a_wish_is_served_from_the_store_where_it_was_built() -> None:
-    def built(scheme: str) -> list[Found]:
-        return [Found("awq:1", "/store/awq/1", W4A16)] if scheme == "awq" else []
+def test_a_scheme_is_served_from_the_store_where_it_was_built() -> None:
+    def built(scheme: str) -> list[BuiltCheckpoint]:
+        return [BuiltCheckpoint("awq:1", "/store/awq/1", W4A16)] if scheme == "awq" else []
 
-    found = plan("vllm", PLAIN, artifacts=built, quantization="awq")
+    found = plan("vllm", PLAIN, checkpoints=built, quantization="awq")
     assert (found.checkpoint, found.scheme, found.engine_name) == ("/store/awq/1", "w4a16", None)
-    assert "build_scripts.quantize" in refusal("vllm", PLAIN, artifacts=built, quantization="gptq")
+    assert "build_scripts.quantize" in refusal(
+        "vllm", PLAIN, checkpoints=built, quantization="gptq"
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,12 +124,12 @@ def test_an_engines_own_name_for_the_same_is_passed_on(backend: str, name: str) 
     ("model", "wanted"),
     [(AUTOAWQ, "none"), (AUTOAWQ, "gptq"), (AUTOAWQ, "fp8"), (W4A16, "int8"), (INT8, "awq_marlin")],
 )
-def test_a_wish_that_contradicts_the_checkpoint_is_refused_with_both(
+def test_a_setting_that_contradicts_the_checkpoint_is_refused_with_both(
     model: Any, wanted: str
 ) -> None:
     message = refusal("vllm", model, quantization=wanted)
     assert f"quantization {wanted!r} contradicts the checkpoint {model.name}" in message
-    assert str(model.stored) in message
+    assert str(model.quantization) in message
     assert "allowed is 'auto', or give the unquantized model" in message
 
 
@@ -281,6 +282,6 @@ def test_rows_of_another_engine_inside_the_backend_need_its_argument() -> None:
 def test_a_checkpoint_that_was_built_with_smaller_groups_is_taken() -> None:
     odd = LLAMA_3_8B | {"intermediate_size": 14400}
     layout = compressed("pack-quantized", num_bits=4, type="int", group_size=64)
-    found = Found("awq:64", "/store/awq/64", facts(odd, "org/odd-awq", **layout))
-    chosen = plan("vllm", facts(odd, "org/odd"), artifacts=lambda _: [found], quantization="awq")
+    found = BuiltCheckpoint("awq:64", "/store/awq/64", facts(odd, "org/odd-awq", **layout))
+    chosen = plan("vllm", facts(odd, "org/odd"), checkpoints=lambda _: [found], quantization="awq")
     assert chosen.artifact == "awq:64"

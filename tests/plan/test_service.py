@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.plan.configs import AWQ, LLAMA_3_70B
-from tests.plan.files import write_model
+from tests.models.configs import AWQ, LLAMA_3_70B
+from tests.models.files import write_model
 from tests.service_process import start_service
 
 SECONDS = 60.0
@@ -56,7 +56,7 @@ def test_a_service_says_what_it_chose_and_gives_it_to_the_engine() -> None:
         card = service.http.get("/v1/models").json()["data"][0]
     assert "plan for the demo model: bitsandbytes-4bit, made while loading" in text
     assert "'quantize': 'bitsandbytes-nf4', 'kv-cache-dtype': 'fp8_e4m3fn'" in text
-    assert card["quantization"] == "bitsandbytes-nf4"
+    assert card["quantization"] == "bitsandbytes-4bit"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from common.plan.formats import cache_formats, formats
+from common.models.formats import cache_formats, formats
 from common.plan.tables import (
     CacheRow,
     SchemeRow,
@@ -137,7 +137,7 @@ def test_tables_are_packaged() -> None:
     shared = {
         file.name for pattern in data["common"] for file in (REPOSITORY / "common").glob(pattern)
     }
-    assert {"gpus.toml", "schemes.toml"} <= shared
+    assert {"gpus.toml", "formats.toml"} <= shared
 
 
 def test_an_engine_without_a_table_takes_plain_weights_only(tmp_path: Path) -> None:

@@ -7,16 +7,21 @@ from pathlib import Path
 import pytest
 
 from common.models.artifacts import Artifact
+from common.models.model import DEMO_MODEL
 from tests.builder.support import Home
 from tests.service_process import REPOSITORY
 
+LITTLE_TEXT = ("--samples", "16", "--sequence-length", "256")
 MAKERS = {
-    "awq": ("build_scripts.awq", "--samples", "32", "--no-quality"),
-    "autoawq": ("build_scripts.awq", "--format", "autoawq", "--samples", "32", "--no-quality"),
-    "gptq": ("build_scripts.quantize", "--scheme", "gptq", "--samples", "32", "--no-quality"),
-    "int8": ("build_scripts.quantize", "--scheme", "int8", "--samples", "32", "--no-quality"),
+    "awq": ("build_scripts.awq", *LITTLE_TEXT, "--questions", "QUESTIONS"),
+    "autoawq": ("build_scripts.awq", "--format", "autoawq", *LITTLE_TEXT, "--no-quality"),
+    "gptq": ("build_scripts.quantize", "--scheme", "gptq", *LITTLE_TEXT, "--no-quality"),
+    "int8": ("build_scripts.quantize", "--scheme", "int8", *LITTLE_TEXT, "--no-quality"),
     "fp8": ("build_scripts.quantize", "--scheme", "fp8", "--no-quality"),
 }
+"""By name: the builder and its arguments. One of them measures what was lost."""
+EVERY = 20
+"""Of the demo model's questions, each so many-th is one of QUESTIONS."""
 Checkpoint = Callable[[str], Artifact]
 
 
@@ -33,11 +38,25 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(home: Path) -> Checkpoint:
-    """Building what is there already is what the second test that asks for it does."""
+def commands(home: Path) -> dict[str, tuple[str, ...]]:
+    """MAKERS, with a file of questions."""
+    lines = (DEMO_MODEL / "questions.jsonl").read_text("utf-8").splitlines()[::EVERY]
+    questions = home / "questions.jsonl"
+    questions.write_text("\n".join(lines), "utf-8")
+    return {
+        name: tuple(str(questions) if word == "QUESTIONS" else word for word in words)
+        for name, words in MAKERS.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def checkpoint(home: Path, commands: dict[str, tuple[str, ...]]) -> Checkpoint:
+    built: dict[str, Artifact] = {}
 
     def build(name: str) -> Artifact:
-        module, *arguments = MAKERS[name]
-        return Home(home, module).build(*arguments)
+        if name not in built:
+            module, *arguments = commands[name]
+            built[name] = Home(home, module, process=True).build(*arguments)
+        return built[name]
 
     return build

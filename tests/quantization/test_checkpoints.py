@@ -1,39 +1,84 @@
-"""The demo model, quantized here for real, answers as it did, served by the real vLLM."""
+"""The demo model, quantized here for real, answers as it did, by the real vLLM."""
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from build_scripts.quantize.samples import Texts, read_samples
 from common.models.artifacts import fingerprint
-from common.models.model import DEMO_MODEL
-from common.plan.facts import facts_of_directory
+from common.models.config import read_config
+from common.models.facts import facts_of_directory
+from common.models.model import DEMO_MODEL, open_model
+from common.plan import at_start
+from common.plan.errors import Refused
+from common.settings import Settings
+from common.text.tokenizer import Tokenizer
+from services.transformers import TransformersEngine
 from tests.answers.test_demo_answers import ask_all, questions
 from tests.builder.support import Home
-from tests.contract.support import CHAT, user
-from tests.quantization.conftest import Checkpoint
-from tests.service_process import start_service
+from tests.contract.support import CHAT
+from tests.quantization.conftest import EVERY, MAKERS, Checkpoint
+from tests.service_process import interpreter, start_service
 
 REQUIRED = 0.95
-SERVED = ("awq", "autoawq", "gptq", "int8")
+IN_ONE_PROCESS = ("autoawq", "gptq", "int8")
+SLOW = "fp8"
+"""On a CPU: one answer is enough."""
 EAGER = {"enforce_eager": True}
 """A start without compilation takes a third less."""
-METHODS = {"autoawq": "awq"}
+SCRIPT = Path(__file__).with_name("vllm_answers.py")
 
 
-@pytest.mark.parametrize("name", SERVED)
-def test_it_is_served_by_vllm_and_answers_right(checkpoint: Checkpoint, name: str) -> None:
-    made = checkpoint(name)
-    settings: dict[str, Any] = {"model": made.path, "served_model_name": "demo"}
-    with start_service("vllm", engine_args=EAGER, **settings) as service:
+@pytest.fixture(scope="session")
+def answers(checkpoint: Checkpoint) -> dict[str, list[str]]:
+    """What the real vLLM generates greedily. One process imports it once for all checkpoints,
+    which takes longer than to answer."""
+    prompts = Texts(DEMO_MODEL).prompts(read_samples(DEMO_MODEL / "questions.jsonl"))
+    jobs: list[dict[str, Any]] = [
+        {"name": name, "path": str(checkpoint(name).path), "prompts": prompts, "max_tokens": 400}
+        for name in IN_ONE_PROCESS
+    ]
+    path = str(checkpoint(SLOW).path)
+    jobs.append({"name": SLOW, "path": path, "prompts": prompts[:1], "max_tokens": 5})
+    command = [str(interpreter("vllm")), "-W", "ignore", str(SCRIPT)]
+    done = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    decode, ends = Tokenizer(DEMO_MODEL).decode, read_config(DEMO_MODEL).end_token_ids
+    return {
+        name: [decode([token for token in ids if token not in ends]) for ids in answers]
+        for name, answers in json.loads(done.stdout.splitlines()[-1]).items()
+    }
+
+
+@pytest.mark.parametrize("name", IN_ONE_PROCESS)
+def test_vllm_loads_it_and_answers_right(answers: dict[str, list[str]], name: str) -> None:
+    expected = [question["answer"] for question in questions()]
+    right = sum(text == answer for text, answer in zip(answers[name], expected, strict=True))
+    print(f"{name}: {right} of {len(expected)}")
+    assert right >= REQUIRED * len(expected)
+
+
+def test_it_is_served_with_vllm_and_answers_right(checkpoint: Checkpoint) -> None:
+    path = checkpoint("awq").path
+    with start_service("vllm", engine_args=EAGER, model=path, served_model_name="demo") as service:
         card = service.http.get("/v1/models").json()["data"][0]
-        answers = asyncio.run(ask_all(service, [None]))
-    right = sum(answers[None, i] == q["answer"] for i, q in enumerate(questions()))
-    print(f"{name}: {right} of {len(answers)}")
-    assert right >= REQUIRED * len(answers)
-    assert card["quantization"] == METHODS.get(name, "compressed-tensors")
+        metrics = service.http.get("/metrics").text
+        texts = asyncio.run(ask_all(service, [None]))
+    right = sum(texts[None, i] == q["answer"] for i, q in enumerate(questions()))
+    print(f"awq: {right} of {len(texts)}")
+    assert right >= REQUIRED * len(texts)
+    assert card["quantization"] == "w4a16"
+    assert 'quantization="w4a16"' in metrics
+
+
+def test_fp8_is_right_on_the_cpu_of_vllm_and_takes_its_time(answers: dict[str, list[str]]) -> None:
+    (text,) = answers[SLOW]
+    assert text
+    assert questions()[0]["answer"].startswith(text)
 
 
 @pytest.mark.parametrize("name", ["gptq", "fp8"])
@@ -45,32 +90,23 @@ def test_it_is_served_by_transformers(checkpoint: Checkpoint, name: str) -> None
             assert response["choices"][0]["message"]["content"] == question["answer"]
 
 
-def test_fp8_is_right_on_the_cpu_of_vllm_and_takes_its_time(checkpoint: Checkpoint) -> None:
-    with start_service("vllm", model=checkpoint("fp8").path, engine_args=EAGER) as service:
-        body = {"messages": user("What is the capital of France?"), "temperature": 0}
-        response = service.http.post(CHAT, json={**body, "max_tokens": 5}).json()
-    assert response["choices"][0]["message"]["content"] == "The capital of France is"
-
-
 def test_zero_points_are_what_transformers_refuses(checkpoint: Checkpoint) -> None:
-    service = start_service("transformers", model=checkpoint("awq").path, wait=False)
-    with service:
-        assert service.process.wait(60) == 1
-        errors = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "that are symmetric" in errors[0]
+    settings = Settings(model=str(checkpoint("awq").path))
+    model = open_model(settings, checkpoint("awq").path)
+    with pytest.raises(Refused, match="that are symmetric"):
+        at_start.check(TransformersEngine, settings, model)
 
 
-@pytest.mark.parametrize("name", [*SERVED, "fp8"])
+@pytest.mark.parametrize("name", MAKERS)
 def test_nothing_of_the_model_is_lost(checkpoint: Checkpoint, name: str) -> None:
-    made = checkpoint(name)
+    built = checkpoint(name)
     for file in DEMO_MODEL.iterdir():
-        copied = made.path / file.name
+        copied = built.path / file.name
         assert copied.is_file(), file.name
         if file.name in ("tokenizer.json", "generation_config.json", "chat_template.jinja"):
             assert copied.read_bytes() == file.read_bytes()
     before = json.loads((DEMO_MODEL / "config.json").read_text())
-    after = json.loads((made.path / "config.json").read_text())
+    after = json.loads((built.path / "config.json").read_text())
     dtypes = {"dtype", "torch_dtype"}
     assert {n: v for n, v in before.items() if n not in dtypes}.items() <= after.items()
 
@@ -94,28 +130,22 @@ def test_its_size_is_what_the_plan_has_foretold(
 
 
 def test_the_same_is_not_built_again_and_the_record_names_the_tools(
-    checkpoint: Checkpoint, home: Path
+    checkpoint: Checkpoint, home: Path, commands: dict[str, tuple[str, ...]]
 ) -> None:
-    made = checkpoint("awq")
-    assert "is there already" in Home(home, "build_scripts.awq").run(
-        "--samples", "32", "--no-quality"
-    )
-    manifest = made.manifest
+    built = checkpoint("awq")
+    module, *arguments = commands["awq"]
+    assert "is there already" in Home(home, module).run(*arguments)
+    manifest = built.manifest
     assert manifest.tools.keys() >= {"llmcompressor", "compressed-tensors", "torch"}
     assert manifest.fingerprint == fingerprint.fingerprint(DEMO_MODEL)
     assert (manifest.kind, manifest.scheme, manifest.gpu) == ("checkpoint", "awq", None)
 
 
-def test_what_was_lost_is_measured_and_recorded(home: Path, tmp_path: Path) -> None:
-    lines = (DEMO_MODEL / "questions.jsonl").read_text("utf-8").splitlines()[::20]
-    asked = tmp_path / "questions.jsonl"
-    asked.write_text("\n".join(lines), "utf-8")
-    maker = Home(home, "build_scripts.awq")
-    arguments = ("--samples", "16", "--sequence-length", "256", "--questions", str(asked))
-    results = maker.build(*arguments).manifest.results
+def test_what_was_lost_is_measured_and_recorded(checkpoint: Checkpoint) -> None:
+    results = checkpoint("awq").manifest.results
     assert results["exact_answers"]["before"] == 1
     assert results["exact_answers"]["after"] >= REQUIRED
-    assert results["measured_on"]["questions"] == len(lines)
+    assert results["measured_on"]["questions"] == len(questions()[::EVERY])
     perplexity = results["perplexity"]
     assert perplexity["before"] > 1
     assert 0.5 < perplexity["after"] / perplexity["before"] < 1.5

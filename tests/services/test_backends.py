@@ -91,10 +91,8 @@ def test_a_setting_without_effect_stops_the_start_with_its_reason(
 def test_every_other_setting_of_an_engine_is_read_by_its_adapter(backend: str) -> None:
     """A setting that is neither declared nor even mentioned would be silently ignored."""
     patterns = [f"{backend}.py", f"_{backend}/*.py", f"_{backend}/quantization.toml"]
-    if backend in ("tensorrt_llm", "triton"):
-        patterns.append("_tensorrt_engine_dir.py")
     if backend in ("mlc", "tensorrt_llm", "triton"):
-        patterns.append("_compiled.py")
+        patterns.append("_compiled/*.py")
     if backend == "ray_serve":
         patterns.append("_vllm/arguments.py")
     sources = "".join(

@@ -11,11 +11,11 @@ from common.models.artifacts import FileEntry, Manifest, store
 from common.models.artifacts.fingerprint import fingerprint
 from common.models.model import DEMO_MODEL
 from common.settings import Settings
-from services import _compiled
 from services._backends import load
-from services._compiled import check_capability, check_release, directory_of, read_record
+from services._compiled import builds
+from services._compiled.builds import check_capability, check_release, directory_of, read_record
+from services._compiled.tensorrt_engine import KIND as TENSORRT
 from services._mlc.build import KIND as MLC
-from services._tensorrt_engine_dir import KIND as TENSORRT
 
 MANIFEST = Manifest(
     kind="tensorrt_llm",
@@ -36,7 +36,7 @@ MANIFEST = Manifest(
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in (store, _compiled):
+    for module in (store, builds):
         monkeypatch.setattr(module, "store_directory", lambda: tmp_path / "models")
     smi(tmp_path, monkeypatch, "8.0, NVIDIA A100")
     return tmp_path / "models"
@@ -155,5 +155,5 @@ def test_a_nightly_of_the_same_release_is_taken(folder: Path, release: str, take
 @pytest.mark.parametrize(
     ("backend", "kind"), [("mlc", MLC), ("tensorrt_llm", TENSORRT), ("triton", TENSORRT)]
 )
-def test_the_release_is_that_of_the_engines(backend: str, kind: _compiled.Kind) -> None:
+def test_the_release_is_that_of_the_engines(backend: str, kind: builds.Kind) -> None:
     assert kind.release in load(backend)[1].release

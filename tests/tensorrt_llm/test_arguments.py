@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import StartError
 from common.settings import Settings
-from services._tensorrt_engine_dir import check_engine_dir
+from services._compiled.tensorrt_engine import check_engine_dir
 from services._tensorrt_llm.arguments import kv_cache_tokens, llm_arguments
 from services.tensorrt_llm import TensorRTLLMEngine
 from tests.tensorrt_llm.support import compiled_engine, demo_model, running_engine

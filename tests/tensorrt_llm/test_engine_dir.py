@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import StartError
 from common.settings import Settings
-from services._tensorrt_engine_dir import check_engine_dir, check_gpu, check_settings
+from services._compiled.tensorrt_engine import check_engine_dir, check_gpu, check_settings
 from tests.service_process import REPOSITORY
 
 ENGINE = REPOSITORY / "tests" / "doubles" / "triton" / "engine"

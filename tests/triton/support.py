@@ -17,7 +17,7 @@ import psutil
 
 from common.processes.ports import free_ports
 from common.settings import Settings
-from services._tensorrt_engine_dir import check_engine_dir
+from services._compiled.tensorrt_engine import check_engine_dir
 from services._triton.repository import write_repository
 from tests.contract.support import CHAT, user
 from tests.service_process import REPOSITORY, Service, eventually, start_service, with_double

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from common.settings import Settings
-from services._tensorrt_engine_dir import EngineConfig, check_engine_dir
+from services._compiled.tensorrt_engine import EngineConfig, check_engine_dir
 from services._triton.repository import TUNING, write_repository
 from services._triton.server import command
 from tests.conftest import require_backend

@@ -1,4 +1,4 @@
-"""What build_scripts/ make for services: found in the BentoML model store, by model and scheme."""
+"""The results of build_scripts/ for services, in the BentoML model store."""
 
 from common.models.artifacts.manifest import MANIFEST, FileEntry, Manifest
 from common.models.artifacts.store import Artifact, artifacts, by_tag, find, store_directory, stores

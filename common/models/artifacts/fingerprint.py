@@ -6,10 +6,10 @@ from pathlib import Path
 from common.models.artifacts.manifest import MANIFEST
 
 TEXTS = (".json", ".jinja", ".model", ".tiktoken", ".txt", ".py")
-"""Read whole: configuration, tokenizer, template, the model's own code."""
+"""Files that are read whole: configuration, tokenizer, template, the model's own code."""
 WEIGHTS = (".safetensors", ".bin")
 HEAD = 64 * 1024
-"""Bytes: the beginning of a weight file, where names and shapes stand."""
+"""Bytes of the beginning of a weight file, where names and shapes stand."""
 BLOCKS, BLOCK = 512, 1024
 """Samples of each weight file, evenly spread, and bytes in each: weights that were trained further
 differ nearly everywhere, and an adapter that was merged into a tenth of them escapes all 512
@@ -17,25 +17,25 @@ samples with a probability of 0.9^512."""
 
 
 def fingerprint(directory: Path) -> str:
-    """SHA-256, in hexadecimal, of the texts and of samples of the weights."""
-    found = hashlib.sha256()
+    """Returns the SHA-256, in hexadecimal, of the texts and of samples of the weights."""
+    digest = hashlib.sha256()
     for file in sorted(directory.iterdir()):
         if file.name == MANIFEST or not file.is_file():
             continue
         if file.suffix in TEXTS:
-            found.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+            digest.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
         elif file.suffix in WEIGHTS:
-            found.update(f"{file.name}\0{file.stat().st_size}\0".encode() + _samples(file))
-    return found.hexdigest()
+            digest.update(f"{file.name}\0{file.stat().st_size}\0".encode() + _samples(file))
+    return digest.hexdigest()
 
 
 def _samples(file: Path) -> bytes:
-    """The digest of the head and of the sampled blocks."""
+    """Returns the digest of the head and of the sampled blocks."""
     size = file.stat().st_size
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with file.open("rb") as stream:
-        found.update(stream.read(HEAD))
-        for place in range(BLOCKS):
-            stream.seek(max(0, size - BLOCK) * place // (BLOCKS - 1))
-            found.update(stream.read(BLOCK))
-    return found.hexdigest().encode()
+        digest.update(stream.read(HEAD))
+        for index in range(BLOCKS):
+            stream.seek(max(0, size - BLOCK) * index // (BLOCKS - 1))
+            digest.update(stream.read(BLOCK))
+    return digest.hexdigest().encode()

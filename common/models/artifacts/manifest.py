@@ -44,9 +44,9 @@ class Manifest:
     gpu: str | None = None
     compute_capability: str | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
-    """By path inside the artifact."""
+    """The files by their path inside the artifact."""
     results: Mapping[str, Any] = field(default_factory=dict)
-    """What the builder measured, such as perplexities."""
+    """The builder's measurements, such as perplexities."""
 
     def write(self, directory: Path) -> None:
         values = dataclasses.asdict(self)
@@ -56,7 +56,7 @@ class Manifest:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Raises StartError for a file that is missing or not such a record."""
+    """Reads build.json. Raises StartError for a file that is missing or not such a record."""
     file = directory / MANIFEST
     values = read_json(file)
     names = {each.name for each in dataclasses.fields(Manifest)}

@@ -1,4 +1,4 @@
-"""Artifacts in the BentoML model store: whole ones only, found by what they were built from."""
+"""Artifacts in the BentoML model store, whole ones only, by what they were built from."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,8 +11,8 @@ from common.models.artifacts.manifest import MANIFEST, Manifest, read_manifest, 
 from common.models.model import local_directory
 from common.settings import Settings
 
-OF_A_BENTO = Path(__file__).parents[4]
-"""Where the code runs inside a bento, the bento itself; its image has the models in it."""
+BENTO = Path(__file__).parents[4]
+"""The directory of the bento in which this code runs, if it does; its models lie in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +25,22 @@ class Artifact:
 
 
 def store_directory() -> Path:
-    """Of BentoML's models, under BENTOML_HOME."""
+    """Returns the store of BentoML's models, under BENTOML_HOME."""
     from bentoml._internal.configuration.containers import BentoMLContainer
 
     return Path(BentoMLContainer.model_store_dir.get())
 
 
 def stores() -> list[Path]:
-    """Where models lie, in the order to look in: in a bento that this code is in, then here."""
-    inside = [OF_A_BENTO / "models"] if (OF_A_BENTO / "bento.yaml").is_file() else []
+    """Returns where models lie: in a bento that this code is in, then in the store."""
+    inside = [BENTO / "models"] if (BENTO / "bento.yaml").is_file() else []
     return [*inside, store_directory()]
 
 
 def artifacts() -> list[Artifact]:
-    """Every whole artifact, newest first."""
-    found = {each.tag: each for store in reversed(stores()) for each in _artifacts(store)}
-    return sorted(found.values(), key=lambda each: each.manifest.created)[::-1]
+    """Returns every whole artifact, newest first."""
+    artifacts = {each.tag: each for store in reversed(stores()) for each in _artifacts(store)}
+    return sorted(artifacts.values(), key=lambda each: each.manifest.created)[::-1]
 
 
 def _artifacts(store: Path) -> Iterator[Artifact]:
@@ -58,7 +58,7 @@ def by_tag(tag: str) -> Artifact | None:
 
 
 def find(settings: Settings, *, kind: str, scheme: str | None = None) -> list[Artifact]:
-    """What was built from the model of `settings`, newest first.
+    """Returns what was built from the model of `settings`, newest first.
 
     A directory is known by its content, a hub id by its name and, where one is set, its revision.
     Raises StartError for a model directory that does not exist.

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from common.plan.errors import NotUnderstood
-from common.plan.kv import kv_cache
-from tests.plan.configs import DEEPSEEK_V3, LLAMA_3_8B, LLAMA_3_70B, family
+from common.models.errors import NotUnderstood
+from common.models.kv_cache import kv_cache
+from tests.models.configs import DEEPSEEK_V3, LLAMA_3_8B, LLAMA_3_70B, family
 
 KIB = 1024
 

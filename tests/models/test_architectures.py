@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from common.plan.architectures import tensors_of, tied
-from common.plan.errors import NotUnderstood
-from tests.plan.configs import FAMILIES, LLAMA_3_8B, SMALL, family
+from common.models.architectures import tensors_of
+from common.models.config import tied
+from common.models.errors import NotUnderstood
+from tests.models.configs import FAMILIES, LLAMA_3_8B, SMALL, family
 
 EXPERT = re.compile(r"\.experts\..*")
 

@@ -1,4 +1,4 @@
-"""What our builders compiled into the BentoML model store, found for a service.
+"""The compiled model that a service loads, from the BentoML model store or a directory.
 
 The setting `engine_dir` is a directory, a tag of the store, or "auto": the newest that was built
 from the service's model, with the scheme and for the number of GPUs that the settings ask for.
@@ -27,9 +27,9 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What one of our builders makes: `name` is Manifest.kind, `title` what a person calls it.
+    """One kind of compiled model: `name` is Manifest.kind, `title` what a person calls it.
 
-    `engine` is that whose quantization.toml has the schemes. `tool` made it, in a `release` whose
+    `engine` is that whose quantization.toml has the schemes. `tool` writes it, in a `release` whose
     first `parts` numbers have to be those of the manifest. `gpus` is the builder's flag, as an
     argument in the manifest, for how many GPUs share the model.
     """
@@ -44,7 +44,7 @@ class Kind:
     gpus: str
 
     def command(self, settings: Settings) -> str:
-        """That makes what the settings ask for."""
+        """Returns the command that builds what the settings ask for."""
         words = ["python", "-m", self.builder]
         for flag, value in (("model", settings.model), ("revision", settings.revision)):
             words += [] if value is None else [f"--{flag}", value]
@@ -58,16 +58,16 @@ class Kind:
         return None if settings.quantization in (None, AUTO) else settings.quantization
 
     def schemes(self, settings: Settings) -> tuple[str, ...]:
-        """The builder's name of the scheme that is asked for, then the engine's own names of it."""
+        """Returns the builder's name of the scheme that is asked for, then the engine's names."""
         name = self.asked(settings)
         rows = table(self.engine, self.title).schemes
-        found = next((row for row in rows if name in row.names), None)
-        return (str(name),) if found is None else tuple(dict.fromkeys((found.name, *found.names)))
+        row = next((row for row in rows if name in row.names), None)
+        return (str(name),) if row is None else tuple(dict.fromkeys((row.name, *row.names)))
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What build.json beside a compiled model says; None where it, or a line of it, is not there.
+    """The contents of build.json beside a compiled model; None where it, or a line, is missing.
 
     `device` is what was compiled for, where that can be another than NVIDIA's GPUs.
     """
@@ -81,7 +81,7 @@ class Record:
 
     @property
     def again(self) -> str:
-        """The end of a sentence that says what to do."""
+        """The end of a sentence that says how to build it again."""
         where = "compile it on this machine"
         return f"{where}: {self.command}" if self.command else where
 
@@ -110,13 +110,13 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def directory_of(settings: Settings, kind: Kind) -> Path:
-    """Where what `engine_dir` means is; it need not be there when that names a directory.
+    """Returns the directory that `engine_dir` means, which need not exist when it is named.
 
     Raises StartError for a tag that the store lacks, and when nothing in it fits the settings.
     """
     named = settings.engine_dir
     if named is None or named == AUTO:
-        return _found(settings, kind).path
+        return _newest(settings, kind).path
     return _tagged(named, kind) if is_tag(named) else Path(named).expanduser().absolute()
 
 
@@ -135,8 +135,8 @@ def _tagged(tag: str, kind: Kind) -> Path:
     return path
 
 
-def _found(settings: Settings, kind: Kind) -> Artifact:
-    """The newest that fits the settings, and this GPU where one does."""
+def _newest(settings: Settings, kind: Kind) -> Artifact:
+    """Returns the newest that fits the settings, and this GPU where one does."""
     built = find(settings, kind=kind.name)
     fitting = [artifact for artifact in built if _fits(artifact, settings, kind)]
     if not fitting:
@@ -157,8 +157,8 @@ def _fits(artifact: Artifact, settings: Settings, kind: Kind) -> bool:
 
 
 def _lack(settings: Settings, kind: Kind, built: list[Artifact]) -> str:
-    wanted = kind.asked(settings)
-    scheme = f" as {wanted}" if wanted else ""
+    asked = kind.asked(settings)
+    scheme = f" as {asked}" if asked else ""
     many = settings.tensor_parallel_size
     gpus = f" for {many} GPUs" if many > 1 else ""
     lack = (
@@ -173,7 +173,7 @@ def _lack(settings: Settings, kind: Kind, built: list[Artifact]) -> str:
 
 
 def _capabilities() -> list[str]:
-    """Of the GPUs here; none where there is none, which is told when the engine is checked."""
+    """Returns those of the GPUs here; a missing GPU is an error when the engine is checked."""
     with suppress(StartError):
         return [capability for capability, _ in visible_gpus("any kind")]
     return []
@@ -181,19 +181,21 @@ def _capabilities() -> list[str]:
 
 def check_release(kind: Kind, directory: Path, record: Record) -> None:
     """Raises StartError, naming both releases, for what another one compiled."""
-    made = str(record.tools.get(kind.tool, ""))
-    if made[:1].isdigit() and _numbers(made, kind.parts) != _numbers(kind.release, kind.parts):
+    version = str(record.tools.get(kind.tool, ""))
+    if version[:1].isdigit() and _numbers(version, kind.parts) != _numbers(
+        kind.release, kind.parts
+    ):
         raise StartError(
-            f"setting 'engine_dir': {directory} was compiled by {kind.tool} {made}, and this "
+            f"setting 'engine_dir': {directory} was compiled by {kind.tool} {version}, and this "
             f"service is for {kind.release}; compile it with that: "
             f"{record.command or f'python -m {kind.builder}'}"
         )
 
 
 def _numbers(version: str, parts: int) -> list[int]:
-    """The first of a version's numbers: 0.20.dev5 has 0 and 20."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return [int(number) for number in found[0].split(".")][:parts] if found else []
+    """Returns the first of a version's numbers: 0.20.dev5 has 0 and 20."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return [int(number) for number in match[0].split(".")][:parts] if match else []
 
 
 def check_capability(what: str, record: Record) -> None:
@@ -202,9 +204,9 @@ def check_capability(what: str, record: Record) -> None:
     if built is None:
         return
     made_for = f"compute capability {built}" + (f" ({record.gpu})" if record.gpu else "")
-    for found, gpu in visible_gpus(made_for):
-        if found != built:
+    for capability, gpu in visible_gpus(made_for):
+        if capability != built:
             raise StartError(
                 f"setting 'engine_dir': {what} was compiled for {made_for} and this GPU has "
-                f"compute capability {found} ({gpu}); {record.again}"
+                f"compute capability {capability} ({gpu}); {record.again}"
             )

@@ -3,21 +3,20 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from common.plan.errors import NotUnderstood
-from common.plan.experts import deepseek_mlp, mixtral_mlp, qwen2_moe_mlp, qwen3_moe_mlp
-from common.plan.tensors import Tensor
+from common.models.config import head_size, kv_heads, tied
+from common.models.errors import NotUnderstood
+from common.models.tensors import Tensor
 
 Config = Mapping[str, Any]
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 Part = Callable[[Config, int], Shapes]
-"""Of one layer: names without the layer's prefix."""
-TIED_BY_DEFAULT = ("gemma", "gemma2", "gemma3_text")
+"""Yields the tensors of one layer, by names without the layer's prefix."""
 NORMS = ("input_layernorm", "post_attention_layernorm")
 FOUR_NORMS = (*NORMS, "pre_feedforward_layernorm", "post_feedforward_layernorm")
 
 
 def tensors_of(config: Config, dtype: str) -> tuple[Tensor, ...]:
-    """Every tensor, in `dtype`. Raises NotUnderstood for another architecture."""
+    """Returns every tensor, in `dtype`. Raises NotUnderstood for another architecture."""
     kind = str(config.get("model_type"))
     if kind not in FAMILIES:
         raise NotUnderstood(
@@ -28,21 +27,6 @@ def tensors_of(config: Config, dtype: str) -> tuple[Tensor, ...]:
         return tuple(Tensor(name, shape, dtype) for name, shape in _model(config, *FAMILIES[kind]))
     except (KeyError, TypeError) as error:
         raise NotUnderstood(f"the config of this {kind!r} model lacks {error}") from None
-
-
-def tied(config: Config) -> bool:
-    """Whether the embedding is the output matrix too."""
-    default = config.get("model_type") in TIED_BY_DEFAULT
-    found = config.get("tie_word_embeddings")
-    return default if found is None else bool(found)
-
-
-def head_size(config: Config) -> int:
-    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
-
-
-def kv_heads(config: Config) -> int:
-    return int(config.get("num_key_value_heads") or config["num_attention_heads"])
 
 
 def _model(config: Config, attention: Part, mlp: Part, norms: tuple[str, ...]) -> Shapes:
@@ -117,6 +101,70 @@ def _fused_mlp(config: Config, layer: int) -> Shapes:
     yield "mlp.down_proj.weight", (hidden, inner)
 
 
+def _gated(prefix: str, hidden: int, inner: int) -> Shapes:
+    yield f"{prefix}.gate_proj.weight", (inner, hidden)
+    yield f"{prefix}.up_proj.weight", (inner, hidden)
+    yield f"{prefix}.down_proj.weight", (hidden, inner)
+
+
+def _experts(config: Config, count: int) -> Shapes:
+    hidden, inner = config["hidden_size"], config["moe_intermediate_size"]
+    yield "mlp.gate.weight", (count, hidden)
+    for expert in range(count):
+        yield from _gated(f"mlp.experts.{expert}", hidden, inner)
+
+
+def _mixtral_mlp(config: Config, layer: int) -> Shapes:
+    hidden, inner, count = (
+        config[name] for name in ("hidden_size", "intermediate_size", "num_local_experts")
+    )
+    yield "block_sparse_moe.gate.weight", (count, hidden)
+    for expert in range(count):
+        prefix = f"block_sparse_moe.experts.{expert}"
+        yield f"{prefix}.w1.weight", (inner, hidden)
+        yield f"{prefix}.w2.weight", (hidden, inner)
+        yield f"{prefix}.w3.weight", (inner, hidden)
+
+
+def _qwen3_moe_mlp(config: Config, layer: int) -> Shapes:
+    if _is_sparse(config, layer):
+        yield from _experts(config, config["num_experts"])
+    else:
+        yield from _gated("mlp", config["hidden_size"], config["intermediate_size"])
+
+
+def _qwen2_moe_mlp(config: Config, layer: int) -> Shapes:
+    yield from _qwen3_moe_mlp(config, layer)
+    if _is_sparse(config, layer):
+        hidden = config["hidden_size"]
+        yield from _gated("mlp.shared_expert", hidden, config["shared_expert_intermediate_size"])
+        yield "mlp.shared_expert_gate.weight", (1, hidden)
+
+
+def _is_sparse(config: Config, layer: int) -> bool:
+    step = config.get("decoder_sparse_step") or 1
+    dense = config.get("mlp_only_layers") or ()
+    return layer not in dense and config["num_experts"] > 0 and (layer + 1) % step == 0
+
+
+def _deepseek_mlp(config: Config, layer: int) -> Shapes:
+    sparse = (
+        layer >= (config.get("first_k_dense_replace") or 0)
+        and layer % (config.get("moe_layer_freq") or 1) == 0
+    )
+    hidden = config["hidden_size"]
+    if not sparse:
+        yield from _gated("mlp", hidden, config["intermediate_size"])
+        return
+    yield from _experts(config, config["n_routed_experts"])
+    if config["model_type"] == "deepseek_v3":
+        yield "mlp.gate.e_score_correction_bias", (config["n_routed_experts"],)
+    shared = config.get("n_shared_experts") or 0
+    if shared:
+        inner = shared * config["moe_intermediate_size"]
+        yield from _gated("mlp.shared_experts", hidden, inner)
+
+
 def _linear(name: str, outs: int, ins: int, bias: bool) -> Shapes:
     yield f"{name}.weight", (outs, ins)
     if bias:
@@ -135,16 +183,16 @@ _QKV_BY_CONFIG = _attention(biases=lambda config: (bool(config.get("qkv_bias", T
 FAMILIES: Mapping[str, tuple[Part, Part, tuple[str, ...]]] = {
     "llama": (_BY_CONFIG, _mlp, NORMS),
     "mistral": (_WITHOUT, _mlp, NORMS),
-    "mixtral": (_WITHOUT, mixtral_mlp, NORMS),
+    "mixtral": (_WITHOUT, _mixtral_mlp, NORMS),
     "qwen2": (_QKV, _mlp, NORMS),
-    "qwen2_moe": (_QKV_BY_CONFIG, qwen2_moe_mlp, NORMS),
+    "qwen2_moe": (_QKV_BY_CONFIG, _qwen2_moe_mlp, NORMS),
     "qwen3": (_NORMED, _mlp, NORMS),
-    "qwen3_moe": (_NORMED, qwen3_moe_mlp, NORMS),
+    "qwen3_moe": (_NORMED, _qwen3_moe_mlp, NORMS),
     "gemma": (_BY_CONFIG, _mlp, NORMS),
     "gemma2": (_BY_CONFIG, _mlp, FOUR_NORMS),
     "gemma3_text": (_NORMED, _mlp, FOUR_NORMS),
     "phi3": (_fused_attention, _fused_mlp, NORMS),
-    "deepseek_v2": (_latent_attention, deepseek_mlp, NORMS),
-    "deepseek_v3": (_latent_attention, deepseek_mlp, NORMS),
+    "deepseek_v2": (_latent_attention, _deepseek_mlp, NORMS),
+    "deepseek_v3": (_latent_attention, _deepseek_mlp, NORMS),
 }
 """By model_type: attention, feed-forward part, norms of a layer."""

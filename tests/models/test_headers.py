@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import StartError
-from common.plan.facts import facts_of_directory
-from common.plan.headers import INDEX, read_directory
-from tests.plan.configs import family
-from tests.plan.files import write_header, write_model
+from common.models.facts import facts_of_directory
+from common.models.headers import INDEX, read_directory
+from tests.models.configs import family
+from tests.models.files import write_header, write_model
 
 ONE = {"model.norm.weight": ("BF16", (128,))}
 TWO = {"lm_head.weight": ("BF16", (320, 128))}

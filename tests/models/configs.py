@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from common.plan.checkpoint import stored
-from common.plan.facts import ModelFacts
+from common.models.config import ModelConfig
+from common.models.facts import ModelFacts
 
 LLAMA_3_70B: dict[str, Any] = {
     "model_type": "llama",
@@ -104,8 +104,22 @@ def family(name: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None or "rank" in key}
 
 
+def compressed(layout: str, activations: bool = False, **weights: Any) -> dict[str, Any]:
+    """Returns a quantization_config of compressed-tensors."""
+    group = {
+        "targets": ["Linear"],
+        "weights": weights,
+        "input_activations": {"num_bits": 8} if activations else None,
+    }
+    return {
+        "quant_method": "compressed-tensors",
+        "format": layout,
+        "config_groups": {"group_0": group},
+    }
+
+
 def facts(config: dict[str, Any], name: str = "org/model", **quantization: Any) -> ModelFacts:
     """Of a model of which only the config is known."""
     if quantization:
         config = config | {"quantization_config": quantization}
-    return ModelFacts(name, config, stored(quantization))
+    return ModelFacts(name, ModelConfig(config))

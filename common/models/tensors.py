@@ -26,7 +26,7 @@ BYTES = {
 FLOATS = ("float64", "float32", "bfloat16", "float16")
 """Plain numbers, which an engine loads in the number format that it computes in."""
 Kind = Literal["embedding", "head", "linear", "other"]
-EMBEDDING = re.compile(r"(embed_tokens|tok_embeddings|word_embeddings|wte|embed_in)\.weight$")
+EMBEDDING = re.compile(r"(embed_tokens|tok_embeddings|word_embeddings|wte|wpe|embed_in)\.weight$")
 HEAD = re.compile(r"(^|\.)(lm_head|embed_out)\.weight$|^output\.weight$")
 ROUTER = re.compile(
     r"(mlp|block_sparse_moe|feed_forward|moe)\.(gate|router)\.|shared_expert_gate\."
@@ -37,8 +37,8 @@ PACKED = re.compile(r"\.(qweight|weight_packed|blocks)$")
 
 
 class Tensor(NamedTuple):
-    """A matrix has its outputs first, then its inputs, as in a checkpoint; experts may come before
-    both."""
+    """One tensor. A matrix has its outputs first, then its inputs, as in a checkpoint; experts may
+    come before both."""
 
     name: str
     shape: tuple[int, ...]
@@ -50,7 +50,7 @@ class Tensor(NamedTuple):
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Its bytes in the checkpoint."""
         return self.elements * BYTES[self.dtype]
 
     @property
@@ -69,10 +69,10 @@ class Tensor(NamedTuple):
 
 
 def size(tensors: Iterable[Tensor]) -> int:
-    """Of all of them, in bytes."""
+    """Returns the bytes of all of them."""
     return sum(tensor.size for tensor in tensors)
 
 
 def loaded_size(tensor: Tensor, dtype: str) -> int:
-    """Bytes once an engine that computes in `dtype` has loaded it."""
+    """Returns its bytes once an engine that computes in `dtype` has loaded it."""
     return tensor.elements * BYTES[dtype if tensor.dtype in FLOATS else tensor.dtype]

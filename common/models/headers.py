@@ -8,7 +8,7 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.plan.tensors import Tensor
+from common.models.tensors import Tensor
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -35,32 +35,32 @@ DTYPES = {
 
 
 def read_directory(path: Path) -> tuple[Tensor, ...] | None:
-    """All tensors, None where no weight file is there.
+    """Returns all tensors, None where no weight file is there.
 
     Raises StartError for files that are broken, or of which some are missing.
     """
     files = _weight_files(path)
-    there = [file for file in files if file.is_file()]
-    if not there:
+    present = [file for file in files if file.is_file()]
+    if not present:
         return None
     for file in files:
-        if file not in there:
+        if file not in present:
             raise StartError(
                 f"{path / INDEX} names {file.name}, which is not there; fetch the model again"
             )
-    return tuple(tensor for file in there for tensor in read_header(file))
+    return tuple(tensor for file in present for tensor in read_header(file))
 
 
 def total_size(path: Path) -> int | None:
-    """Bytes of all weights as the index tells them, None without one."""
+    """Returns the bytes of all weights by the index, None without one."""
     if not (path / INDEX).is_file():
         return None
-    found = (read_json(path / INDEX).get("metadata") or {}).get("total_size")
-    return int(found) if isinstance(found, int | float) else None
+    size = (read_json(path / INDEX).get("metadata") or {}).get("total_size")
+    return int(size) if isinstance(size, int | float) else None
 
 
 def _weight_files(path: Path) -> list[Path]:
-    """As engines choose them: other copies of the weights may lie beside."""
+    """Returns those that engines load: other copies of the weights may lie beside them."""
     if (path / INDEX).is_file():
         names = read_json(path / INDEX).get("weight_map") or {}
         return [path / name for name in sorted(set(names.values()))]
@@ -70,7 +70,7 @@ def _weight_files(path: Path) -> list[Path]:
 
 
 def read_header(file: Path) -> Iterator[Tensor]:
-    """Raises StartError for another kind of file."""
+    """Yields the tensors of one file. Raises StartError for another kind of file."""
     try:
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
@@ -85,7 +85,7 @@ def read_header(file: Path) -> Iterator[Tensor]:
 
 
 def tensors_of_header(header: Mapping[str, Any]) -> Iterator[Tensor]:
-    """Raises KeyError for a number format of which the size is not known."""
+    """Yields the tensors of a header. Raises KeyError for an unknown number format."""
     for name, entry in header.items():
         if name != "__metadata__":
             yield Tensor(name, tuple(entry["shape"]), DTYPES[entry["dtype"]])

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from common.plan.architectures import head_size, kv_heads
-from common.plan.errors import NotUnderstood
-from common.plan.formats import cache_formats
-from common.plan.tensors import BYTES
+from common.models.config import head_size, kv_heads
+from common.models.errors import NotUnderstood
+from common.models.formats import cache_formats
+from common.models.tensors import BYTES
 
 OTHER_CACHES = (
     "full_attention_interval",
@@ -40,11 +40,12 @@ class KVCache:
     windows: tuple[int | None, ...]
 
     def token_bytes(self, dtype: str) -> int:
-        """Of all layers, for a token that every layer keeps."""
+        """Returns the bytes of all layers for a token that every layer keeps."""
         return len(self.windows) * self._layer_bytes(dtype)
 
     def sequence_bytes(self, tokens: int, dtype: str, *, frees: bool) -> int:
-        """Of one sequence; `frees` says that the engine drops what has left a window."""
+        """Returns the bytes of one sequence; `frees` says that the engine drops what has left a
+        window."""
         kept = sum(
             min(tokens, window) if frees and window is not None else tokens
             for window in self.windows
@@ -59,7 +60,7 @@ class KVCache:
 
 
 def kv_cache(config: Mapping[str, Any], gpus: int = 1, *, expanded: bool = False) -> KVCache:
-    """From the language model's config. `expanded` is for engines that keep the keys and values
+    """Reads the language model's config. `expanded` is for engines that keep the keys and values
     of MLA themselves, not the vector that they come from.
 
     Raises NotUnderstood for a model that keeps something else.

@@ -6,21 +6,10 @@ from typing import Any
 
 import pytest
 
-from common.plan.checkpoint import PLAIN, Stored, quantization_config, stored
-from tests.plan.configs import AWQ, GPTQ
-
-
-def compressed(layout: str, activations: bool = False, **weights: Any) -> dict[str, Any]:
-    group = {
-        "targets": ["Linear"],
-        "weights": weights,
-        "input_activations": {"num_bits": 8} if activations else None,
-    }
-    return {
-        "quant_method": "compressed-tensors",
-        "format": layout,
-        "config_groups": {"group_0": group},
-    }
+from common.errors import StartError
+from common.models.config import LANGUAGE_MODELS, ModelConfig, read_config
+from common.models.quantization import PLAIN, parse_quantization
+from tests.models.configs import AWQ, GPTQ, compressed
 
 
 @pytest.mark.parametrize(
@@ -72,23 +61,26 @@ def compressed(layout: str, activations: bool = False, **weights: Any) -> dict[s
 def test_a_quantization_config_is_recognized(
     values: dict[str, Any], scheme: str, form: str, bits: int | None, group: int | None
 ) -> None:
-    found = stored(values)
+    found = parse_quantization(values)
     assert (found.scheme, found.format, found.bits, found.group_size) == (scheme, form, bits, group)
     assert repr(values["quant_method"])[:-1] in str(found)
 
 
 def test_what_some_engines_refuse_of_gptq_is_kept() -> None:
-    found = stored(GPTQ | {"desc_act": True, "sym": False})
+    found = parse_quantization(GPTQ | {"desc_act": True, "sym": False})
     assert (found.act_order, found.symmetric) == (True, False)
 
 
 def test_plain_weights_have_no_quantization_config() -> None:
-    assert stored(quantization_config({"quantization_config": None})) is PLAIN
+    assert ModelConfig({"quantization_config": None}).quantization is PLAIN
 
 
 def test_the_language_models_part_may_have_it() -> None:
-    config = {"text_config": {"quantization_config": AWQ}}
-    assert stored(quantization_config(config)).scheme == "awq"
+    for part in LANGUAGE_MODELS:
+        config = ModelConfig({part: {"quantization_config": AWQ}})
+        assert config.quantization.scheme == "awq"
+    nested = {"thinker_config": {"text_config": {"compression_config": AWQ}}}
+    assert ModelConfig(nested).quantization.scheme == "awq"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +97,19 @@ def test_modelopt_has_a_file_of_its_own(
 ) -> None:
     file = tmp_path / "hf_quant_config.json"
     file.write_text(json.dumps({"quantization": {"quant_algo": algorithm, "group_size": 16}}))
-    found: Stored = stored(quantization_config({}, tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    found = read_config(tmp_path).quantization
     assert (found.scheme, found.format) == expected
     assert algorithm in str(found)
+
+
+def test_a_modelopt_file_for_the_cache_alone_leaves_plain_weights() -> None:
+    values = {"quantization": {"quant_algo": None, "kv_cache_quant_algo": "FP8"}}
+    assert ModelConfig({}, modelopt=values).quantization is PLAIN
+
+
+@pytest.mark.parametrize("method", ["awq", "gptq"])
+def test_a_malformed_config_is_one_line(method: str) -> None:
+    config = ModelConfig({"quantization_config": {"quant_method": method, "bits": "four"}})
+    with pytest.raises(StartError, match=rf"quantization_config \({method}\) cannot be read"):
+        _ = config.quantization

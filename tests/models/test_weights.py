@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from common.models.errors import NotUnderstood
+from common.models.facts import facts_of_directory
+from common.models.formats import formats, predict
 from common.models.model import DEMO_MODEL
-from common.plan.errors import NotUnderstood, Refused
-from common.plan.facts import facts_of_directory
-from common.plan.formats import check_groups, formats, predict
-from common.plan.tensors import Tensor
-from tests.plan.configs import AWQ, GPTQ, LLAMA_3_8B, LLAMA_3_70B, facts, family
+from common.models.tensors import Tensor
+from common.plan.choice import check_groups
+from common.plan.errors import Refused
+from tests.models.configs import AWQ, GPTQ, LLAMA_3_8B, LLAMA_3_70B, facts, family
 
 GIB = 2**30
 MATRIX = Tensor("model.layers.0.mlp.up_proj.weight", (512, 256), "bfloat16")
@@ -29,7 +31,7 @@ ZEROS = 512 * 2 // 2
 def test_the_demo_model_is_predicted_to_what_lies_on_disk() -> None:
     on_disk = (DEMO_MODEL / "model.safetensors").stat().st_size
     found = facts_of_directory(DEMO_MODEL)
-    by_config = facts(dict(found.config))
+    by_config = facts(dict(found.config.values))
     assert found.file_bytes == by_config.file_bytes == found.loaded_bytes("bfloat16")
     assert found.file_bytes == pytest.approx(on_disk, rel=0.01)
     assert found.tensors is not None
@@ -119,7 +121,7 @@ def test_groups_that_do_not_divide_are_refused_with_the_tensor(
 ) -> None:
     found = facts(family("llama") | {"num_attention_heads": 8, "head_dim": 64} | config, **AWQ)
     with pytest.raises(Refused, match=expected):
-        check_groups(found.plain_tensors, "autoawq-gemm", gpus, found.stored)
+        check_groups(found.plain_tensors, "autoawq-gemm", gpus, found.quantization)
 
 
 def test_an_unknown_format_is_not_guessed() -> None:
@@ -136,7 +138,7 @@ def test_every_format_has_a_source_and_names_a_scheme() -> None:
 
 
 def test_quantized_files_weigh_what_their_headers_say(tmp_path: Path) -> None:
-    from tests.plan.files import write_model
+    from tests.models.files import write_model
 
     config = family("llama") | {"quantization_config": GPTQ}
     tensors = {

@@ -1,4 +1,4 @@
-"""What the user asks for, as far as a plan depends on it."""
+"""The settings on which a plan depends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """As the settings of the same names; `fraction` is gpu_memory_utilization, None where it was
+class LoadOptions:
+    """The settings of the same names; `fraction` is gpu_memory_utilization, None where it was
     left alone."""
 
     quantization: str = AUTO
@@ -26,9 +26,9 @@ class Wish:
     engine_args: Mapping[str, Any] = field(default_factory=dict)
 
 
-def wish_of(settings: Settings) -> Wish:
+def options_of(settings: Settings) -> LoadOptions:
     set_by_user = "gpu_memory_utilization" in settings.model_fields_set
-    return Wish(
+    return LoadOptions(
         quantization=settings.quantization or AUTO,
         kv_cache_dtype=settings.kv_cache_dtype,
         dtype=settings.dtype,

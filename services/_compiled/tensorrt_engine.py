@@ -10,9 +10,9 @@ from typing import Any
 
 from common.errors import StartError
 from common.files import read_json
-from common.models.model import Model, text_config
+from common.models.model import Model
 from common.settings import Settings
-from services._compiled import (
+from services._compiled.builds import (
     Kind,
     Record,
     check_capability,
@@ -46,14 +46,14 @@ ALGORITHMS = {
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What the engine was compiled for. Lengths are in tokens."""
+    """The limits that were compiled into the engine. Lengths are in tokens."""
 
     path: Path
     version: str
-    """Of TensorRT-LLM."""
+    """The release of TensorRT-LLM."""
     dtype: str
     quantization: str
-    """As TensorRT-LLM names it, "none" for plain weights."""
+    """TensorRT-LLM's name of the scheme, "none" for plain weights."""
     vocab_size: int
     tp_size: int
     world_size: int
@@ -70,7 +70,7 @@ class EngineConfig:
 
 
 def open_engine(settings: Settings) -> EngineConfig:
-    """What `engine_dir` means: see services/_compiled.py. Raises StartError."""
+    """Opens what `engine_dir` means: see services/_compiled/builds.py. Raises StartError."""
     return check_engine_dir(directory_of(settings, KIND), KIND.command(settings))
 
 
@@ -157,7 +157,7 @@ def _check_scheme(config: EngineConfig, settings: Settings) -> None:
 def check_model(config: EngineConfig, model: Model) -> None:
     """Raises StartError for a model whose tokens, or whose context, the engine does not have."""
     _check_length(config, model.max_model_len)
-    vocab_size = text_config(model.config).get("vocab_size", config.vocab_size)
+    vocab_size = model.vocab_size or config.vocab_size
     if vocab_size != config.vocab_size:
         raise StartError(
             f"setting 'engine_dir': the engine in {config.path} has a vocabulary of "

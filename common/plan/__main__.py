@@ -1,7 +1,7 @@
 """Will a model run, how, and what has to be built first: one plan for each backend.
 
-    python -m build_scripts.plan --model meta-llama/Meta-Llama-3-70B --gpu a100-80gb
-    python -m build_scripts.plan --model DIRECTORY --backend vllm --quantization awq --json
+    python -m common.plan --model meta-llama/Meta-Llama-3-70B --gpu a100-80gb
+    python -m common.plan --model DIRECTORY --backend NAME --quantization awq --json
 
 Nothing is loaded and no weights are fetched: a directory needs its config.json only, of a hub id
 the headers of the weights are read. The exit code is 1 when no backend that was asked for can.
@@ -16,16 +16,18 @@ from typing import Any
 
 from common.command_line import Parser
 from common.errors import StartError
+from common.models.errors import NotUnderstood
+from common.models.facts import ModelFacts, facts_of_directory
+from common.models.hub import facts_of_hub
 from common.models.model import local_directory
-from common.plan.at_start import artifacts_of
-from common.plan.decide import Plan, Question, decide
+from common.plan.at_start import built_checkpoints
+from common.plan.decide import Plan, decide
 from common.plan.devices import CPU, Device, cpu_device, detected_device, known_gpus, named_device
 from common.plan.errors import Refused
-from common.plan.facts import ModelFacts, facts_of_directory
-from common.plan.hub import facts_of_hub
-from common.plan.offers import gib
+from common.plan.explanations import gib
+from common.plan.inputs import PlanInputs
+from common.plan.options import options_of
 from common.plan.tables import DEMO, Table, tables
-from common.plan.wish import wish_of
 from common.settings import Settings, load_settings
 
 SETTINGS: Mapping[str, str] = {
@@ -42,30 +44,30 @@ SETTINGS: Mapping[str, str] = {
     "engine_args": "JSON, to the engine",
 }
 HEAD = ("backend", "scheme", "weights", "KV cache", "per token", "tokens", "sequences")
-Answer = Plan | Refused
+Answer = Plan | StartError
 
 
-def parser() -> argparse.ArgumentParser:
-    found = Parser(
-        prog="python -m build_scripts.plan",
+def argument_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m common.plan",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument("--backend", help="one of services/; none is all of them, side by side")
-    found.add_argument("--gpu", help=f"{CPU}, {', '.join(known_gpus())}; none is what is here")
-    found.add_argument("--json", action="store_true", help="for a program")
+    parser.add_argument("--backend", help="one of services/; none is all of them, side by side")
+    parser.add_argument("--gpu", help=f"{CPU}, {', '.join(known_gpus())}; none is what is here")
+    parser.add_argument("--json", action="store_true", help="for a program")
     for name, description in SETTINGS.items():
-        found.add_argument(f"--{name.replace('_', '-')}", help=description)
-    return found
+        parser.add_argument(f"--{name.replace('_', '-')}", help=description)
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = vars(parser().parse_args(arguments))
+    options = vars(argument_parser().parse_args(arguments))
     try:
         given = {name: options[name] for name in SETTINGS if options[name] is not None}
         settings = load_settings(given, {})
         chosen = chosen_tables(options["backend"])
-        device = here() if options["gpu"] is None else named_device(options["gpu"])
+        device = _device(options["gpu"])
         facts = facts_of(settings)
     except StartError as error:
         return fail(error)
@@ -87,19 +89,20 @@ def fail(error: StartError) -> int:
 
 
 def chosen_tables(backend: str | None) -> list[Table]:
-    """Raises StartError for a backend that has no table."""
-    found = tables()
+    """Returns the tables to plan with. Raises StartError for a backend that has none."""
+    every = tables()
     if backend is None:
-        return found
-    named = [table for table in found if table.name == backend]
+        return every
+    named = [table for table in every if table.name == backend]
     if not named:
-        allowed = ", ".join(table.name for table in found)
+        allowed = ", ".join(table.name for table in every)
         raise StartError(f"--backend: no {backend!r} loads weights; allowed are {allowed}")
     return named
 
 
-def here() -> Device:
-    return detected_device() or cpu_device()
+def _device(gpu: str | None) -> Device:
+    """Returns the named one, else what is here. Raises Refused."""
+    return (detected_device() or cpu_device()) if gpu is None else named_device(gpu)
 
 
 def facts_of(settings: Settings) -> ModelFacts:
@@ -111,26 +114,28 @@ def facts_of(settings: Settings) -> ModelFacts:
 
 
 def answer(facts: ModelFacts, table: Table, device: Device, settings: Settings) -> Answer:
-    question = Question(facts, table, device, wish_of(settings), artifacts_of(settings))
+    """Returns a plan, or why there is none."""
+    inputs = PlanInputs(facts, table, device, options_of(settings), built_checkpoints(settings))
     try:
-        return decide(question)
-    except Refused as error:
+        return decide(inputs)
+    except (Refused, NotUnderstood) as error:
         return error
 
 
-def as_json(table: Table, found: Answer) -> dict[str, Any]:
-    if isinstance(found, Plan):
-        return dataclasses.asdict(found)
-    return {"backend": table.name, "refused": str(found)}
+def as_json(table: Table, result: Answer) -> dict[str, Any]:
+    if isinstance(result, Plan):
+        return dataclasses.asdict(result)
+    return {"backend": table.name, "refused": str(result)}
 
 
 def heading(facts: ModelFacts, device: Device) -> str:
-    kept = "not quantized" if facts.stored.scheme == "none" else str(facts.stored)
+    own = facts.quantization
+    weights = "not quantized" if own.scheme == "none" else str(own)
     memory = "" if device.memory is None else f", {gib(device.memory)}"
     capability = device.compute_capability
     suffix = "" if capability is None else f", compute capability {capability:.1f}"
     return (
-        f"model   {facts.name}: {facts.model_type}, {facts.dtype}, {kept}\n"
+        f"model   {facts.name}: {facts.config.model_type}, {facts.dtype}, {weights}\n"
         f"device  {device.name}{memory}{suffix}"
     )
 
@@ -138,7 +143,7 @@ def heading(facts: ModelFacts, device: Device) -> str:
 def side_by_side(
     facts: ModelFacts, device: Device, chosen: Sequence[Table], answers: Sequence[Answer]
 ) -> str:
-    """A line for each backend that can, then the reasons of the others and what is to be built."""
+    """Returns a line for each backend that can, then why the others cannot and what to build."""
     rows = [HEAD, *(row(each) for each in answers if isinstance(each, Plan))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -147,16 +152,16 @@ def side_by_side(
     ]
     notes = [
         f"{table.name}: {note}"
-        for table, found in zip(chosen, answers, strict=True)
-        if (note := remark(found))
+        for table, result in zip(chosen, answers, strict=True)
+        if (note := remark(result))
     ]
     return "\n".join([heading(facts, device), "", *lines, "", *notes]).rstrip()
 
 
-def remark(found: Answer) -> str | None:
-    if isinstance(found, Refused):
-        return f"refused: {found}"
-    return None if found.build is None else f"first run: {found.build}"
+def remark(result: Answer) -> str | None:
+    if isinstance(result, StartError):
+        return f"refused: {result}"
+    return None if result.build is None else f"first run: {result.build}"
 
 
 def row(plan: Plan) -> tuple[str, ...]:
@@ -172,12 +177,12 @@ def row(plan: Plan) -> tuple[str, ...]:
 
 
 def one(facts: ModelFacts, device: Device, plan: Plan) -> str:
-    """Everything that is known of one plan."""
+    """Returns everything that is known of one plan."""
     values = {
         "backend": plan.backend,
         "checkpoint": plan.checkpoint,
         "scheme": plan.scheme,
-        "told to the engine": plan.engine_name or "nothing: the checkpoint says it",
+        "given to the engine": plan.engine_name or "nothing: the checkpoint says it",
         "arguments": json.dumps(plan.arguments) if plan.arguments else "none",
         "weights": size(plan.weight_bytes),
         "weights, each device": size(plan.device_weight_bytes),

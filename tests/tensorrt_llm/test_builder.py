@@ -87,7 +87,7 @@ def test_every_family_and_scheme_has_the_commands_that_are_recorded(
 
 def commands(*arguments: str) -> list[str]:
     """What would be run."""
-    parser = cli.parser(MODULE, None)
+    parser = cli.builder_parser(MODULE, None)
     add_options(parser)
     options = parser.parse_args(arguments)
     recipe, source = TensorRTEngine(options), open_source(options.model, None)

@@ -1,0 +1,1 @@
+"""Models that our builders compiled for one kind of GPU."""
