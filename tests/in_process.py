@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from common.http.app import App
 from common.http.runtime import Runtime, build_runtime
 from common.models.model import open_model
+from common.plan import at_start
 from common.serving.generations import Generations
 from common.serving.lifecycle import Lifecycle
 from common.serving.metrics import Metrics
@@ -25,12 +26,12 @@ class AbleEcho(EchoEngine):
 
 
 async def echo_runtime(folder: Path, **settings: Any) -> tuple[Runtime, httpx.AsyncClient]:
-    """Returns what serves the model in `folder`, and a client of its HTTP application.
+    """Returns what serves the model in `folder`, as planned, and a client of its application.
 
     The series of its metrics are its own: a process has those of one service only.
     """
-    chosen = Settings(**settings)
-    model = open_model(chosen, folder)
+    asked = Settings(**settings)
+    chosen, model = at_start.apply(AbleEcho, asked, open_model(asked, folder))
     engine, lifecycle = AbleEcho(chosen, model), Lifecycle(chosen.probe_interval)
     app = App(chosen, lifecycle)
     with patch("common.http.runtime.Metrics", partial(Metrics, registry=CollectorRegistry())):

@@ -5,12 +5,10 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from build_scripts.builder import BuildError, Source
 from build_scripts.mlc.__main__ import add_options as add_mlc_options
@@ -18,17 +16,10 @@ from build_scripts.mlc.checks import check as check_mlc
 from build_scripts.quantize.checks import check_source as check_quantize
 from build_scripts.trtllm.__main__ import add_options as add_trtllm_options
 from build_scripts.trtllm.checks import scheme_of
-from common.http.app import App
-from common.http.runtime import build_runtime
 from common.models.facts import facts_of_directory
-from common.models.model import DEMO_MODEL, open_model
-from common.plan import at_start
+from common.models.model import DEMO_MODEL
 from common.plan.errors import Refused
-from common.serving.generations import Generations
-from common.serving.lifecycle import Lifecycle
-from common.serving.metrics import Metrics
-from common.settings import Settings
-from services.echo import EchoEngine
+from tests.in_process import echo_runtime
 from tests.models.configs import AWQ, GPTQ, compressed
 from tests.plan.questions import TABLES, plan
 
@@ -69,32 +60,16 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, st
 
 
 async def test_the_service_labels_it_in_its_list_of_models_and_in_metrics(
-    checkpoint: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    checkpoint: tuple[Path, str],
 ) -> None:
     folder, scheme = checkpoint
-    registry = CollectorRegistry()
-    monkeypatch.setattr("common.http.runtime.Metrics", partial(Metrics, registry=registry))
-    settings, model = at_start.apply(
-        EchoEngine, Settings(model=str(folder)), open_model(Settings(), folder)
-    )
-    engine, lifecycle = EchoEngine(settings, model), Lifecycle(settings.probe_interval)
-    app = App(settings, lifecycle)
-    app.runtime = build_runtime(settings, model, engine, lifecycle, Generations())
-    body = b""
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: Any) -> None:
-        nonlocal body
-        body += message.get("body", b"")
-
-    scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": []}
-    await app(scope, receive, send)
-    assert json.loads(body)["data"][0]["quantization"] == scheme
+    runtime, client = await echo_runtime(folder)
+    async with client as http:
+        card = (await http.get("/v1/models")).json()["data"][0]
+    assert card["quantization"] == scheme
     labels = {
         sample.labels["quantization"]
-        for family in registry.collect()
+        for family in runtime.metrics.registry.collect()
         for sample in family.samples
         if "quantization" in sample.labels
     }
