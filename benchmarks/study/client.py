@@ -2,21 +2,17 @@
 
 import asyncio
 import os
-import signal
 import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from benchmarks.load.spec import KEY, Spec
 from benchmarks.results.files import write_whole
 from benchmarks.results.schema import Subject
 from benchmarks.study.spec import StudyTarget
-from common.processes import child_guard
+from common.processes.guarded import GuardedProcess
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "benchmarks.load")
@@ -27,7 +23,6 @@ GRACE = 30.0
 SLACK = 300.0
 """Seconds beyond its load and its drain after which a client hangs."""
 KEPT_LINES = 20
-LINE_BYTES = 2**20
 VALID, VOID = 0, 3
 """Exit statuses of the client that leave a result."""
 
@@ -71,15 +66,8 @@ async def run(
     `on_line` gets each line of the client. When `service_end` returns, which waits for it, the
     client is stopped and LoadClientFailed raised.
     """
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, child_guard.__file__, str(GRACE), *command],
-        cwd=ROOT,
-        env=_environment(key),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=STDOUT,
-        limit=LINE_BYTES,
-        start_new_session=True,
+    process = await GuardedProcess.spawn(
+        command, grace=GRACE, environment=_environment(key), directory=ROOT
     )
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     reader = asyncio.create_task(_read(process, folder / LOG, lines, on_line))
@@ -110,18 +98,11 @@ def _environment(key: str | None) -> dict[str, str]:
 
 
 async def _read(
-    process: Process, log: Path, lines: deque[str], on_line: Callable[[str], None]
+    process: GuardedProcess, log: Path, lines: deque[str], on_line: Callable[[str], None]
 ) -> None:
     """Returns at the client's end. Lines still go on when the log cannot be written."""
-    assert process.stdout is not None
     with log.open("wb", buffering=0) as file:
-        while True:
-            try:
-                line = await process.stdout.readline()
-            except ValueError:  # longer than LINE_BYTES
-                continue
-            if not line:
-                return
+        async for line in process.lines():
             with suppress(OSError):
                 file.write(line)
             if text := line.decode("utf-8", "replace").strip():
@@ -129,15 +110,12 @@ async def _read(
                 on_line(text)
 
 
-async def _end(process: Process, reader: asyncio.Task[None]) -> None:
-    """Ends the client as Ctrl-C does, then the keeper's way, if it has not ended."""
-    assert process.stdin is not None
+async def _end(process: GuardedProcess, reader: asyncio.Task[None]) -> None:
+    """Ends the client as Ctrl-C does, then the guard's way, if it has not ended."""
     if process.returncode is None and not reader.done():
-        with suppress(psutil.Error):
-            for child in psutil.Process(process.pid).children():
-                child.send_signal(signal.SIGINT)
+        process.interrupt()
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(reader), GRACE)
-    process.stdin.close()
+    process.terminate()
     await process.wait()
     await reader

@@ -2,12 +2,13 @@
 
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 import psutil
 
 from benchmarks.machine_metrics.gpus import GPUs
+from common.processes.marks import kill_marked, marked_processes
 
 MARK = "LLM_STUDY_MARK"
 """In the environment of a service and of what it starts, in whatever group or session."""
@@ -22,14 +23,6 @@ GPU_TOLERANCE = 512 * 2**20
 def gpu_memory() -> Mapping[str, int]:
     """Returns the bytes used of each GPU; empty without one."""
     return {memory.gpu: memory.used for memory in GPUs().memory()}
-
-
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """Yields every living process that has inherited `mark`."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
-                yield process
 
 
 def left(mark: str, port: int, gpu_before: Mapping[str, int]) -> tuple[str, ...]:
@@ -51,12 +44,9 @@ def port_is_free(port: int) -> bool:
 def _processes(mark: str) -> str | None:
     """Kills those that are left after a while. Returns a sentence of those that stay."""
     deadline = time.monotonic() + PROCESS_TIMEOUT
-    while (processes := list(marked(mark))) and time.monotonic() < deadline:
+    while any(marked_processes(MARK, mark)) and time.monotonic() < deadline:
         time.sleep(INTERVAL)
-    for process in processes:
-        with suppress(psutil.Error):
-            process.kill()
-    _, alive = psutil.wait_procs(processes, PROCESS_TIMEOUT)
+    alive = kill_marked(MARK, mark, PROCESS_TIMEOUT)
     if not alive:
         return None
     names = ", ".join(f"{process.pid} ({_name(process)})" for process in alive)

@@ -10,9 +10,8 @@ from typing import IO
 
 from build_scripts.builder.errors import BuildError
 from build_scripts.builder.recipe import Step
-from common.processes import child_guard
+from common.processes.guarded import guarded_command
 
-CHILD_GUARD = str(Path(child_guard.__file__))
 GRACE = 5.0
 """Seconds that a tool gets to end by itself when we are interrupted."""
 SHOWN_LINES = 5
@@ -35,7 +34,7 @@ def run_steps(steps: Iterable[Step], log: Path) -> None:
 def _run(step: Step, log: IO[bytes]) -> None:
     """Runs it under a guard, which ends the tool and all it started when this process is gone."""
     process = subprocess.Popen(
-        [sys.executable, CHILD_GUARD, str(GRACE), *step.argv],
+        guarded_command(step.argv, GRACE),
         env={**os.environ, **step.environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -5,20 +5,16 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from benchmarks.imports.aiperf import VERSION
 from benchmarks.load.spec import KEY, LoadFailed
-from common.processes import child_guard
+from common.processes.guarded import GuardedProcess
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = ROOT / ".venv-aiperf" / "bin" / "aiperf"
@@ -31,7 +27,6 @@ STOP_TIMEOUT = 10.0
 EXTRA_TIMEOUT = 300.0
 """Seconds beyond its load and its drain; it starts, and sums up, slowly."""
 KEPT_LINES = 40
-LINE_BYTES = 2**20
 
 
 class LoadGeneratorFailed(LoadFailed):
@@ -96,16 +91,7 @@ async def run_process(command: Sequence[str], seconds: float) -> Exit:
 
     Ctrl-C goes to aiperf, which then writes what it has; a second one ends it.
     """
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, child_guard.__file__, str(STOP_TIMEOUT), *command],
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=STDOUT,
-        env=environment(),
-        limit=LINE_BYTES,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
+    process = await GuardedProcess.spawn(command, grace=STOP_TIMEOUT, environment=environment())
     timeout = seconds + EXTRA_TIMEOUT
     try:
         with _forwarded_interrupts(process) as interrupts:
@@ -113,33 +99,30 @@ async def run_process(command: Sequence[str], seconds: float) -> Exit:
     except TimeoutError:
         raise LoadGeneratorFailed(f"aiperf did not end within {timeout:g} s") from None
     finally:
-        process.stdin.close()
+        process.terminate()
         await process.wait()
     return Exit(process.returncode or 0, "\n".join(lines), bool(interrupts))
 
 
-async def _last_lines(process: Process) -> Sequence[str]:
-    assert process.stdout is not None
+async def _last_lines(process: GuardedProcess) -> Sequence[str]:
     lines: deque[str] = deque(maxlen=KEPT_LINES)
-    async for line in process.stdout:
+    async for line in process.lines():
         lines.append(line.decode(errors="replace").rstrip())
     return lines
 
 
 @contextmanager
-def _forwarded_interrupts(process: Process) -> Iterator[list[int]]:
+def _forwarded_interrupts(process: GuardedProcess) -> Iterator[list[int]]:
     """Yields the list of the signals that came meanwhile."""
     loop = asyncio.get_running_loop()
     received: list[int] = []
 
     def interrupt(number: int) -> None:
         received.append(number)
-        if len(received) > 1 and process.stdin is not None:
-            process.stdin.close()
-            return
-        with suppress(psutil.Error):
-            for child in psutil.Process(process.pid).children():
-                child.send_signal(signal.SIGINT)
+        if len(received) > 1:
+            process.terminate()
+        else:
+            process.interrupt()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt, number)
