@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.quick import is_quick
 from tests.service_process import (
     REPOSITORY,
     Service,
@@ -43,6 +44,17 @@ with warnings.catch_warnings(action="ignore"):
     from bentoml import AsyncHTTPClient, SyncHTTPClient  # noqa: F401
 
     import services.echo  # noqa: F401
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only tests that start no process")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        slow = [item for item in items if not is_quick(item.path)]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if is_quick(item.path)]
 
 
 def pytest_configure(config: pytest.Config) -> None:

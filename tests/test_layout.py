@@ -4,6 +4,7 @@ import ast
 import graphlib
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,12 @@ def test_files_and_functions_stay_small(package: str) -> None:
                 assert lines <= MAX_FUNCTION_LINES, f"{file}: {node.name}"
 
 
+@cache
 def python_files(package: str) -> list[Path]:
     return sorted((REPOSITORY / package).rglob("*.py"))
 
 
+@cache
 def parse(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"))
 
@@ -122,8 +125,12 @@ def imported_modules(file: Path, package: str) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    known = {module_name(each) for each in python_files(package)}
-    return names & known - {package}
+    return names & modules(package) - {package}
+
+
+@cache
+def modules(package: str) -> set[str]:
+    return {module_name(file) for file in python_files(package)}
 
 
 def module_name(file: Path) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from common.models.model import DEMO_MODEL
 from tests.bentos.support import Store, info
+from tests.limits import BUILD_DEADLINE
 
 TOKEN = "hf_" + "a1B2c3D4e5F6g7H8"
 REFUSED = [
@@ -94,7 +95,7 @@ def test_a_build_that_is_ended_leaves_no_tag(store: Store, number: signal.Signal
     while process.poll() is None and not list(store.home.glob("tmp/build-*/*/env")):
         time.sleep(0.001)
     process.send_signal(number)
-    process.communicate(timeout=120)
+    process.communicate(timeout=BUILD_DEADLINE)
     if process.returncode != 0:
         assert list(store.home.glob("bentos/*/*")) == []
         if number == signal.SIGTERM:

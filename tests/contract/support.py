@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually
 
 CHAT = "/v1/chat/completions"
@@ -191,7 +192,7 @@ def outcomes_since(service: Service, before: Samples) -> dict[str, float]:
 def expect_outcomes(service: Service, before: Samples, **expected: float) -> None:
     """Wait a moment for these counts: a request is counted just after its last byte."""
     with suppress(AssertionError):
-        eventually(lambda: outcomes_since(service, before) == expected, 2, "counted")
+        eventually(lambda: outcomes_since(service, before) == expected, DEADLINE, "counted")
     assert outcomes_since(service, before) == expected
 
 

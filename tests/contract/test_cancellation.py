@@ -25,6 +25,7 @@ from tests.contract.support import (
     post,
     raw_request,
 )
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually
 
 PATHS = [GENERATE, CHAT, COMPLETIONS]
@@ -46,7 +47,7 @@ def unread(service: Service, path: str, body: Body, *headers: str) -> Iterator[N
 
 
 def running(service: Service, count: float = 1) -> None:
-    eventually(lambda: Samples(service)["requests_running"] == count, 20, f"{count} running")
+    eventually(lambda: Samples(service)["requests_running"] == count, DEADLINE, f"{count} running")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -99,8 +100,8 @@ def test_leaving_while_waiting_leaves_the_queue(echo_service: EchoFactory) -> No
     with unread(service, CHAT, endless(CHAT)):
         running(service)
         with unread(service, GENERATE, endless(GENERATE)):
-            eventually(lambda: Samples(service)["requests_waiting"] == 1, 5, "one waits")
-        eventually(lambda: Samples(service)["requests_waiting"] == 0, 0.5, "none waits")
+            eventually(lambda: Samples(service)["requests_waiting"] == 1, DEADLINE, "one waits")
+        eventually(lambda: Samples(service)["requests_waiting"] == 0, DEADLINE, "none waits")
         assert Samples(service)["requests_running"] == 1
     expect_idle(service, 0.5)
 

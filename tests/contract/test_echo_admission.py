@@ -20,6 +20,7 @@ from tests.contract.support import (
     expect_idle,
     expect_outcomes,
 )
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually
 
 
@@ -30,7 +31,7 @@ def silent(echo_service: EchoFactory) -> Service:
 
 @pytest.fixture
 async def client(silent: Service) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=silent.url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=silent.url, timeout=DEADLINE) as client:
         yield client
 
 
@@ -57,7 +58,7 @@ async def test_a_full_queue_is_refused_at_once_with_retry_after(
 ) -> None:
     service = echo_service(**{**SILENT_SERVICE, "queue_timeout": 60})
     before = Samples(service)
-    async with httpx.AsyncClient(base_url=service.url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=service.url, timeout=DEADLINE) as client:
         runs = send(client, GENERATE)
         await gauge(service, "requests_running", 1)
         waits = send(client, CHAT)
@@ -107,7 +108,7 @@ async def test_requests_are_admitted_in_the_order_in_which_they_came(
         assert (await send(client, GENERATE, max_tokens=30)).status_code == 200
         done.append(number)
 
-    async with httpx.AsyncClient(base_url=service.url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=service.url, timeout=DEADLINE) as client:
         first = send(client, GENERATE, max_tokens=300)
         await gauge(service, "requests_running", 1)
         tasks = []
@@ -120,7 +121,7 @@ async def test_requests_are_admitted_in_the_order_in_which_they_came(
 
 async def test_n_answers_take_n_slots(echo_service: EchoFactory) -> None:
     service = echo_service(engine_args=SILENT, max_concurrency=3, max_queue=0)
-    async with httpx.AsyncClient(base_url=service.url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=service.url, timeout=DEADLINE) as client:
         runs = send(client, CHAT, n=2)
         await gauge(service, "requests_running", 2)
         assert_error(await send(client, CHAT, n=2), 429, "overloaded")
@@ -139,7 +140,7 @@ async def test_more_prompts_than_slots_are_refused(echo_service: EchoFactory) ->
 async def test_many_streams_at_once_all_complete(echo_service: EchoFactory) -> None:
     service = echo_service(engine_args={"itl": 0.002}, max_concurrency=1)
     limits = httpx.Limits(max_connections=30)
-    async with httpx.AsyncClient(base_url=service.url, timeout=30, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=service.url, timeout=DEADLINE, limits=limits) as client:
         answers = await asyncio.gather(*(send(client, GENERATE, max_tokens=8) for _ in range(30)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1

@@ -22,6 +22,7 @@ from tests.contract.support import (
     post,
     raw_post,
 )
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually
 
 MIDSTREAM = {"failure": "midstream", "fail_after": 3}
@@ -113,7 +114,7 @@ def test_all_that_wait_get_the_error_of_a_dead_engine_at_once(
     threads = [threading.Thread(target=ask, args=(200,)) for _ in range(4)]
     for thread in threads:
         thread.start()
-    eventually(lambda: Samples(service)["requests_waiting"] == 2, 5, "two wait")
+    eventually(lambda: Samples(service)["requests_waiting"] == 2, DEADLINE, "two wait")
     for thread in threads:
         thread.join(5)
     assert len(answers) == 4
@@ -133,7 +134,7 @@ def test_what_outlasts_the_drain_timeout_gets_an_error(fresh_echo_service: EchoF
         lines = response.iter_lines()
         next(lines)
         service.process.send_signal(signal.SIGTERM)
-        eventually(lambda: not service.is_ready(), 2, "not ready")
+        eventually(lambda: not service.is_ready(), DEADLINE, "not ready")
         assert_error(service.http.get("/readyz"), 503, "draining")
         assert service.http.get("/livez").status_code == 200
         *_, last = [line for line in lines if line]
@@ -144,5 +145,7 @@ def test_the_log_has_the_request_id_of_a_failure(echo_service: EchoFactory) -> N
     service: Service = echo_service(engine_args=AT_ONCE)
     body = {"prompt": MARKER}
     service.http.post(GENERATE, json=body, headers={"x-request-id": "failed-request"})
-    eventually(lambda: "failed-request: internal_error" in service.log_text(), 2, "in the log")
+    eventually(
+        lambda: "failed-request: internal_error" in service.log_text(), DEADLINE, "in the log"
+    )
     assert MARKER not in service.log_text()

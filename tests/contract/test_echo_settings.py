@@ -15,6 +15,7 @@ from tests.contract.support import (
     post,
     user,
 )
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually
 
 KEYS = ("first-key", "second-key")
@@ -107,7 +108,7 @@ def test_null_takes_the_services_system_prompt_and_an_empty_one_takes_none(
         assert response.status_code == 200
         if path == "/tokenize":
             return int(response.json()["count"])
-        eventually(lambda: Samples(keyed)["prompt_tokens_total"] > before, 2, "counted")
+        eventually(lambda: Samples(keyed)["prompt_tokens_total"] > before, DEADLINE, "counted")
         return int(Samples(keyed)["prompt_tokens_total"] - before)
 
     system = {"role": "system", "content": SYSTEM_PROMPT}
@@ -158,7 +159,7 @@ def test_the_served_name_and_context_are_settings(closed: Service) -> None:
 
 def test_while_loading_it_is_alive_and_names_the_phase(fresh_echo_service: EchoFactory) -> None:
     service = fresh_echo_service(wait=False, engine_args={"start_delay": 2})
-    eventually(lambda: answers(service), 30, "HTTP is up")
+    eventually(lambda: answers(service), DEADLINE, "HTTP is up")
     for path in ("/readyz", "/healthz"):
         response = service.http.get(path)
         assert "'load'" in assert_error(response, 503, "not_ready")

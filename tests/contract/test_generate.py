@@ -18,6 +18,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually
 
 QUESTION = "How do you say cat in Japanese?"
@@ -35,14 +36,14 @@ def prompt_tokens(service: Service, text: str, **fields: object) -> int:
     """Returns how many prompt tokens a request to /generate took."""
     before = Samples(service)["prompt_tokens_total"]
     assert post(service, GENERATE, text, max_tokens=1, **fields).status_code == 200
-    eventually(lambda: Samples(service)["prompt_tokens_total"] > before, 2, "counted")
+    eventually(lambda: Samples(service)["prompt_tokens_total"] > before, DEADLINE, "counted")
     return int(Samples(service)["prompt_tokens_total"] - before)
 
 
 def generated_tokens(service: Service, text: str, **fields: object) -> int:
     before = Samples(service)["generated_tokens_total"]
     assert post(service, GENERATE, text, **fields).status_code == 200
-    eventually(lambda: Samples(service)["generated_tokens_total"] > before, 2, "counted")
+    eventually(lambda: Samples(service)["generated_tokens_total"] > before, DEADLINE, "counted")
     return int(Samples(service)["generated_tokens_total"] - before)
 
 

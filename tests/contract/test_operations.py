@@ -18,6 +18,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
+from tests.limits import DEADLINE
 from tests.service_process import Service, adds_metrics, eventually
 
 PATHS = [GENERATE, CHAT, COMPLETIONS]
@@ -153,7 +154,7 @@ def test_running_requests_are_counted(backend_service: Service) -> None:
     body = {"prompt": "Hello", "max_tokens": 3000, "ignore_eos": True, "n": 2, "stream": True}
     with backend_service.http.stream("POST", COMPLETIONS, json=body):
         assert Samples(backend_service)["requests_running"] == 2
-    eventually(lambda: Samples(backend_service)["requests_running"] == 0, 1, "none runs")
+    eventually(lambda: Samples(backend_service)["requests_running"] == 0, DEADLINE, "none runs")
 
 
 def all_kinds_of_answers(service: Service, headers: dict[str, str]) -> list[httpx.Response]:
@@ -205,6 +206,8 @@ def test_logs_have_request_ids_and_never_prompts_or_tracebacks(backend_service: 
         backend_service.http.post(path, content=f"{MARKER} no JSON")
     body = {"prompt": MARKER, "max_tokens": 1}
     assert backend_service.http.post(GENERATE, json=body, headers=headers).status_code == 200
-    eventually(lambda: "looked-up-in-the-log" in backend_service.log_text(), 2, "the log's line")
+    eventually(
+        lambda: "looked-up-in-the-log" in backend_service.log_text(), DEADLINE, "the log's line"
+    )
     assert MARKER not in backend_service.log_text()
     assert "Traceback" not in backend_service.log_text()

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.models.model import DEMO_MODEL
 from services._lmdeploy.config import Backend
+from tests.limits import DEADLINE
 
 PROMPT = [0, 5, 6, 7]
 BOTH: list[Backend] = ["turbomind", "pytorch"]
@@ -46,7 +47,7 @@ async def prepared(engine: Any, config: Any) -> Any:
 
 async def until(condition: Callable[[], object]) -> None:
     """The engine's own thread moves on meanwhile."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.contract.support import CHAT, COMPLETIONS, assert_error, post, text_of, tokenize
-from tests.limits import AT_ONCE
+from tests.limits import AT_ONCE, DEADLINE
 from tests.processes.test_stop import SECONDS_TO_VANISH, assert_gone, family, stream
 from tests.service_process import Service, eventually, start_service
 
@@ -143,7 +143,7 @@ def test_lmdeploys_own_series_move(turbomind: Service) -> None:
 
     before = generated()
     assert post(turbomind, CHAT, max_tokens=7, ignore_eos=True).status_code == 200
-    eventually(lambda: generated() - before == 7, 2, "seven tokens more")
+    eventually(lambda: generated() - before == 7, DEADLINE, "seven tokens more")
 
 
 def test_the_seed_of_the_service_repeats_its_first_answers() -> None:

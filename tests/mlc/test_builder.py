@@ -14,6 +14,7 @@ from build_scripts.mlc import tables
 from common.models.artifacts.fingerprint import fingerprint
 from common.models.model import DEMO_MODEL
 from tests.builder.support import Home, gone, tool_of
+from tests.limits import DEADLINE
 from tests.service_process import REPOSITORY, eventually
 
 TOOLS = REPOSITORY / "tests/doubles/build_tools"
@@ -214,8 +215,8 @@ def test_an_interrupted_build_ends_its_tool(home: Home, number: signal.Signals) 
     with home.start(*ANY_GPU) as builder:
         tools = tool_of(builder)
         builder.send_signal(number)
-        builder.communicate(timeout=20)
-    eventually(lambda: gone(tools), 20, "the tool has ended")
+        builder.communicate(timeout=DEADLINE)
+    eventually(lambda: gone(tools), DEADLINE, "the tool has ended")
     assert not [name for name in home.left() if name.startswith("models")]
 
 

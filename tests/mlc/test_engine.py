@@ -16,6 +16,7 @@ from common.text.tokenizer import Tokenizer
 from services._mlc.request import last_chunk
 from services.mlc import MLCEngine
 from tests.conftest import MODEL
+from tests.limits import DEADLINE
 from tests.mlc.conftest import StartEngine
 
 END = 2
@@ -107,7 +108,7 @@ async def test_leaving_a_stream_aborts_it_in_the_engine(start: StartEngine) -> N
         await anext(chunks)
         assert under_way() == 1
     assert under_way() == 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert len(ids(await answer(engine, request(UNSURE, 3)))) == 3
 
 
@@ -119,7 +120,7 @@ async def test_cancelling_who_waits_aborts_it_in_the_engine(start: StartEngine) 
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
     assert under_way() == 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         assert len(ids(await answer(engine, request(UNSURE, 3)))) == 3
 
 

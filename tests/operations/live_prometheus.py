@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.limits import DEADLINE
 from tests.operations.tools import prometheus
 from tests.service_process import REPOSITORY, Service, eventually, free_port
 
@@ -17,7 +18,7 @@ RULES = REPOSITORY / "operations" / "prometheus" / "alerts.yaml"
 
 class Prometheus:
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=30)
+        self.http = httpx.Client(base_url=url, timeout=DEADLINE)
 
     def is_ready(self) -> bool:
         try:
@@ -64,4 +65,4 @@ def scraping(folder: Path, *services: Service) -> Iterator[Prometheus]:
     finally:
         server.http.close()
         process.terminate()
-        process.wait(30)
+        process.wait(DEADLINE)

@@ -18,6 +18,7 @@ from common.errors import StartError
 from common.models.model import DEMO_MODEL, open_model
 from common.processes.in_process_engine import InProcessEngine
 from common.settings import Settings
+from tests.limits import DEADLINE
 
 CHILD = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
 
@@ -68,7 +69,7 @@ class ToyEngine(InProcessEngine):
 
     def child_ended(self) -> bool:
         assert self.child is not None
-        return self.child.wait(10) == -signal.SIGKILL
+        return self.child.wait(DEADLINE) == -signal.SIGKILL
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from common.processes.ports import free_ports
 from common.processes.remote_server import RemoteServer, without_userinfo
 from common.processes.restarts import Restarts
 from common.sse import sse_data
+from tests.limits import DEADLINE
 from tests.processes.supervised import SERVER, SLEEP, gone, powerless_keeper
 from tests.service_process import eventually
 
@@ -31,12 +32,12 @@ time.sleep(60)
 def test_a_killed_worker_leaves_nothing(tmp_path: Path) -> None:
     worker = subprocess.Popen([sys.executable, "-c", WORKER, SERVER, str(tmp_path)])
     pids = tmp_path / "pids"
-    eventually(pids.exists, 10, "serves")
+    eventually(pids.exists, DEADLINE, "serves")
     left = psutil.Process(worker.pid).children(recursive=True)
     assert len(left) == 3
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    eventually(lambda: all(map(gone, left)), 5, "all are gone")
+    eventually(lambda: all(map(gone, left)), DEADLINE, "all are gone")
 
 
 @pytest.mark.parametrize(("code", "status"), [("raise SystemExit(5)", 5), ("kill", 137)])
@@ -44,7 +45,7 @@ def test_the_keepers_exit_status_is_its_servers(code: str, status: int) -> None:
     code = code if code != "kill" else "import os; os.kill(os.getpid(), 9)"
     argv = [sys.executable, GUARD, "1", sys.executable, "-S", "-c", code]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as guard:
-        assert guard.wait(10) == status
+        assert guard.wait(DEADLINE) == status
 
 
 def test_a_server_that_cannot_be_killed_has_an_exit_status_of_its_own(tmp_path: Path) -> None:

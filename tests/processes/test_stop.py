@@ -9,6 +9,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually, start_service
 
 SECONDS_TO_VANISH = 10.0
@@ -65,7 +66,7 @@ async def test_streams_finish_new_requests_are_refused_and_then_nothing_is_left(
     await started.wait()
     slow_echo.process.send_signal(number)
 
-    async with httpx.AsyncClient(base_url=slow_echo.url, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=slow_echo.url, timeout=DEADLINE) as client:
         async with asyncio.timeout(SECONDS_TO_VANISH):
             while (ready := await client.get("/readyz")).status_code == 200:
                 pass
@@ -144,7 +145,7 @@ async def test_a_dead_vllm_engine_is_told_to_waiting_clients_and_by_the_health_r
             if "EngineCore" in child.name() or "EngineCore" in "".join(child.cmdline()):
                 child.kill()
         with pytest.raises(httpx.RemoteProtocolError):
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, DEADLINE)
         for path in ("/livez", "/readyz"):
             response = service.http.get(path)
             assert (response.status_code, response.json()["error"]["code"]) == (503, "engine_dead")

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from common.processes.worker_guard import MARK, end_all, inherited, main
+from tests.limits import DEADLINE
 from tests.service_process import eventually
 
 SLEEP = "import time; time.sleep(60)"
@@ -62,7 +63,7 @@ def test_what_a_killed_worker_leaves_is_ended_by_its_mark_or_its_session() -> No
     worker.send_signal(signal.SIGKILL)
     worker.communicate()
     main(worker.pid, mark)
-    eventually(lambda: gone(out_of_session) and gone(without_mark), 2, "both are gone")
+    eventually(lambda: gone(out_of_session) and gone(without_mark), DEADLINE, "both are gone")
 
 
 def test_other_processes_are_left_alone() -> None:
@@ -84,8 +85,8 @@ def test_it_waits_for_as_long_as_the_worker_lives() -> None:
         guardian.wait(0.5)
     assert child.poll() is None
     end(worker)
-    assert child.wait(5) == -signal.SIGTERM
-    assert guardian.wait(5) == 0
+    assert child.wait(DEADLINE) == -signal.SIGTERM
+    assert guardian.wait(DEADLINE) == 0
     end(child)
 
 

@@ -13,13 +13,14 @@ import pytest
 
 from tests.conftest import require_backend
 from tests.contract.support import GENERATE
+from tests.limits import AT_ONCE, DEADLINE
 from tests.processes.test_stop import assert_gone, family
 from tests.service_process import Service, eventually, start_service
 
 STREAMS = 4
-TOLD_WITHIN = 1.0
+TOLD_WITHIN = AT_ONCE
 """Seconds from the death of the driver to the last client's error."""
-NOTICED_WITHIN = 5.0
+NOTICED_WITHIN = DEADLINE
 """Seconds until a death shows in the health routes, and what a dead driver left is ended."""
 START_SECONDS = 60.0
 

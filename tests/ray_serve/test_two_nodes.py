@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.contract.support import CHAT, COMPLETIONS, GENERATE, Body, answer, model_card, text_of
+from tests.limits import DEADLINE
 from tests.ray_serve.conftest import TwoNodes
 from tests.service_process import Service, eventually, start_service
 
@@ -155,4 +156,4 @@ def test_a_stopped_service_takes_its_app_off_the_cluster(
 ) -> None:
     on_two_nodes.stop()
     routes = f"{two_nodes.serve_url}/-/routes"
-    eventually(lambda: httpx.get(routes).json() == {}, 10, "the app is gone from the cluster")
+    eventually(lambda: httpx.get(routes).json() == {}, DEADLINE, "the app is gone from the cluster")

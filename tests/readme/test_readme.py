@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from common.settings import Settings
+from tests.limits import DEADLINE
 from tests.service_process import REPOSITORY, eventually, free_port
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
@@ -51,7 +52,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"localhost:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(DEADLINE)
 
 
 @pytest.mark.parametrize(("kind", "code"), runnable())

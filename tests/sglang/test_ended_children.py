@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from services._sglang.processes import ExitWatcher
+from tests.limits import DEADLINE
 
 
 @pytest.mark.parametrize("code", [0, 1])
@@ -20,7 +21,7 @@ async def test_any_end_of_a_process_is_noticed_at_once(code: int) -> None:
         assert ending.stdin is not None
         ending.stdin.write(b"\n")
         ending.stdin.close()
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), DEADLINE)
         watch.close()
         lasting.kill()
 
@@ -40,7 +41,7 @@ async def test_a_process_that_is_gone_already_is_told_too() -> None:
         gone.wait()
     ended = asyncio.Event()
     ExitWatcher([os.getpid(), gone.pid], ended.set)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await ended.wait()
 
 

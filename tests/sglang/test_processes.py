@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.contract.support import Samples
+from tests.limits import DEADLINE
 from tests.processes.test_stop import SECONDS_TO_VANISH, assert_gone, family, stream
 from tests.service_process import (
     REPOSITORY,
@@ -76,7 +77,7 @@ async def test_a_death_is_told_to_all_who_wait_within_a_second(name: str) -> Non
         for each in begun:
             await each.wait()
         engine_process(service, name).kill()
-        errors = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 1)
+        errors = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), DEADLINE)
         assert [type(error) for error in errors] == [httpx.RemoteProtocolError] * 2
         for path in ("/livez", "/readyz"):
             response = service.http.get(path)
@@ -94,7 +95,7 @@ async def test_a_child_that_reports_a_failure_is_a_death_too() -> None:
         await started.wait()
         service.worker().send_signal(signal.SIGQUIT)
         with pytest.raises(httpx.RemoteProtocolError):
-            await asyncio.wait_for(waiting, 1)
+            await asyncio.wait_for(waiting, DEADLINE)
         assert service.http.get("/livez").json()["error"]["code"] == "engine_dead"
 
 
@@ -120,10 +121,10 @@ def test_an_answer_that_ends_early_frees_its_place_in_the_scheduler() -> None:
             pieces = response.iter_raw()
             next(pieces)
             assert Samples(service)[usage] > 0
-        eventually(lambda: Samples(service)[usage] == 0, 5, "the client has left")
+        eventually(lambda: Samples(service)[usage] == 0, DEADLINE, "the client has left")
         stopped = service.http.post("/generate", json=body | {"stop": ["e", "a", "o"]})
         assert stopped.status_code == 200
-        eventually(lambda: Samples(service)[usage] == 0, 5, "a stop string has come")
+        eventually(lambda: Samples(service)[usage] == 0, DEADLINE, "a stop string has come")
 
 
 @pytest.mark.parametrize("how", ["stop", "exit"])
@@ -142,7 +143,9 @@ def test_its_end_ends_its_own_processes_and_no_other_child(how: str, tmp_path: P
     other = psutil.Process(result["other"])
     try:
         assert len(result["engine"]) >= len(ENGINE_PROCESSES)
-        eventually(lambda: not any(map(psutil.pid_exists, result["engine"])), 5, "all have ended")
+        eventually(
+            lambda: not any(map(psutil.pid_exists, result["engine"])), DEADLINE, "all have ended"
+        )
         assert other.status() != psutil.STATUS_ZOMBIE
     finally:
         other.kill()

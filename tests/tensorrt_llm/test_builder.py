@@ -17,6 +17,7 @@ from build_scripts.trtllm.recipe import MODULE, TensorRTEngine
 from build_scripts.trtllm.tables import FAMILIES, SCHEMES
 from common.models.model import DEMO_MODEL
 from tests.builder.support import Home, gone, tool_of
+from tests.limits import DEADLINE
 from tests.service_process import REPOSITORY, eventually
 
 DOUBLE = REPOSITORY / "tests" / "doubles" / "build_tools" / "trtllm"
@@ -255,8 +256,8 @@ def test_a_build_in_the_image_that_is_interrupted_ends_its_container(
     with home.start("--docker") as builder:
         tools = tool_of(builder)
         builder.send_signal(signal.SIGINT)
-        builder.communicate(timeout=20)
-    eventually(lambda: gone(tools), 20, "the container has ended")
+        builder.communicate(timeout=DEADLINE)
+    eventually(lambda: gone(tools), DEADLINE, "the container has ended")
     assert home.left() == []
 
 
@@ -275,8 +276,8 @@ def test_an_interrupted_build_ends_its_tool(home: Home, number: signal.Signals) 
     with home.start(*EXAMPLES) as builder:
         tools = tool_of(builder)
         builder.send_signal(number)
-        builder.communicate(timeout=20)
-    eventually(lambda: gone(tools), 20, "the tool has ended")
+        builder.communicate(timeout=DEADLINE)
+    eventually(lambda: gone(tools), DEADLINE, "the tool has ended")
     assert not [name for name in home.left() if name.startswith("models")]
 
 

@@ -12,6 +12,7 @@ from common.errors import EngineDead, InternalError, StartError
 from common.processes.descendants import descendants, is_alive
 from services._tensorrt_llm.watch import ranks
 from services.tensorrt_llm import TensorRTLLMEngine
+from tests.limits import AT_ONCE, DEADLINE
 from tests.tensorrt_llm.support import (
     END,
     chunks,
@@ -22,7 +23,7 @@ from tests.tensorrt_llm.support import (
     sequences,
 )
 
-SECONDS_TO_TELL = 1.0
+SECONDS_TO_TELL = AT_ONCE
 
 
 async def test_an_answer_has_all_its_tokens_and_its_end_token_once() -> None:
@@ -90,7 +91,7 @@ async def test_a_failure_in_the_background_is_told_to_everyone_within_a_second(
 
         monkeypatch.setattr(executor, "_die", dying)
         monkeypatch.setenv("DOUBLE_DIE_AFTER", str(executor._tokens + 20))
-        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), DEADLINE)
         assert time.monotonic() - died[0] < SECONDS_TO_TELL
         assert [type(result) for result in results] == [EngineDead] * 5
         assert not (await engine.health()).alive
@@ -105,7 +106,7 @@ async def test_a_killed_process_of_the_model_is_noticed_though_nothing_tells_of_
         (rank,) = ranks(descendants() - before)
         rank.kill()
         begun = time.monotonic()
-        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), DEADLINE)
         assert time.monotonic() - begun < SECONDS_TO_TELL
         assert [type(result) for result in results] == [EngineDead] * 3
         health = await engine.health()
@@ -121,7 +122,7 @@ async def test_a_reader_who_paused_while_the_engine_died_is_told_too() -> None:
         (other,) = await waiting(engine, 1)
         (rank,) = ranks(descendants() - before)
         rank.kill()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             with pytest.raises(EngineDead):
                 await other
             with pytest.raises(EngineDead):

@@ -12,11 +12,12 @@ import psutil
 import pytest
 
 from tests.contract.support import CHAT, answer, chat, text_of, user
+from tests.limits import AT_ONCE, DEADLINE
 from tests.service_process import Service, start_service
 from tests.tensorrt_llm.support import compiled_engine
 
 SECONDS_TO_START = 60.0
-SECONDS_TO_TELL = 1.0
+SECONDS_TO_TELL = AT_ONCE
 CLIENTS = 4
 COUNT = "Count from 1 to 40."
 
@@ -126,5 +127,5 @@ def test_a_killed_process_of_the_model_cuts_every_stream_and_nothing_is_left() -
             cut = [stream.result(timeout=20) for stream in streams]
         assert max(cut) - killed < SECONDS_TO_TELL
         expect_dead(service)
-    gone, left = psutil.wait_procs(family, timeout=10)
+    gone, left = psutil.wait_procs(family, timeout=DEADLINE)
     assert not left, (gone, left)

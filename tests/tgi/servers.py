@@ -14,6 +14,7 @@ import psutil
 
 from common.models.model import DEMO_MODEL
 from common.processes.ports import free_ports
+from tests.limits import DEADLINE
 from tests.service_process import REPOSITORY, eventually
 
 LAUNCHER = REPOSITORY / "tests" / "doubles" / "tgi" / "bin" / "text-generation-launcher"
@@ -33,11 +34,11 @@ class Server:
         self.process = subprocess.Popen(
             [LAUNCHER, *self.flags], env=self.environment, stdout=subprocess.DEVNULL
         )
-        eventually(self._healthy, 30, "TGI is healthy")
+        eventually(self._healthy, DEADLINE, "TGI is healthy")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+        self.process.wait(DEADLINE)
 
     def _healthy(self) -> bool:
         assert self.process.poll() is None, "TGI has ended"

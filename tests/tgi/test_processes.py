@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.contract.support import CHAT, GENERATE, assert_error, body_for, post
-from tests.limits import AT_ONCE
+from tests.limits import AT_ONCE, DEADLINE
 from tests.processes.test_stop import alive, assert_gone
 from tests.processes.test_stop import stream as whole_stream
 from tests.service_process import Service, eventually, start_service
@@ -82,12 +82,12 @@ def check_recovery(service: Service, dead: list[psutil.Process]) -> None:
         assert page.status_code == 200
         return "is being started again" in page.json().get("reason", "")
 
-    eventually(known, 5, "the death is known")
+    eventually(known, DEADLINE, "the death is known")
     assert "started again" in assert_error(service.http.get("/readyz"), 503, "not_ready")
     refused = post(service, CHAT)
     assert_error(refused, 503, "not_ready")
     assert int(refused.headers["retry-after"]) > 0
-    eventually(service.is_ready, 30, "it is back")
+    eventually(service.is_ready, DEADLINE, "it is back")
     assert_gone(dead)
     assert "reason" not in service.http.get("/livez").json()
     assert post(service, CHAT).status_code == 200
@@ -102,7 +102,7 @@ def test_a_dead_shard_is_replaced(service: Service) -> None:
 
 
 def wait_until_back(service: Service, times: int) -> None:
-    eventually(lambda: service.log_text().count("TGI is back") == times, 30, "it is back")
+    eventually(lambda: service.log_text().count("TGI is back") == times, DEADLINE, "it is back")
 
 
 def test_a_server_that_dies_again_and_again_is_given_up(service: Service) -> None:
@@ -110,7 +110,7 @@ def test_a_server_that_dies_again_and_again_is_given_up(service: Service) -> Non
         tgi(service)[0].kill()
         wait_until_back(service, times)
     tgi(service)[0].kill()
-    eventually(lambda: service.http.get("/livez").status_code == 503, 10, "given up")
+    eventually(lambda: service.http.get("/livez").status_code == 503, DEADLINE, "given up")
     for path in ("/livez", "/readyz"):
         assert_error(service.http.get(path), 503, "engine_dead")
     assert_error(post(service, CHAT), 503, "engine_dead")
@@ -127,7 +127,7 @@ async def test_streams_outlive_a_stop_signal_and_then_nothing_is_left(service: S
     for process in service.worker().children():
         process.send_signal(signal.SIGTERM)
     assert len(await running) > 50
-    assert service.process.wait(20) == 0
+    assert service.process.wait(DEADLINE) == 0
     assert_gone(everything)
 
 

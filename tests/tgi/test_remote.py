@@ -9,6 +9,7 @@ import pytest
 
 from common.models.model import DEMO_MODEL
 from tests.contract.support import CHAT, answer, assert_error, body_for, post
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually, start_service
 from tests.tgi.servers import Server, server
 from tests.tgi.test_processes import refusal
@@ -35,16 +36,16 @@ def test_a_remote_server_may_go_and_come_back_and_is_never_stopped(remote: Serve
         assert sorted(set(codes)) == [200, 429]
         remote.stop()
         assert_error(post(service, CHAT), 503, "engine_dead")
-        eventually(lambda: not service.is_ready(), 5, "it is not ready")
+        eventually(lambda: not service.is_ready(), DEADLINE, "it is not ready")
 
         def told_alive() -> bool:
             alive = service.http.get("/livez")
             assert alive.status_code == 200
             return "does not answer" in alive.json().get("reason", "")
 
-        eventually(told_alive, 5, "/livez says why it is not ready")
+        eventually(told_alive, DEADLINE, "/livez says why it is not ready")
         remote.start()
-        eventually(service.is_ready, 10, "it is back")
+        eventually(service.is_ready, DEADLINE, "it is back")
         assert post(service, CHAT).status_code == 200
     assert remote.process.poll() is None
 

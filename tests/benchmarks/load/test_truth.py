@@ -15,11 +15,11 @@ import pytest
 from benchmarks.results import files
 from benchmarks.results.schema import Outcome
 from tests.benchmarks.load.truth import lines, load, load_through, truth_server, undisturbed
-from tests.limits import AT_ONCE
+from tests.limits import AT_ONCE, DEADLINE
 from tests.service_process import REPOSITORY
 
-WITHIN = 0.005
-"""Seconds by which a client may be wrong about the first token."""
+WITHIN = 0.05
+"""Seconds by which a client may be wrong about a first token after 0.2 s, on a busy machine."""
 
 
 def test_a_hundred_users_see_the_first_token_when_it_came(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path, procs: int) -> Non
         assert process.stderr is not None
         window = process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 3
     assert "0.5 s of 60: 2 in flight" in window
     assert "void: it was interrupted" in out

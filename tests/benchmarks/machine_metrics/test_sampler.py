@@ -18,6 +18,7 @@ from benchmarks.machine_metrics.processes import roles
 from benchmarks.machine_metrics.prometheus import readings, unit
 from benchmarks.results.schema import Series
 from tests.benchmarks.machine_metrics.support import NVML
+from tests.limits import DEADLINE
 from tests.service_process import eventually
 
 BURN = "while True: pass"
@@ -69,7 +70,6 @@ async def test_the_services_and_the_engines_series_are_on_the_runs_time_axis() -
             start = time.monotonic()
             page.tokens.labels("demo").inc(5)
             await asyncio.sleep(0.3)
-            changed = time.monotonic() - start
             page.waiting.set(7)
             page.cache.set(0.5)
             await asyncio.sleep(0.2)
@@ -77,11 +77,10 @@ async def test_the_services_and_the_engines_series_are_on_the_runs_time_axis() -
     series = by_name(sampler.series(start))
     waiting = series["service gen_ai_server_requests_waiting"]
     assert [time for time, _ in waiting.points] == sorted(time for time, _ in waiting.points)
-    for at, value in waiting.points:
-        assert -5 < at < ended
-        # A scrape takes a moment: its value may be from just before or after its time.
-        assert value == (7 if at > changed else 1) or abs(at - changed) < 0.1
-    assert waiting.points[-1][1] == 7
+    assert all(at < ended for at, _ in waiting.points)
+    values = [value for _, value in waiting.points]
+    assert values == sorted(values)
+    assert set(values) == {1, 7}
     assert series["service gen_ai_server_tokens_total"].labels == {"model": "demo"}
     assert series["service gen_ai_server_tokens_total"].unit == "tokens"
     assert series["engine vllm:kv_cache_usage_perc"].unit == "ratio"
@@ -150,7 +149,7 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False)
     sampler = int(done.stdout)
-    eventually(lambda: not psutil.pid_exists(sampler), 10, "the sampler has ended")
+    eventually(lambda: not psutil.pid_exists(sampler), DEADLINE, "the sampler has ended")
 
 
 async def test_gpus_are_sampled_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
