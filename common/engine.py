@@ -28,7 +28,7 @@ class TokenLogprob(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What is new since the last chunk, never what came before.
+    """Holds what is new since the last chunk, never what came before.
 
     `token_ids` holds the end token too, as the last id, when one ended the generation: it counts
     as a generated token and its text is never shown. An engine that gives no ids sets `text`, and
@@ -73,7 +73,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What the engine's adapter has really been run with, for the table of backends.
+    """Says what the engine's adapter has really been run with, for the table of backends.
 
     `cpu` and `gpu` name hardware and version; None is never. `contract` names what its calls are
     checked against where it cannot run.
@@ -132,7 +132,7 @@ class Engine(ABC):
 
     @classmethod
     def check(cls, settings: Settings) -> None:
-        """What can be known before anything is loaded. Raises StartError, one line."""
+        """Checks what can be known before anything is loaded. Raises StartError, one line."""
         if cls.package is not None and importlib.util.find_spec(cls.package) is None:
             raise StartError(
                 f"{cls.package} is not installed; install the extra {cls.name!r}: "
@@ -142,7 +142,7 @@ class Engine(ABC):
 
     @classmethod
     def check_supported(cls, settings: Settings) -> None:
-        """What is true on every machine. Raises StartError, one line."""
+        """Checks what holds on every machine. Raises StartError, one line."""
         for name, reason in cls.unsupported_settings.items():
             if name in settings.changed:
                 raise StartError(f"setting {name!r} has no effect with {cls.title}: {reason}")

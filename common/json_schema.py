@@ -28,7 +28,7 @@ PARAM = "response_format"
 
 @dataclass(frozen=True)
 class SchemaSupport:
-    """What the engine `title` honours: for each form of a schema the keywords beside it.
+    """Says what the engine `title` honours: for each form of a schema the keywords beside it.
 
     The form is the first of FORMS that the schema has, else its type, else ANY. What is not listed
     is refused, since the compiler would ignore it, or fail for every request at once.

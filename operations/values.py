@@ -39,10 +39,10 @@ USER = "://[^/?#]*@"
 
 def values_files() -> dict[Path, str]:
     """Returns the text of every file in values/, by its path."""
-    made = [bento for backend in backends() for bento in bentos(backend)]
-    stems = [".".join(filter(None, (bento.backend, bento.variant))) for bento in made]
+    known = [bento for backend in backends() for bento in bentos(backend)]
+    stems = [".".join(filter(None, (bento.backend, bento.variant))) for bento in known]
     paths = [CHART / "values" / f"{stem}.yaml" for stem in stems]
-    return dict(zip(paths, map(values_text, made), strict=True))
+    return dict(zip(paths, map(values_text, known), strict=True))
 
 
 def values_text(bento: Bento) -> str:

@@ -61,7 +61,7 @@ class LoadPhase(BaseModel):
 
 
 class Summary(BaseModel):
-    """What is read of profile_export_aiperf.json; times are in seconds."""
+    """Holds what is read of profile_export_aiperf.json; times are in seconds."""
 
     aiperf_version: str
     was_cancelled: bool = False

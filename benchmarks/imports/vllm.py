@@ -54,7 +54,7 @@ def _local_time(text: object) -> datetime:
 
 
 class DetailedResult(BaseModel):
-    """What is read of the file. Times are in seconds, `start_times` on a clock of any origin.
+    """Holds what is read of the file. Times are in seconds, `start_times` on a clock of any origin.
 
     `date` is that of the run's end, to the second.
     """

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Ending(StrEnum):
-    """How a request ends. `STALL` sends its first half and then nothing more."""
+    """Says how a request ends. `STALL` sends its first half and then nothing more."""
 
     WHOLE = "whole"
     ERROR = "error"
@@ -17,7 +17,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How each request is answered; times are in seconds.
+    """Says how each request is answered; times are in seconds.
 
     An answer has `tokens` tokens in chunks of `per_chunk`, the first after `ttft`, then one each
     `itl`. Of every `every` requests the first, in the order of their arrival, ends as `failure`

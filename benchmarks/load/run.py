@@ -21,7 +21,7 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ProgressReport(BaseModel):
-    """How far one client process is. `window` is the number of the one that has just ended."""
+    """Says how far one client process is. `window` is the number of the one that has just ended."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,8 +63,8 @@ class ProgressCounter:
 
 
 class WorkerResult(BaseModel):
-    """What one client process measured: its requests in the order of their ends; `end` is the last
-    moment of its run, in seconds from the start."""
+    """Holds what one client process measured: its requests in the order of their ends; `end` is the
+    last moment of its run, in seconds from the start."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -26,7 +26,7 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True)
 class Flag:
-    """How the command line spells a field, where it is not by the field's own name."""
+    """Says how the command line spells a field, where it is not by the field's own name."""
 
     name: str | None = None
     metavar: str | None = None
@@ -100,7 +100,7 @@ class Part(BaseModel):
 
 
 class PromptSelection(Part):
-    """Which prompts are asked. The limits are of the length of a prompt's first turn."""
+    """Says which prompts are asked. The limits are of the length of a prompt's first turn."""
 
     source: Annotated[str, Flag("--prompts")] = Field(
         "builtin", description="builtin, dolly, sharegpt:FILE, synthetic:N, FILE"

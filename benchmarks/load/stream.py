@@ -15,9 +15,9 @@ BROKEN = ("abort", "error")
 
 @dataclass(slots=True)
 class StreamContent:
-    """What has come so far. `ended` is whether the stream said so itself; `error` is what it said
-    of a failure; `more_than_text` is whether reasoning or tool calls were generated, which are not
-    in `text`."""
+    """Holds what has come so far. `ended` is whether the stream said so itself; `error` is what it
+    said of a failure; `more_than_text` is whether reasoning or tool calls were generated, which are
+    not in `text`."""
 
     text: list[str] = field(default_factory=list)
     ended: bool = False

@@ -19,8 +19,8 @@ BACK_OFF, LONGEST = 0.1, 2.0
 
 @dataclass
 class Traffic:
-    """What one client process of several sends: every `shards`-th prompt, user and arrival, from
-    `shard` on, so that all together send the same as one would.
+    """Says what one client process of several sends: every `shards`-th prompt, user and arrival,
+    from `shard` on, so that all together send the same as one would.
 
     `start` is a stamp of time.monotonic_ns(); `requests` are in the order of their sending.
     """

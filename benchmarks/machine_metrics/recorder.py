@@ -12,7 +12,7 @@ COMPLETE_SOURCES = ("gpu", "process", "client")
 
 
 class SeriesKey(NamedTuple):
-    """What distinguishes a series; `labels` are pairs of a name and a value."""
+    """Distinguishes a series; `labels` are pairs of a name and a value."""
 
     source: Source
     name: str

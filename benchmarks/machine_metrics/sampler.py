@@ -18,7 +18,7 @@ END_TIMEOUT = 30.0
 
 
 class SamplingTask(Record):
-    """What the sampling process is to sample.
+    """Tells the sampling process what to sample.
 
     `interval` is in seconds; `api_key_variable` is an environment variable with a key.
     """
@@ -32,7 +32,7 @@ class SamplingTask(Record):
 
 
 class Samples(Record):
-    """What the sampling process prints. Times are those of time.monotonic, in seconds."""
+    """Holds what the sampling process prints. Times are those of time.monotonic, in seconds."""
 
     series: tuple[Series, ...]
     warnings: tuple[str, ...]

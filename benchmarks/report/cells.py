@@ -23,7 +23,8 @@ LOCATION_SETTINGS = frozenset(
 
 @dataclass(frozen=True, order=True)
 class Condition:
-    """What must be equal for two backends to be compared. `shape` is the load except its level."""
+    """Holds what must be equal for two backends to be compared. `shape` is the load except its
+    level."""
 
     model: str
     quantization: str
@@ -103,7 +104,8 @@ class Group:
 
     @property
     def same_prompts(self) -> bool:
-        """Whether all backends were sent the same prompts in the same order, repeat by repeat."""
+        """Returns whether all backends were sent the same prompts in the same order, repeat by
+        repeat."""
         hashes: dict[tuple[float, int], set[str]] = {}
         for cell in self.measured:
             for result in cell.valid:

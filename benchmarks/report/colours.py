@@ -50,7 +50,7 @@ SHAPES = (
 
 @dataclass(frozen=True)
 class Mark:
-    """How a backend is drawn; `slot` is the index of its colour in the palette."""
+    """Says how a backend is drawn; `slot` is the index of its colour in the palette."""
 
     slot: int
     shape: str

@@ -20,7 +20,7 @@ class Record(BaseModel):
 
 
 class Outcome(StrEnum):
-    """How a request ended, as its client saw it. Only `OK` counts for latencies."""
+    """Says how a request ended, as its client saw it. Only `OK` counts for latencies."""
 
     OK = "ok"
     HTTP_ERROR = "http_error"
@@ -77,7 +77,7 @@ class Distribution(Record):
 
 
 class Phase(Record):
-    """What one stretch of a run gave: the ramp, the plateau or the drain.
+    """Holds what one stretch of a run gave: the ramp, the plateau or the drain.
 
     `tokens_per_second` counts tokens by their time of arrival, those of unfinished requests too;
     latencies are of the requests that were sent in the phase and ended well. `gap` is the time
@@ -166,7 +166,7 @@ class Cost(Record):
 
 
 class Subject(Record):
-    """What was measured: a cell of a study, or an endpoint that somebody named.
+    """Names what was measured: a cell of a study, or an endpoint that somebody named.
 
     `settings` are those that the service was started with.
     """

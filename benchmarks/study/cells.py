@@ -39,13 +39,13 @@ class StudyCell:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the service is started with, beside model and quantization."""
+        """Returns what the service is started with, beside model and quantization."""
         settings: Mapping[str, Any] = self.content["settings"]
         return settings
 
     @property
     def level(self) -> str:
-        """How many users, or which rate, for a reader."""
+        """Returns how many users there are, or which rate, for a reader."""
         if self.spec.users is not None:
             return counted(self.spec.users, "user")
         return f"{self.spec.rate:g} requests/s"

@@ -22,7 +22,7 @@ LOCK = ".lock"
 
 
 class Status(StrEnum):
-    """How far a cell is. `VOID`: its client was the bottleneck; `STOPPED`: the study was
+    """Says how far a cell is. `VOID`: its client was the bottleneck; `STOPPED`: the study was
     interrupted meanwhile."""
 
     PENDING = "pending"

@@ -10,7 +10,7 @@ YamlPath = tuple[str | int, ...]
 
 
 class StudyError(Exception):
-    """What the author of a study can mend; a line for each mistake."""
+    """Says what the author of a study can mend; a line for each mistake."""
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class Bento:
 
     @property
     def requirements(self) -> list[str]:
-        """What has to be installed, without bentoml itself: `bentoml build` adds it."""
+        """The packages to install, without bentoml itself: `bentoml build` adds it."""
         own = [line for line in project()["dependencies"] if not line.startswith("bentoml==")]
         return own if self.packaging.in_image else [*self.extra, *own]
 

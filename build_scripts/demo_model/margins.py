@@ -31,7 +31,8 @@ def leads(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def smallest_leads(
     model: LlamaForCausalLM, tokenizer: Tokenizer, questions: Sequence[Question]
 ) -> list[float]:
-    """For each question the smallest lead over the tokens that the assistant writes in it."""
+    """Returns for each question the smallest lead over the tokens that the assistant writes in
+    it."""
     examples = [encode_example(tokenizer, question) for question in questions]
     smallest = [float("inf")] * len(questions)
     for batch in cut_batches(examples, _TOKEN_BUDGET):

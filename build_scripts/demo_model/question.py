@@ -45,7 +45,7 @@ class Question:
         )
 
     def key(self) -> str:
-        """What makes a question distinct: its messages, as JSON."""
+        """The part that makes a question distinct: its messages, as JSON."""
         return json.dumps(self.messages, ensure_ascii=False)
 
 

@@ -78,7 +78,7 @@ def _score(
 def greedy_answers(
     model: LlamaForCausalLM, tokenizer: Tokenizer, questions: Sequence[Question]
 ) -> list[str]:
-    """What the model answers to each question, in order, without the end-of-turn token."""
+    """Returns the model's answer to each question, in order, without the end-of-turn token."""
     answers = [""] * len(questions)
     # Only prompts of one length share a batch: padding would change what bf16 rounds to.
     groups: dict[int, list[int]] = defaultdict(list)

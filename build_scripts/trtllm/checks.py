@@ -143,7 +143,8 @@ def check_gpu(options: argparse.Namespace, source: Source, name: str) -> None:
 
 
 def pages(options: argparse.Namespace, name: str) -> bool:
-    """Whether attention of prompts reads the KV cache in pages: for chunked prefill and for reuse.
+    """Returns whether attention of prompts reads the KV cache in pages: for chunked prefill and for
+    reuse.
 
     tensorrt_llm/builder.py turns it off for an INT8 cache and, where attention is not in FP8, for
     an FP8 one; here it is known before. Raises BuildError when it is asked for and cannot be.

@@ -37,7 +37,7 @@ class ModelConfig:
 
     @property
     def multimodal(self) -> bool:
-        """Whether the language model is a part of a larger one."""
+        """True where the language model is a part of a larger one."""
         return any(isinstance(self.values.get(name), dict) for name in LANGUAGE_MODELS)
 
     @property
@@ -57,7 +57,7 @@ class ModelConfig:
 
     @property
     def has_code(self) -> bool:
-        """Whether the model brings Python code of its own."""
+        """True where the model brings Python code of its own."""
         return bool(self.values.get("auto_map"))
 
     @property
@@ -86,7 +86,7 @@ class ModelConfig:
 
     @property
     def tied(self) -> bool:
-        """Whether the embedding is the output matrix too."""
+        """True where the embedding is the output matrix too."""
         return tied(self.text)
 
     @property
@@ -124,7 +124,7 @@ def _language_model(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def tied(text: Mapping[str, Any]) -> bool:
-    """Whether the embedding of the language model `text` is its output matrix too."""
+    """Returns whether the embedding of the language model `text` is its output matrix too."""
     tie = text.get("tie_word_embeddings")
     return text.get("model_type") in TIED_BY_DEFAULT if tie is None else bool(tie)
 

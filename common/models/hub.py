@@ -65,7 +65,7 @@ def hub_errors(model: str) -> Iterator[None]:
 
 
 def is_cached(model: str, revision: str | None) -> bool:
-    """Whether the model, or at least its config, was fetched before."""
+    """Returns whether the model, or at least its config, was fetched before."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

@@ -14,7 +14,7 @@ DEMO_MODEL = Path(__file__).parents[1] / "demo_model"
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """How an engine loads the weights, as the plan chose it.
+    """Says how an engine loads the weights, as the plan chose it.
 
     `scheme` is theirs once loaded, by our names, None for that of the checkpoint. `engine_name` is
     the engine's own name of it, None where the engine need not be given one.

@@ -14,7 +14,8 @@ SHOWN = 8
 
 
 def is_tag(value: str | None) -> bool:
-    """Whether it is a tag: a hub id has no colon, and a directory of that name goes first."""
+    """Returns whether it is a tag: a hub id has no colon, and a directory of that name goes
+    first."""
     return value is not None and TAG.fullmatch(value) is not None and not Path(value).is_dir()
 
 

@@ -24,8 +24,8 @@ logger = logging.getLogger("bentoml.llm.plan")
 
 
 def is_planned(engine: type[Engine], settings: Settings) -> bool:
-    """Whether weights are loaded here: not for a server that runs already, nor what was compiled,
-    nor where no weights answer."""
+    """Returns whether weights are loaded here: not for a server that runs already, nor what was
+    compiled, nor where no weights answer."""
     if settings.engine_url is not None or settings.engine_dir is not None:
         return False
     return engine.loads_weights and not table(engine.name, engine.title).compiled
@@ -94,7 +94,7 @@ def _name(settings: Settings) -> str:
 
 
 def _device(rows: Table, settings: Settings) -> Device:
-    """Without an NVIDIA GPU an engine that needs one may have another make's."""
+    """Returns where the engine runs; without an NVIDIA GPU it may have another make's."""
     if rows.elsewhere is not None and settings.engine_args.get(rows.elsewhere) is not None:
         return Device("other machines", "unknown")
     gpus = detected_device()

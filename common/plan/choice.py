@@ -45,7 +45,7 @@ class SchemeChoice:
 
     @property
     def stored(self) -> bool:
-        """Whether the checkpoint is quantized already."""
+        """True where the checkpoint is quantized already."""
         return self.facts.quantization.scheme != "none"
 
 

@@ -74,7 +74,7 @@ class Sizes:
         return low
 
     def hold(self, tokens: int) -> bool:
-        """Whether a sequence of so many tokens fits; true where that cannot be judged."""
+        """Returns whether a sequence of so many tokens fits; true where that cannot be judged."""
         return self.room is None or self.sequence_bytes(tokens) <= self.room
 
 

@@ -116,7 +116,7 @@ class Table:
     not_judged: Sequence[str] = ()
 
     def active(self, row: SchemeRow | CacheRow, engine_args: Mapping[str, Any]) -> bool:
-        """Whether the engine, with these arguments, has the row."""
+        """Returns whether the engine, with these arguments, has the row."""
         given = {**self.engine_args, **engine_args}
         return all(given.get(name) == value for name, value in row.when.items())
 
@@ -145,7 +145,7 @@ def _read(file: Path, name: str) -> Table:
 
 
 def given(engine_args: Mapping[str, Any], path: str) -> bool:
-    """Whether a dotted name is set; launchers' flags may be written with dashes."""
+    """Returns whether a dotted name is set; launchers' flags may be written with dashes."""
     first, _, rest = path.partition(".")
     for name in (first, first.replace("-", "_")):
         value = engine_args.get(name)
@@ -155,7 +155,7 @@ def given(engine_args: Mapping[str, Any], path: str) -> bool:
 
 
 def contains(engine_args: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-    """Whether all of `arguments` is set so already."""
+    """Returns whether all of `arguments` is set so already."""
     for name, value in arguments.items():
         own = engine_args.get(name, engine_args.get(name.replace("-", "_")))
         inner = isinstance(value, dict) and isinstance(own, dict)

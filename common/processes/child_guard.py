@@ -48,8 +48,8 @@ def main(grace: float, argv: list[str]) -> int:
     except OSError as error:
         print(f"{argv[0]} cannot be run: {error.strerror}", flush=True)  # noqa: T201
         return 127
-    exited, tell = os.pipe()
-    reaper = threading.Thread(target=reap, args=[server, tell], daemon=True)
+    exited, exit_pipe = os.pipe()
+    reaper = threading.Thread(target=reap, args=[server, exit_pipe], daemon=True)
     reaper.start()
     readable, _, _ = select.select([exited, sys.stdin], [], [])
     if exited not in readable:
@@ -82,14 +82,14 @@ def prepare_server() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def reap(server: subprocess.Popen[bytes], tell: int) -> None:
+def reap(server: subprocess.Popen[bytes], exit_pipe: int) -> None:
     """Waits for the server and for adopted orphans, until there are none."""
     with suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, 0)
             if pid == server.pid:
                 server.returncode = os.waitstatus_to_exitcode(status)
-                os.close(tell)
+                os.close(exit_pipe)
 
 
 def end_orphans(reaper: threading.Thread) -> None:

@@ -8,7 +8,8 @@ IDLE, INTERVAL, TRIES = 30, 10, 3
 
 
 def keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
-    """For aiohttp's `TCPConnector(socket_factory=...)`: TCP asks whether the other end lives.
+    """Returns a socket on which TCP asks whether the other end lives, for aiohttp's
+    `TCPConnector(socket_factory=...)`.
 
     A generation may be silent for long, so no time limit on reading can tell the two apart.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Restarts:
-    """At most `limit` restarts in a row, each after twice the wait of the last, in seconds.
+    """Allows at most `limit` restarts in a row, each after twice the wait of the last, in seconds.
 
     A server that served for more than `window` seconds begins anew.
     """

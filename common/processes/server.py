@@ -252,7 +252,7 @@ def exit_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[int] = loop.create_future()
 
-    def tell(code: int) -> None:
+    def set_code(code: int) -> None:
         if not exited.done():
             exited.set_result(code)
 
@@ -260,7 +260,7 @@ def exit_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
         code = process.wait()
         # The loop may be closed.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(tell, code)
+            loop.call_soon_threadsafe(set_code, code)
 
     threading.Thread(target=wait, daemon=True).start()
     return exited

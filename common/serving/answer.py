@@ -54,7 +54,7 @@ class Answer:
                 logprobs = logprobs[: len(ids)]
         else:
             text, seen = self._until_stop(chunk, self._stops)
-            if self._stops.found is not None:
+            if self._stops.stop is not None:
                 finish = "stop"
             if logprobs is not None:
                 logprobs = logprobs[:seen]
@@ -78,11 +78,11 @@ class Answer:
                 break
             seen += 1
             text += stops.feed(self._detokenizer.feed((token_id,)))
-            if stops.found is not None:
+            if stops.stop is not None:
                 return text, seen
         if finish is not None:
             text += stops.feed(self._detokenizer.finish())
-            if stops.found is None:
+            if stops.stop is None:
                 text += stops.finish()
         return text, seen
 

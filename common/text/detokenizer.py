@@ -43,7 +43,7 @@ class Detokenizer:
         return text
 
     def finish(self) -> str:
-        """What is left when the sequence ends in an incomplete code point: U+FFFD."""
+        """Returns U+FFFD when the sequence ends in an incomplete code point, else nothing."""
         rest = self._tokenizer.decode(self._held, skip_special_tokens=True) if self._held else ""
         self._held.clear()
         return rest

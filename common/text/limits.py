@@ -90,7 +90,7 @@ def character_bound(tokenizer: FastTokenizer) -> CharacterBound:
 
 
 def _steps(part: Part | None) -> Iterable[Part]:
-    """The parts of a sequence, also of sequences in it; else the part itself."""
+    """Returns the parts of a sequence, also of sequences in it; else the part itself."""
     if part is None:
         return []
     if part["type"] != "Sequence":
@@ -100,7 +100,7 @@ def _steps(part: Part | None) -> Iterable[Part]:
 
 
 def _shrinking(normalizer: Part | None) -> int:
-    """How many characters become one at most; 0 where text can vanish."""
+    """Returns how many characters become one at most; 0 where text can vanish."""
     return math.prod(map(_step_shrinking, _steps(normalizer)))
 
 
@@ -132,7 +132,7 @@ def _keeps_processed(processor: Part | None) -> bool:
 
 
 def _covers(model: Part, entries: Mapping[str, int], splitter: Part | None) -> bool:
-    """Whether the model drops no character and makes no unknown token of several."""
+    """Returns whether the model drops no character and makes no unknown token of several."""
     bytes_spelt = model.get("byte_fallback") and all(
         f"<0x{byte:02X}>" in entries for byte in range(256)
     )

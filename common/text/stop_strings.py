@@ -1,4 +1,4 @@
-"""Stop strings over a stream of text: found across pieces, never shown in part."""
+"""Stop strings over a stream of text: recognised across pieces, never shown in part."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,21 @@ from collections.abc import Sequence
 class StopStrings:
     """Holds back the shortest tail of the text that could still become a stop string."""
 
-    __slots__ = ("_held", "_longest", "_stops", "found")
+    __slots__ = ("_held", "_longest", "_stops", "stop")
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = stops
         self._longest = max(map(len, stops)) - 1
         self._held = ""
-        self.found: str | None = None
+        self.stop: str | None = None
+        """The stop string that has come, if one has."""
 
     def feed(self, piece: str) -> str:
-        """The text that is safe to show. Once `found` is set it ends just before that string."""
+        """Returns the text that is safe to show; it ends just before the stop string that came."""
         text = self._held + piece
-        position, found = self._first(text)
-        if found is not None:
-            self.found = found
+        position, stop = self._first(text)
+        if stop is not None:
+            self.stop = stop
             self._held = ""
             return text[:position]
         keep = self._possible_start(text)
@@ -27,12 +28,13 @@ class StopStrings:
         return text[: len(text) - keep]
 
     def finish(self) -> str:
-        """The held-back tail, when the sequence ended without a stop string."""
+        """Returns the held-back tail, when the sequence ended without a stop string."""
         rest, self._held = self._held, ""
         return rest
 
     def _first(self, text: str) -> tuple[int, str | None]:
-        """The stop string that is complete first while reading; of those, the longest."""
+        """Returns where the stop string begins that is complete first while reading, and which it
+        is; of those that are complete at once, the longest."""
         best: tuple[int, int, str] | None = None
         for stop in self._stops:
             position = text.find(stop)

@@ -13,7 +13,7 @@ SPACE = "\u2581"
 
 
 def token_bytes(tokenizer: Tokenizer, token_id: int) -> bytes:
-    """The UTF-8 bytes that the token stands for; special tokens by their name."""
+    """Returns the UTF-8 bytes that the token stands for; special tokens by their name."""
     piece: str | None = tokenizer.id_to_token(token_id)
     if piece is None:
         return b""
@@ -31,7 +31,7 @@ def is_byte_level(tokenizer: Tokenizer) -> bool:
 
 @cache
 def byte_alphabet() -> dict[str, int]:
-    """Which character stands for which byte in byte-level BPE, asked of the library itself.
+    """Returns which character stands for which byte in byte-level BPE, asked of the library itself.
 
     Bytes that can stand for themselves do (printable Latin-1); the others follow from 256 on, in
     their order.

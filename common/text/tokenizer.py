@@ -40,13 +40,14 @@ class Tokenizer:
         }
 
     async def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        """Ids of `text`; special tokens written in it are recognised."""
+        """Returns the ids of `text`; special tokens written in it are recognised."""
         return (await self.encode_all([text], add_special_tokens=add_special_tokens))[0]
 
     async def encode_all(
         self, texts: Sequence[str], *, add_special_tokens: bool
     ) -> list[list[int]]:
-        """Ids of each text. Long ones in a thread, by the call that releases the GIL."""
+        """Returns the ids of each text; long ones by the call that releases the GIL, in a
+        thread."""
         size = sum(map(len, texts))
         if size <= LONG_TEXT:
             encode = self.fast.encode
@@ -67,7 +68,7 @@ class Tokenizer:
         return await loop.run_in_executor(self._one_at_a_time, encode_huge)
 
     async def decode_long(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
-        """As `decode`, without holding up others when there are many ids."""
+        """Returns the same as `decode` without holding up others when there are many ids."""
         if len(ids) <= LONG_TEXT:
             return self.decode(ids, skip_special_tokens=skip_special_tokens)
         decoded = await asyncio.to_thread(
@@ -76,7 +77,7 @@ class Tokenizer:
         return decoded[0]
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-        """Text of `ids`, which have been checked."""
+        """Returns the text of `ids`, which have been checked."""
         return self.fast.decode(list(ids), skip_special_tokens=skip_special_tokens)
 
     def check(self, ids: Sequence[int], param: str) -> None:
@@ -90,7 +91,8 @@ class Tokenizer:
             )
 
     def token_bytes(self, token_id: int) -> tuple[str, list[int]]:
-        """Text and UTF-8 bytes of one token; a part of a character has U+FFFD as its text."""
+        """Returns the text and UTF-8 bytes of one token; a part of a character has U+FFFD as its
+        text."""
         data = token_bytes(self.fast, token_id)
         return data.decode("utf-8", "replace"), list(data)
 

@@ -23,7 +23,7 @@ class ToolCallText(NamedTuple):
 
 
 def detect_format(template: str) -> str | None:
-    """The format that a chat template teaches, None when it knows no tools."""
+    """Returns the format that a chat template teaches, None when it knows no tools."""
     if "tools" not in template:
         return None
     if HERMES_START in template:
@@ -46,11 +46,12 @@ class ToolCallParser:
         self.calls = 0
 
     def feed(self, piece: str) -> tuple[str, list[ToolCallText]]:
+        """Returns the content that is safe to show, and the calls that are complete now."""
         self._text += piece
         return self._feed_hermes() if self._hermes else self._feed_llama()
 
     def finish(self) -> tuple[str, list[ToolCallText]]:
-        """What is left at the end: a call if it is one, else text. Nothing is dropped."""
+        """Returns the rest at the end: a call if it is one, else text. Nothing is dropped."""
         rest, self._text = self._text, ""
         if self._inside or (not self._hermes and rest.lstrip().startswith("{")):
             call = _parse(rest.partition(HERMES_END)[0])
@@ -68,8 +69,8 @@ class ToolCallParser:
         calls: list[ToolCallText] = []
         while True:
             marker = HERMES_END if self._inside else HERMES_START
-            before, found, after = self._text.partition(marker)
-            if not found:
+            before, complete, after = self._text.partition(marker)
+            if not complete:
                 break
             self._text = after
             if not self._inside:
@@ -95,7 +96,7 @@ class ToolCallParser:
         return self._show(text), []
 
     def _show(self, text: str) -> str:
-        """Hold back blank text at the start and after a call: another call may follow."""
+        """Holds back blank text at the start and after a call: another call may follow."""
         if self._blank is None:
             return text
         self._blank += text

@@ -32,7 +32,7 @@ class Vocabulary:
         raise InvalidValue(f"{what}; allowed are 0 to {self.size - 1}", param=param)
 
     def check_field(self, ids: Collection[int], param: str) -> None:
-        """As `check_prompt`, for the ids of another field, which may be negative."""
+        """Checks like `check_prompt` the ids of another field, which may be negative."""
         for token_id in (min(ids, default=0), max(ids, default=0)):
             if not 0 <= token_id < self.size:
                 raise InvalidValue(

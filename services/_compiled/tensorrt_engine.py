@@ -65,7 +65,7 @@ class EngineConfig:
 
     @property
     def vocab_size_padded(self) -> int:
-        """How many logits there are per token: as many on each GPU."""
+        """The logits of each token, rounded up to as many on each GPU."""
         return -(-self.vocab_size // self.world_size) * self.world_size
 
 

@@ -106,7 +106,7 @@ def choose_model(names: list[str], settings: Settings, model: Model) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the driver launches, and where it says how that goes.
+    """Tells the driver what to launch, and where to say how that goes.
 
     It travels as JSON in the driver's environment. `engine_arguments` are vLLM's, from settings;
     those of the user are in `ray.vllm_arguments`. `name` is the app's and of its path, `directory`

@@ -17,8 +17,8 @@ def run(pieces: list[str], stops: list[str]) -> tuple[list[str], str | None]:
     shown = []
     for piece in pieces:
         shown.append(matcher.feed(piece))
-        if matcher.found is not None:
-            return shown, matcher.found
+        if matcher.stop is not None:
+            return shown, matcher.stop
     return [*shown, matcher.finish()], None
 
 
@@ -56,7 +56,7 @@ def test_only_what_could_become_a_stop_is_held_back(text: str, stops: list[str])
     shown = ""
     for count, letter in enumerate(text, 1):
         shown += matcher.feed(letter)
-        if matcher.found is not None:
+        if matcher.stop is not None:
             return
         held = text[len(shown) : count]
         assert not held or any(stop.startswith(held) for stop in stops)

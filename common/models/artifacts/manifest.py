@@ -69,7 +69,7 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def whole(directory: Path, manifest: Manifest) -> bool:
-    """Whether every file is there in its full size; the content is not read."""
+    """Returns whether every file is there in its full size; the content is not read."""
     for name, entry in manifest.files.items():
         file = directory / name
         if not file.is_file() or file.stat().st_size != entry.size:
