@@ -18,10 +18,9 @@ from build_scripts.bentos.table import CACHE
 from common.settings import Settings
 from operations.values import SCHEMA, schema_text, values_files
 from tests.operations.live_prometheus import RULES
-from tests.operations.tools import CHART, Refused, chart, faults
+from tests.operations.tools import CHART, chart, environment_of, faults, pod_of
 
 FILES = sorted(path.stem for path in (CHART / "values").glob("*.yaml"))
-SECTIONS = ("", "image", "settings", "resources", "cache", "autoscaling", "service", "monitoring")
 """Of the values, "" being all; the other objects hold labels, annotations and an affinity."""
 PROMPT = 'Say "10 %" or $5\\ <é>\n'
 SHARED = {"accessMode": "ReadWriteMany"}
@@ -58,16 +57,6 @@ ENGINE_DIR = {"settings": {"engine_dir": "/engine"}}
 @pytest.fixture(scope="module")
 def objects() -> dict[str, Any]:
     return chart("vllm", **MANY)
-
-
-def pod_of(objects: dict[str, Any]) -> Any:
-    return objects["deployment"]["spec"]["template"]["spec"]
-
-
-def environment_of(objects: dict[str, Any]) -> dict[str, Any]:
-    variables = pod_of(objects)["containers"][0]["env"]
-    assert len({variable["name"] for variable in variables}) == len(variables)
-    return {variable["name"]: variable for variable in variables}
 
 
 def written(folder: Path, objects: dict[str, Any]) -> list[Path]:
@@ -233,73 +222,3 @@ def test_the_alerts_are_those_of_the_file_for_every_release(objects: dict[str, A
     assert other["alerts"] == objects["alerts"], "of two objects, each would alert"
     for name in ("alerts", "service-monitor"):
         assert objects[name]["metadata"]["labels"]["release"] == "prometheus"
-
-
-@pytest.mark.parametrize(
-    ("backend", "values", "message"),
-    [
-        ("vllm", {"backend": "vlm"}, "at '/backend': value must be one of 'echo', "),
-        ("vllm", {"image": {"repository": ""}}, "at '/image/repository': minLength"),
-        ("echo", {"settings": {"modell": "x"}}, "additional properties 'modell' not allowed"),
-        ("echo", {"settings": {"max_queue": -1}}, "at '/settings/max_queue': minimum"),
-        ("echo", {"settings": {"model": 7}}, "at '/settings/model': got number, want string"),
-        ("echo", {"settings": {"otlp_endpoint": "host:4318"}}, "at '/settings/otlp_endpoint'"),
-        ("echo", {"settings": {"api_keys": "a"}}, "additional properties 'api_keys' not allowed"),
-        ("echo", {"settings": {"seed": 3}}, "at '/settings/seed': value must be 0"),
-        ("vllm", {"settings": {"engine_dir": "/x"}}, "at '/settings/engine_dir'"),
-        ("mlc", {}, "at '/settings': missing property 'engine_dir'"),
-        ("vllm", {"settings": {"tensor_parallel_size": 4}}, "gpus 1 is less than"),
-        ("echo", {"replicas": 9, "autoscaling": {"enabled": True}}, "replicas 9 is more than"),
-        ("vllm", {"replicas": 2}, "set cache.accessMode to ReadWriteMany"),
-        ("vllm", {"autoscaling": {"enabled": True}}, "set cache.accessMode to ReadWriteMany"),
-        ("vllm", {"secret": "Keys"}, "at '/secret'"),
-        ("vllm", {"shm": "8gb"}, "at '/shm'"),
-        ("vllm", {"gpus": -1}, "at '/gpus': minimum"),
-        (
-            "vllm",
-            {"settings": {"metrics_public": False}, "monitoring": {"serviceMonitor": True}},
-            "scrapes /metrics without a key",
-        ),
-    ],
-)
-def test_values_that_would_not_run_are_refused(
-    backend: str, values: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(Refused, match=re.escape(message)):
-        chart(backend, **values)
-
-
-@pytest.mark.parametrize("name", ["1b", "a.b"])
-def test_a_release_is_named_as_a_service_may_be(name: str) -> None:
-    with pytest.raises(Refused, match=f'the release\'s name "{name}" cannot name a Service'):
-        chart("vllm", name)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"settings": {"engine_args": {"env": {"HF_TOKEN": "x"}}}},
-        {"settings": {"engine_args": {"flags": ["--api-key=x"]}}},
-        {"settings": {"system_prompt": "hf_abcdefghijklmnopqrst"}},
-        {"settings": {"otlp_endpoint": "http://me:secret@collector:4318"}},
-        {"settings": {"otlp_endpoint": "http://collector:4318/?a=b&api_key=x"}},
-        {"env": [{"name": "OTHER_TOKEN", "value": "x"}]},
-        {"env": [{"name": "URL", "value": "http://me:secret@host"}]},
-    ],
-)
-def test_a_secret_among_the_values_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="values don't meet the specifications of the schema"):
-        chart("vllm", **values)
-
-
-def test_names_of_tokens_of_text_are_no_secrets() -> None:
-    flags = ["--max-token-count=3", "http://host/my-token-service?stop_words=a"]
-    arguments = {"max_num_batched_token": 3, "stop_token_ids": [1], "flags": flags}
-    settings = {"engine_args": arguments, "first_token_timeout": 9}
-    assert "ENGINE_ARGS" in environment_of(chart("vllm", settings=settings))
-
-
-@pytest.mark.parametrize("section", SECTIONS)
-def test_no_section_of_the_values_takes_a_misspelt_name(section: str) -> None:
-    with pytest.raises(Refused, match=r"additional properties 'misspelt' not allowed"):
-        chart("vllm", **{section: {"misspelt": 1}} if section else {"misspelt": 1})

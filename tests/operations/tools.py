@@ -76,3 +76,13 @@ def chart(backend: str, name: str = "llm", /, **values: Any) -> dict[str, Any]:
     assert answer["lint"] == []
     files = {Path(path).stem: yaml.safe_load(text) for path, text in answer["files"].items()}
     return {stem: value for stem, value in files.items() if stem != "NOTES" and value}
+
+
+def pod_of(objects: dict[str, Any]) -> Any:
+    return objects["deployment"]["spec"]["template"]["spec"]
+
+
+def environment_of(objects: dict[str, Any]) -> dict[str, Any]:
+    variables = pod_of(objects)["containers"][0]["env"]
+    assert len({variable["name"] for variable in variables}) == len(variables)
+    return {variable["name"]: variable for variable in variables}

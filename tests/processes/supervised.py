@@ -1,12 +1,16 @@
 """Servers for the tests of the supervisor: small, real processes."""
 
+import asyncio
+import contextlib
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from common.errors import NotReady
 from common.processes.restarts import Restarts
 from common.processes.server import ROOT, ChildServer, Command
 
@@ -92,3 +96,46 @@ def gone(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+FAILS = "print('loading'); print('no memory left'); raise SystemExit(3)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{SERVER}"
+ONCE = f"""
+import sys
+from pathlib import Path
+times = Path(sys.argv[1], "times")
+with times.open("a") as file: file.write("x")
+if len(times.read_text()) in (2, 3): raise SystemExit("out of memory")
+{SERVER}
+"""
+"""Starts, then fails to start twice, then starts again."""
+
+
+Make = Callable[..., Supervised]
+
+
+async def until(check: Callable[[], bool], what: str, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        await asyncio.sleep(0.01)
+
+
+async def back(supervised: Supervised, starts: int) -> None:
+    """Wait for the server's start number `starts` to have worked."""
+    await until(lambda: supervised.starts >= starts, "started again")
+    await until(lambda: not_failing(supervised.server), "serves again")
+
+
+def not_failing(server: ChildServer) -> bool:
+    try:
+        server.check()
+    except NotReady:
+        return False
+    return True
+
+
+def is_of(process: psutil.Process, code: str) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return code in process.cmdline()
+    return False

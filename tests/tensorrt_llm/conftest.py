@@ -4,10 +4,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.builder.support import Home
 from tests.service_process import REPOSITORY
+from tests.tensorrt_llm.builds import DOUBLE as BUILD_TOOLS
 
 # bentoml's own decorators warn, and here every warning is an error.
 with warnings.catch_warnings(action="ignore"):
@@ -25,3 +28,18 @@ def _double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] in MODULES]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("PATH", f"{BUILD_TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(BUILD_TOOLS / "site"))
+    return Home(tmp_path / "home", "build_scripts.trtllm")
+
+
+@pytest.fixture
+def docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is here and TensorRT-LLM is not."""
+    folders = (BUILD_TOOLS / "docker", BUILD_TOOLS / "gpu")
+    path = os.environ["PATH"].partition(os.pathsep)[2]
+    monkeypatch.setenv("PATH", os.pathsep.join((*map(str, folders), path)))
