@@ -23,9 +23,9 @@ The command that compiled it has printed the tag:
 BAKED = """\
 The first command packs the service as a bento, BentoML's package format; the second one makes an
 image of it. `--arg` builds a setting into the bento and shows it in the bento's labels.
-`--arg model=` takes the name of a model on the Hugging Face hub, which the first start downloads, or
-the tag of a model in the BentoML model store, which becomes part of the bento. Keys and tokens are
-refused."""
+`--arg model=` takes the name of a model on the Hugging Face hub, which the first start downloads,
+or the tag of a model in the BentoML model store, which becomes part of the bento. Keys and tokens
+are refused."""
 SETTINGS = """## Settings
 
 Every setting is also an environment variable, which wins over the settings in the bento:
