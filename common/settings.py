@@ -47,61 +47,93 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     model: str | None = Field(
-        None, description="directory, hub id or store tag; none is the demo model"
+        None, description="directory, hub id or store tag; without one, the demo model"
     )
-    served_model_name: str | None = Field(None, description="name that clients use")
+    served_model_name: str | None = Field(None, description="the model's name for clients")
     revision: str | None = Field(None, description="branch, tag or commit on the hub")
-    trust_remote_code: bool = Field(False, description="run code that the model brings")
+    trust_remote_code: bool = Field(False, description="run Python code from the model's files")
     quantization: str | None = Field(
-        None, description="`auto`, `none`, `awq`, `fp8` …; not set is `auto`"
+        None, description="`auto`, `none`, `awq`, `fp8` …; not set means `auto`"
     )
-    kv_cache_dtype: str = Field("auto", description="`auto`, `fp8`, `int8` …")
+    kv_cache_dtype: str = Field("auto", description="type of the KV cache: `auto`, `fp8`, `int8` …")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        "auto", description="`auto`, `bfloat16`, `float16`, `float32`"
+        "auto", description="type of the weights: `auto`, `bfloat16`, `float16`, `float32`"
     )
-    max_model_len: int | None = Field(None, ge=16, description="tokens of prompt plus answer")
+    max_model_len: int | None = Field(
+        None, ge=16, description="most tokens of a prompt and its answer together"
+    )
     tensor_parallel_size: int = Field(1, ge=1, le=64, description="GPUs that share the model")
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="fraction of GPU memory")
-    kv_cache_gib: float | None = Field(None, gt=0, description="size of the KV cache")
-    prefix_caching: bool = Field(True, description="reuse the KV cache of equal beginnings")
-    chunked_prefill: bool = Field(True, description="mix prefill with decoding")
-    seed: int = Field(0, ge=0, lt=2**31, description="of the engine; requests have their own")
-    engine_args: JSONObject = Field(default_factory=dict, description="JSON, to the engine")
-    engine_dir: str | None = Field(None, description="directory or store tag of what was compiled")
-    engine_url: str | None = Field(None, description="a running server, instead of one of ours")
-    start_timeout: Seconds = Field(1800, description="seconds a server of ours may take to start")
-
-    system_prompt: str | None = Field(None, description="for /generate when it names none")
-    chat_template: str | None = Field(None, description="a Jinja file that replaces the model's")
-    tool_format: Literal["auto", "hermes", "llama3_json", "none"] = Field(
-        "auto", description="of tool calls: `auto`, `hermes`, `llama3_json`, `none`"
+    gpu_memory_utilization: float = Field(
+        0.9, gt=0, le=1, description="fraction of GPU memory that the engine may use"
+    )
+    kv_cache_gib: float | None = Field(None, gt=0, description="size of the KV cache in GiB")
+    prefix_caching: bool = Field(
+        True, description="reuse the KV cache for prompts that begin alike"
+    )
+    chunked_prefill: bool = Field(
+        True, description="read long prompts in parts, between the tokens of other answers"
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="seed of the engine; a request can have its own"
+    )
+    engine_args: JSONObject = Field(
+        default_factory=dict, description="JSON object with the engine's own arguments"
+    )
+    engine_dir: str | None = Field(None, description="directory or store tag of a compiled model")
+    engine_url: str | None = Field(
+        None, description="address of a running engine server, so that none is started"
+    )
+    start_timeout: Seconds = Field(
+        1800, description="seconds that the engine's server may take to start"
     )
 
-    max_concurrency: int = Field(256, ge=1, description="sequences in the engine at once")
-    max_queue: int = Field(1024, ge=0, description="sequences waiting before 429")
-    queue_timeout: Seconds = Field(60, description="seconds a request may wait before 503")
-    first_token_timeout: Seconds = Field(120, description="seconds before 504")
-    drain_timeout: float = Field(60, ge=0, le=86400, description="seconds after SIGTERM")
-    probe_interval: Seconds = Field(60, description="idle seconds after which /readyz generates")
-    max_body_bytes: int = Field(8 * 2**20, ge=1024, description="of a request, before 413")
+    system_prompt: str | None = Field(
+        None, description="system prompt of /generate for requests without one"
+    )
+    chat_template: str | None = Field(
+        None, description="Jinja file that replaces the model's chat template"
+    )
+    tool_format: Literal["auto", "hermes", "llama3_json", "none"] = Field(
+        "auto", description="format of tool calls: `auto`, `hermes`, `llama3_json`, `none`"
+    )
+
+    max_concurrency: int = Field(256, ge=1, description="answers that are generated at once")
+    max_queue: int = Field(1024, ge=0, description="answers that may wait; more get 429")
+    queue_timeout: Seconds = Field(60, description="seconds a request may wait, then 503")
+    first_token_timeout: Seconds = Field(
+        120, description="seconds from the end of the wait to the first token, then 504"
+    )
+    drain_timeout: float = Field(
+        60, ge=0, le=86400, description="seconds that running requests may still take at a stop"
+    )
+    probe_interval: Seconds = Field(
+        60, description="seconds without a token after which /readyz tests the engine with one"
+    )
+    max_body_bytes: int = Field(
+        8 * 2**20, ge=1024, description="largest body of a request; a larger one gets 413"
+    )
     max_header_bytes: int = Field(
         32768,
         ge=4096,
         le=2**20,
-        description="of a request with its URL, before 431; a quarter for the URL, before 414",
+        description="most bytes of headers and URL, else 431; of the URL a quarter, else 414",
     )
 
     api_keys: CommaList = Field(
-        default_factory=list, repr=False, description="comma-separated; none means open"
+        default_factory=list,
+        repr=False,
+        description="keys of clients, comma-separated; without any, everybody is served",
     )
-    cors_origins: CommaList = Field(default_factory=list, description="comma-separated")
+    cors_origins: CommaList = Field(
+        default_factory=list, description="origins of web pages that may call, comma-separated"
+    )
     docs: bool = Field(True, description="serve `/`, `/docs.json` and `/schema.json`")
     metrics_public: bool = Field(True, description="serve `/metrics` without an API key")
     otlp_endpoint: Annotated[str, AfterValidator(_url)] | None = Field(
-        None, description="collector of request spans, OTLP over HTTP"
+        None, description="OpenTelemetry collector for traces, OTLP over HTTP"
     )
     trace_ratio: float = Field(
-        1, ge=0, le=1, description="share of requests traced where the caller leaves it open"
+        1, ge=0, le=1, description="share of requests traced, where the caller has not decided"
     )
 
     @property

@@ -38,7 +38,7 @@ HEAD = ["backend", "service", "engine", "installed", "run on CPU", "run on GPU",
 def markdown(engines: Sequence[type[Engine]]) -> str:
     """Returns the README's table."""
     lines = [
-        "| backend | engine | run on a CPU | run on a GPU | calls checked against |",
+        "| backend | engine and its interface | run on a CPU | run on a GPU | checked against |",
         "|---|---|---|---|---|",
     ]
     for engine in engines:

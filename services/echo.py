@@ -53,8 +53,8 @@ class EchoEngine(Engine):
     name = "echo"
     title = "Echo"
     release = VERSION
-    interface = "none: settable timing and failures"
-    tested = Tested(cpu="every test run")
+    interface = "a stand-in with settable timing and failures"
+    tested = Tested(cpu="in every test run")
     loads_weights = False
     unsupported_settings = {
         **IN_PROCESS,

@@ -53,7 +53,7 @@ class LMDeployEngine(InProcessEngine):
     title = "LMDeploy"
     release = "0.18.0"
     interface = "`serve.core.AsyncEngine` in process"
-    tested = Tested(contract="0.18.0's own Python code, its engines doubled")
+    tested = Tested(contract="0.18.0's own Python code, with stand-ins for its two engines")
     package = "lmdeploy"
     environment = {"TM_LOG_LEVEL": "WARNING"}
     warm_up = Sampling(max_tokens=2, top_p=0.9, top_k=8, min_p=0.01, seed=0)

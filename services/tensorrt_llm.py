@@ -59,8 +59,8 @@ class TensorRTLLMEngine(InProcessEngine):
     name = "tensorrt_llm"
     title = "TensorRT-LLM"
     release = "1.2.1"
-    interface = "`LLM` in process: PyTorch, or a compiled engine"
-    tested = Tested(contract="1.2.1's classes, 1.2's sources")
+    interface = "`LLM` in process, with PyTorch or a compiled engine"
+    tested = Tested(contract="the classes of 1.2.1, the source code of 1.2")
     package = "tensorrt_llm"
     stop_timeout = 5.0
     warm_up = Sampling(

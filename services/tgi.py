@@ -44,8 +44,8 @@ class TGIEngine(Engine):
     name = "tgi"
     title = "TGI"
     release = "3.3.5"
-    interface = "`text-generation-launcher` as a child, or a running server; `/generate_stream`"
-    tested = Tested(contract="its OpenAPI document, source of 3.3")
+    interface = "`/generate_stream` of `text-generation-launcher` or of a running server"
+    tested = Tested(contract="its OpenAPI document, the source code of 3.3")
     binary = LAUNCHER
     unsupported = {
         "frequency_penalty": "TGI subtracts a token's share of prompt and answer, not its count",

@@ -46,7 +46,7 @@ class TransformersEngine(InProcessEngine):
     title = "Transformers"
     release = "5.24.0"
     interface = "continuous batching in process"
-    tested = Tested(cpu="5.24.0, every test run")
+    tested = Tested(cpu="5.24.0, in every test run")
     package = "transformers"
     stop_timeout = 4.0
     warm_up = Sampling(max_tokens=1, temperature=0)

@@ -47,10 +47,10 @@ class TritonEngine(Engine):
     name = "triton"
     title = "Triton"
     release = "26.07 with TensorRT-LLM 1.2.1"
-    interface = "decoupled gRPC with `tritonclient`"
+    interface = "streaming gRPC with `tritonclient`"
     tested = Tested(
-        contract="tritonserver 2.51.0 (`nvidia-pytriton` 0.7.0) itself, with a Python model of "
-        "the same tensors; `config.pbtxt` of TensorRT-LLM's backend"
+        contract="tritonserver 2.51.0 (`nvidia-pytriton` 0.7.0), with a Python model that has the "
+        "same tensors, and `config.pbtxt` of TensorRT-LLM's backend"
     )
     package = "tritonclient"
     binary = BINARY

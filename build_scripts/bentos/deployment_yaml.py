@@ -44,6 +44,6 @@ def deployment_yaml(bento: Bento) -> str:
     }
     head = (
         f"# scripts/deploy {bento.backend} [--arg name=value ... --set key=value ...]\n"
-        "# Made by python -m build_scripts.bentos --write; docs/bentocloud.md tells of it.\n"
+        "# Made by python -m build_scripts.bentos --write; docs/bentocloud.md explains it.\n"
     )
     return head + yaml.safe_dump(values, sort_keys=False)

@@ -16,17 +16,20 @@ HEALTH = (
     f'r.urlopen("http://127.0.0.1:3000/readyz", timeout={PROBE_TIMEOUT})\''
 )
 COMPILED = """
-`TAG` is what the builder tells that compiled the model for the GPU this runs on, and travels in the
-bento: [docs/quantization.md](../../docs/quantization.md).
-"""
-BAKED = """
-`--arg` bakes a setting in and shows it in the bento's labels. `--arg model=` takes a hub id, which
-is fetched at the first start, or the tag of a model in the BentoML store, which then travels in the
-bento. Keys and tokens are not baked."""
+
+`TAG` names a model in the BentoML model store that was compiled for the GPU on which this will run.
+The command that compiled it has printed the tag:
+[docs/quantization.md](../../docs/quantization.md)."""
+BAKED = """\
+The first command packs the service as a bento, BentoML's package format; the second one makes an
+image of it. `--arg` builds a setting into the bento and shows it in the bento's labels.
+`--arg model=` takes the name of a model on the Hugging Face hub, which the first start downloads,
+or the tag of a model in the BentoML model store, which becomes part of the bento. Keys and tokens
+are refused."""
 SETTINGS = """## Settings
 
-Every setting is a variable too, and wins over what was baked in:
-`docker run -e MAX_MODEL_LEN=8192 …`. The table is in the README of the repository."""
+Every setting is also an environment variable, which wins over the settings in the bento:
+`docker run -e MAX_MODEL_LEN=8192 …`. The README of the repository has a table of the settings."""
 
 
 def readme(bento: Bento) -> str:
@@ -36,18 +39,19 @@ def readme(bento: Bento) -> str:
 
 
 def _head(bento: Bento) -> str:
-    kind = "the engine's own image" if bento.packaging.image else "slim Python"
+    kind = "the engine's own image" if bento.packaging.image else "Python alone"
     engine, pins = bento.engine, Path(bento.file("requirements.txt")).name
-    model = "the demo model, unless one is named"
+    model = "the demo model, unless you name another"
     if runs_compiled(engine):
-        model = "what was compiled for the GPU: `engine_dir`"
+        model = "a compiled model, named by `engine_dir`"
     return f"""<!-- Made by python -m build_scripts.bentos --write. -->
 # {bento.name}
 
-{engine.title} {bento.release} ({engine.interface}) behind the API of this repository.
+This bento runs {engine.title} behind the API of this repository.
 
 | | |
 |---|---|
+| engine | {engine.title} {bento.release}, {engine.interface} |
 | service | `{bento.target}` |
 | base image | `{bento.image}`, {kind} |
 | Python | {bento.packaging.python} |
@@ -58,7 +62,7 @@ def _head(bento: Bento) -> str:
 
 def _build(bento: Bento) -> str:
     words = [bento.backend, *([f"--{bento.variant}"] if bento.variant else [])]
-    given, first = (
+    given, compiled = (
         ("engine_dir=TAG", COMPILED) if runs_compiled(bento.engine) else ("max_model_len=4096", "")
     )
     return f"""## Build
@@ -67,7 +71,8 @@ def _build(bento: Bento) -> str:
 scripts/bento {" ".join(words)} --arg {given}
 bentoml containerize {bento.name}:latest -t {bento.name}
 ```
-{first}{BAKED}"""
+
+{BAKED}{compiled}"""
 
 
 def _run(bento: Bento) -> str:
@@ -86,12 +91,12 @@ def _run(bento: Bento) -> str:
 {lines}
 ```
 
-- The volume keeps {packaging.cache} (`{CACHE}`): a second start finds them.
-- `-e API_KEYS` hands on the keys of your shell that clients have to send, separated by commas.
-  Without any, whoever reaches the port is served.
-- `-e HF_TOKEN` hands on the token of your shell, for models that are not open to all. Neither is in
-  a layer of the image.
-- Health has to be asked for here: BentoML's Dockerfile has no place for a `HEALTHCHECK`."""
+- The volume keeps {packaging.cache} in `{CACHE}`, so a second start is shorter.
+- `-e API_KEYS` passes on the variable `API_KEYS` of your shell: the keys that clients have to send,
+  separated by commas. Without keys, the service answers everybody who reaches the port.
+- `-e HF_TOKEN` passes on your token of the Hugging Face hub, for models that are not open to all.
+  The image itself contains neither keys nor token.
+- The health check is part of this command because BentoML's Dockerfile cannot declare one."""
 
 
 def _escaped(command: str) -> str:
