@@ -80,21 +80,25 @@ def result(
         load=_load(users=users, system_prompt=system_prompt, **load),
         prompts=Prompts(source="builtin", count=300, hash="a" * 64, seed=0),
         environment=_environment(backend, gpu),
-        verdict=Verdict(
-            valid=not void,
-            reasons=void,
-            loop_lag_p99=0.002,
-            client_cpu=0.3,
-            client_cpu_per_1000_tokens=0.03,
-            send_lag_p99=0.001,
-            users_reached=float(users),
-        ),
+        verdict=_verdict(users, void),
         ramp=_phase(0, RAMP, rate / 2, ttft, users, 0),
         plateau=_phase(RAMP, DURATION, rate, ttft, users, 3 if backend == "transformers" else 0),
         drain=_phase(DURATION, DURATION + 4, rate / 3, ttft, users, 0),
         windows=windows,
         series=tuple(_series(windows, rate / top, gpu, chance)),
         cost=Cost(price_per_hour=2.0, per_million_output_tokens=2e6 / 3600 / rate),
+    )
+
+
+def _verdict(users: int, void: tuple[str, ...]) -> Verdict:
+    return Verdict(
+        valid=not void,
+        reasons=void,
+        loop_lag_p99=0.002,
+        client_cpu=0.3,
+        client_cpu_per_1000_tokens=0.03,
+        send_lag_p99=0.001,
+        users_reached=float(users),
     )
 
 
