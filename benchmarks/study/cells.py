@@ -98,9 +98,11 @@ def _cell(
         "url": target.url,
         "model": model.model_dump(),
         "quantization": quantization,
-        "settings": {**plan.study.settings, **target.settings} if target.backend else {},
+        "settings": {**plan.study.settings, **target.settings} if target.is_ours else {},
         "variables": target.variables,
         "repeat": repeat,
+        **({"command": target.command} if target.command else {}),
+        **({"pinned": True} if plan.study.pinned else {}),
     }
     content = {
         **service,
