@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load.spec import Limits, Spec
+from benchmarks.report.cells import Group, groups
+from benchmarks.report.runs import Run
 from benchmarks.results.files import write
 from benchmarks.results.schema import (
     Cost,
@@ -228,3 +230,13 @@ def _series(
         labels={"role": "api"},
         points=tuple((t, max(0.0, chance.gauss(0.9 * share, 0.05))) for t in times),
     )
+
+
+def group(*results: Result) -> Group:
+    """Returns the results as the group that they make up together."""
+    (only,) = groups(Run(str(number), each) for number, each in enumerate(results))
+    return only
+
+
+def repeats(backend: str, speed: float, count: int = 3, noise: float = 0.01) -> list[Result]:
+    return [result(backend, 50, n, speed=speed, noise=noise) for n in range(count)]
