@@ -146,17 +146,9 @@ def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | N
     if not records:
         return None
     marks = {str(record["backend"]): marks[str(record["backend"])] for record in records}
-    ends = [float(record[percentile]) for record in records for percentile in ("p50", "p99")]
-    wide = 0 < WIDE * min(ends) < max(ends)
     base = altair.Chart().encode(y=altair.Y("backend:N", title=None, axis=altair.Axis(grid=False)))
-    logarithmic = altair.Scale(type="log", nice=False, padding=10)
-    position: dict[str, Any] = {
-        "title": "ms (logarithmic)" if wide else "ms",
-        "scale": logarithmic if wide else altair.Scale(zero=False),
-        "axis": altair.Axis(
-            grid=True, values=logarithmic_ticks(ends) if wide else altair.Undefined
-        ),
-    }
+    ends = [float(record[percentile]) for record in records for percentile in ("p50", "p99")]
+    position = _milliseconds_axis(ends)
     middle = base.encode(x=altair.X("p50:Q", **position), color=colour(marks, legend=False))
     layers = (
         middle.mark_rule(strokeWidth=3, opacity=0.55).encode(x2="p99:Q"),
@@ -188,6 +180,18 @@ def percentiles(group: Group, name: str, title: str, marks: Marks) -> Figure | N
         head=tuple(head.values()),
         rows=rows_of(records, head),
     )
+
+
+def _milliseconds_axis(values: Sequence[float]) -> dict[str, Any]:
+    """Returns how an axis shows the values: logarithmic where they are far apart."""
+    if not 0 < WIDE * min(values) < max(values):
+        linear = altair.Scale(zero=False)
+        return {"title": "ms", "scale": linear, "axis": altair.Axis(grid=True)}
+    return {
+        "title": "ms (logarithmic)",
+        "scale": altair.Scale(type="log", nice=False, padding=10),
+        "axis": altair.Axis(grid=True, values=logarithmic_ticks(values)),
+    }
 
 
 def gap_title(group: Group) -> str:

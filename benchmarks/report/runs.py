@@ -26,7 +26,7 @@ class Run:
     result: Result
 
 
-class StudyCell(BaseModel):
+class ReportedCell(BaseModel):
     """A cell of study.json, as far as a report shows it."""
 
     id: str
@@ -51,7 +51,7 @@ class Study(BaseModel):
     order: str = ""
     seed: int | None = None
     starts: tuple[StudyStart, ...] = ()
-    cells: tuple[StudyCell, ...] = ()
+    cells: tuple[ReportedCell, ...] = ()
     folder: Path = Path()
     """The folder of the file."""
 
@@ -61,7 +61,7 @@ class Study(BaseModel):
         return [self.folder / CELLS / cell.id / RESULT for cell in self.unmeasured]
 
     @property
-    def unmeasured(self) -> tuple[StudyCell, ...]:
+    def unmeasured(self) -> tuple[ReportedCell, ...]:
         return tuple(cell for cell in self.cells if cell.status not in ("ok", "void"))
 
 

@@ -73,16 +73,7 @@ def machine(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure | None:
     if not records:
         return None
     present = [what for what in MACHINE if any(record["what"] == what for record in records)]
-    rates = [
-        {
-            "backend": backend,
-            "what": "rate",
-            "time": window.start,
-            "value": window.tokens_per_second,
-        }
-        for backend, result in chosen
-        for window in result.windows
-    ]
+    rates = [record for backend, result in chosen for record in _rates(backend, result)]
     marks = {backend: marks[backend] for backend, _ in chosen}
     everything = _with_shapes(rates) + records
     end = max(float(record["time"]) for record in everything)
@@ -115,6 +106,13 @@ def machine(group: Group, cells: Sequence[Cell], marks: Marks) -> Figure | None:
         head=tuple(head.values()),
         rows=rows_of(everything, head),
     )
+
+
+def _rates(backend: str, result: Result) -> list[dict[str, Any]]:
+    return [
+        {"backend": backend, "what": "rate", "time": w.start, "value": w.tokens_per_second}
+        for w in result.windows
+    ]
 
 
 def _panel(

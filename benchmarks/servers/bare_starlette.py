@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from benchmarks.servers import PIECE
@@ -14,6 +14,11 @@ from benchmarks.servers import PIECE
 async def generate(request: Request) -> StreamingResponse:
     body = await request.json()
     return StreamingResponse(_pieces(body["max_tokens"]), media_type="text/plain")
+
+
+async def tokenize(request: Request) -> JSONResponse:
+    body = await request.json()
+    return JSONResponse({"count": body["prompt"].count(PIECE)})
 
 
 async def ready(request: Request) -> PlainTextResponse:
@@ -27,5 +32,9 @@ async def _pieces(count: int) -> AsyncGenerator[str, None]:
 
 
 app = Starlette(
-    routes=[Route("/generate", generate, methods=["POST"]), Route("/readyz", ready)],
+    routes=[
+        Route("/generate", generate, methods=["POST"]),
+        Route("/tokenize", tokenize, methods=["POST"]),
+        Route("/readyz", ready),
+    ],
 )

@@ -15,3 +15,7 @@ class DefaultBento:
         for _ in range(max_tokens):
             yield PIECE
             await asyncio.sleep(0)
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def tokenize(self, prompt: str) -> dict[str, int]:
+        return {"count": prompt.count(PIECE)}

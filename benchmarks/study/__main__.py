@@ -20,6 +20,7 @@ from benchmarks.environment import environment
 from benchmarks.study import estimate
 from benchmarks.study.cells import StudyCell, cells
 from benchmarks.study.client import PROGRAM
+from benchmarks.study.cores import core_left_free, usable_cores
 from benchmarks.study.manifest import (
     FINISHED,
     CellEntry,
@@ -88,10 +89,10 @@ def _run(
     manifest, todo = _resumed(study, every, before, options)
     notes = _dropped(before, manifest)
     console = Console(stderr=True)
-    with progress(console) as display:
+    with progress(console) as display, core_left_free(study.study.pinned) as core:
         for sentence in (*notes, *_notes(study, manifest, todo)):
             display.note(sentence)
-        runner = Runner(study, manifest, todo, out, display, program)
+        runner = Runner(study, manifest, todo, out, display, program, core)
         interrupted = asyncio.run(_until_signal(runner))
     entries = runner.entries
     print(_summary(entries, out), file=sys.stderr)
@@ -169,6 +170,8 @@ def _notes(study: StudyPlan, manifest: Manifest, todo: Sequence[StudyCell]) -> l
             f"{counted(len(kept), 'cell')} failed or {are} void and {stay} so without "
             "--retry-failed: " + ", ".join(kept)
         )
+    if study.study.pinned and len(usable_cores()) < 2:
+        notes.append("warning: pinned has no effect: there is one core for all")
     commits = {start.environment.commit for start in manifest.starts}
     if len(commits) > 1:
         notes.append("warning: this study goes on with another commit than it was begun with")
@@ -200,7 +203,7 @@ def _show(study: StudyPlan, every: Sequence[StudyCell], entries: Sequence[CellEn
         note = ", with another study file" if changed and status in FINISHED else ""
         print(f"{number:>4}  {cell.id:<{width}}  {status}{note}")
     blocks = estimate.blocks(todo, share_service=study.study.share_service)
-    starts = sum(block[0].target.backend is not None for block in blocks)
+    starts = sum(block[0].target.url is None for block in blocks)
     load_seconds = sum(cell.spec.duration for cell in todo)
     print(
         f"{counted(len(every), 'cell')}, {len(todo)} to measure: {readable_time(load_seconds)} of "

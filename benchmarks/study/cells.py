@@ -92,16 +92,7 @@ def _cell(
     text = plan.system_prompts[system_prompt]
     seed = plan.study.seed + repeat
     spec = load.model_copy(update={"system_prompt": text, "prompts": plan.prompts, "seed": seed})
-    service = {
-        "backend": target.name,
-        "module": target.backend,
-        "url": target.url,
-        "model": model.model_dump(),
-        "quantization": quantization,
-        "settings": {**plan.study.settings, **target.settings} if target.backend else {},
-        "variables": target.variables,
-        "repeat": repeat,
-    }
+    service = _service_content(plan, target, model, quantization, repeat)
     content = {
         **service,
         "load": _load_content(plan, spec),
@@ -129,6 +120,25 @@ def _cell(
         hash=_hash(content),
         service=_hash(service),
     )
+
+
+def _service_content(
+    plan: StudyPlan, target: StudyTarget, model: StudyModel, quantization: str, repeat: int
+) -> dict[str, Any]:
+    """Returns what is started for a cell. Fields that only some studies have are there only for
+    those, so that the cells of others stay the same."""
+    return {
+        "backend": target.name,
+        "module": target.backend,
+        "url": target.url,
+        "model": model.model_dump(),
+        "quantization": quantization,
+        "settings": {**plan.study.settings, **target.settings} if target.is_ours else {},
+        "variables": target.variables,
+        "repeat": repeat,
+        **({"command": target.command} if target.command else {}),
+        **({"pinned": True} if plan.study.pinned else {}),
+    }
 
 
 def _load_content(plan: StudyPlan, spec: Spec) -> dict[str, Any]:

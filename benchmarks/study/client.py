@@ -48,7 +48,7 @@ def api_key(target: StudyTarget) -> str | None:
     names, else the client's own. Ours are for nobody else."""
     if target.key_variable is not None:
         return os.environ.get(target.key_variable)
-    services = os.environ.get("API_KEYS", "").split(",")[0].strip() if target.backend else ""
+    services = os.environ.get("API_KEYS", "").split(",")[0].strip() if target.is_ours else ""
     return services or os.environ.get(KEY) or None
 
 

@@ -60,7 +60,7 @@ def subject(cell: StudyCell, url: str, card: dict[str, Any]) -> Subject:
         model=cell.model.name,
         quantization=text("quantization") or cell.quantization,
         url=url,
-        settings=settings(cell) if cell.target.backend else {},
+        settings=settings(cell),
         repeat=cell.repeat,
     )
 

@@ -40,7 +40,7 @@ def seconds(
 
 
 def _start(cell: StudyCell, measured: Sequence[CellEntry]) -> float:
-    if cell.target.backend is None:
+    if cell.target.url is not None:
         return 0.0
     every = [e for e in measured if e.start_seconds]
     own = [e for e in every if e.backend == cell.target.name and e.model == cell.model.name]

@@ -11,7 +11,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-ALSO = ("bentoml", "torch", "transformers", "tokenizers", "flashinfer-python", "xgrammar")
+ALSO = (
+    *("bentoml", "torch", "transformers", "tokenizers", "flashinfer-python", "xgrammar"),
+    *("starlette", "uvicorn", "uvloop", "httptools", "orjson"),
+)
 ASK_VERSIONS = """
 import importlib.metadata as m, json, platform, sys
 versions = {"python": platform.python_version()}
@@ -26,10 +29,12 @@ class NoInterpreter(Exception):
     """One line that says why there is none, then the last ones of what was tried."""
 
 
-async def interpreter(backend: str) -> Path:
+async def interpreter(backend: str | None) -> Path:
     """Returns that of the backend's own environment as it is; else this one, if it has what the
-    backend's extra asks for; else that of the environment which scripts/setup makes. Raises
-    NoInterpreter."""
+    backend's extra asks for, or there is no backend; else that of the environment which
+    scripts/setup makes. Raises NoInterpreter."""
+    if backend is None:
+        return Path(sys.executable)
     own = ROOT / f".venv-{backend}" / "bin" / "python"
     if own.exists():
         return own
@@ -49,7 +54,7 @@ async def interpreter(backend: str) -> Path:
     return ROOT / output.decode().splitlines()[-1] / "bin" / "python"
 
 
-async def versions(python: Path, backend: str) -> dict[str, str]:
+async def versions(python: Path, backend: str | None) -> dict[str, str]:
     """Returns those of the packages in its environment that make up the engine; empty when it
     cannot tell."""
     process = await asyncio.create_subprocess_exec(
@@ -59,10 +64,10 @@ async def versions(python: Path, backend: str) -> dict[str, str]:
     return dict(json.loads(output)) if process.returncode == 0 else {}
 
 
-def _packages(backend: str) -> list[str]:
+def _packages(backend: str | None) -> list[str]:
     """Returns their names, also those of their builds for a CPU."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extra = project["optional-dependencies"].get(backend, [])
+    extra = project["optional-dependencies"].get(backend, []) if backend else []
     names = [Requirement(line).name for line in extra]
     return sorted({*names, *(f"{name}-cpu" for name in names), *ALSO})
 

@@ -33,7 +33,7 @@ class LeftBehind(Exception):
 class Runner:
     """Measures `todo`, and writes the manifest to `out` after each step.
 
-    `program` is the command line of the load client.
+    `program` is the command line of the load client; services are pinned to `core`.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Runner:
         out: Path,
         progress: StudyProgress,
         program: Sequence[str] = PROGRAM,
+        core: int | None = None,
     ) -> None:
         self._plan = plan
         self._entries = {entry.id: entry for entry in manifest.cells}
@@ -52,6 +53,7 @@ class Runner:
         self._out = out
         self._progress = progress
         self._program = program
+        self._core = core
         self._started = False
 
     async def run(self) -> None:
@@ -78,9 +80,8 @@ class Runner:
         if block[0].target.url is not None:
             await self._on_endpoint(block)
             return
-        service = Service(
-            block[0], self._folder(block[0]) / SERVER_LOG, self._plan.study.start_timeout
-        )
+        log, timeout = self._folder(block[0]) / SERVER_LOG, self._plan.study.start_timeout
+        service = Service(block[0], log, timeout, self._core)
         try:
             await self._on_service(service, block)
         finally:
@@ -114,10 +115,10 @@ class Runner:
             return
         self._started = True
         self._set(block[0], start_seconds=round(service.start_seconds, 1))
-        await self._measure_all(block, service.url, f"{service.url}/metrics", service)
+        await self._measure_all(block, service.url, service.metrics_url, service)
 
     async def _measure_all(
-        self, block: list[StudyCell], url: str, metrics_url: str, service: Service | None
+        self, block: list[StudyCell], url: str, metrics_url: str | None, service: Service | None
     ) -> None:
         while block:
             cell = block[0]

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 
 from benchmarks.study import leftovers
 from benchmarks.study.cells import StudyCell
+from benchmarks.study.cores import pin
 from benchmarks.study.interpreters import NoInterpreter, interpreter, versions
 from benchmarks.study.leftovers import MARK
 from benchmarks.study.spec import AUTO
+from common.models.model import DEMO_MODEL
 from common.processes import child_guard
 from common.processes.ports import LOOPBACK, free_ports
 from common.settings import Settings
@@ -45,15 +48,17 @@ class ServiceFailed(Exception):
 
 
 class Service:
-    """`bentoml serve` of one backend with the settings of `cell`, its output in `log`.
+    """`bentoml serve` of one backend with the settings of `cell`, or the command of its target, its
+    output in `log`, and on `core` alone where that is given.
 
     Ends with this process, however that ends.
     """
 
-    def __init__(self, cell: StudyCell, log: Path, timeout: float) -> None:
+    def __init__(self, cell: StudyCell, log: Path, timeout: float, core: int | None) -> None:
         self.cell = cell
         self.log = log
         self._timeout = timeout
+        self._core = core
         (self.port,) = free_ports(1)
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.versions: dict[str, str] = {}
@@ -64,7 +69,6 @@ class Service:
 
     async def start(self) -> None:
         """Returns when it is ready. Raises ServiceFailed."""
-        assert self.cell.target.backend is not None
         backend = self.cell.target.backend
         try:
             python = await interpreter(backend)
@@ -73,13 +77,12 @@ class Service:
             raise ServiceFailed(_reason(lines, "there is no environment for it"), lines) from None
         self.versions = await versions(python, backend)
         self._gpu_before = await asyncio.to_thread(leftovers.gpu_memory)
-        target, _ = await asyncio.to_thread(load, backend)
+        command = await asyncio.to_thread(self._command, python)
         begun = time.monotonic()
         kept = [sys.executable, child_guard.__file__, str(GRACE)]
-        command = [str(python), "-m", "bentoml", "serve", target]
         with self.log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *[*kept, *command, "--host", LOOPBACK, "--port", str(self.port)],
+                *[*kept, *command],
                 cwd=ROOT,
                 env=self._environment(),
                 stdin=PIPE,
@@ -89,12 +92,23 @@ class Service:
             )
         await self._wait_ready(begun + self._timeout)
         self.start_seconds = time.monotonic() - begun
+        if self._core is not None:
+            pin(self.pid, self._core)
 
     @property
     def pid(self) -> int:
-        """That of the root of its processes."""
+        """Returns that of the root of its processes, which the guard has started; the guard's own
+        when there is none any more."""
         assert self._process is not None
+        with suppress(psutil.Error):
+            for child in psutil.Process(self._process.pid).children():
+                return child.pid
         return self._process.pid
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Returns where it has /metrics, if that is known."""
+        return f"{self.url}/metrics" if self.cell.target.is_ours else self.cell.target.metrics_url
 
     @property
     def runs(self) -> bool:
@@ -122,11 +136,24 @@ class Service:
         before = self._gpu_before
         return await asyncio.to_thread(leftovers.left, self._mark, self.port, before)
 
+    def _command(self, python: Path) -> list[str]:
+        target, model = self.cell.target, self.cell.model.source or str(DEMO_MODEL)
+        if target.command is None:
+            serve = ["{python}", "-m", "bentoml", "serve", load(str(target.backend))[0]]
+            words = [*serve, "--host", LOOPBACK, "--port", "{port}"]
+        else:
+            words = [*target.command]
+        known = {"{python}": str(python), "{port}": str(self.port), "{model}": model}
+        for name, value in known.items():
+            words = [word.replace(name, value) for word in words]
+        return words
+
     async def _wait_ready(self, deadline: float) -> None:
+        path = self.cell.target.ready_path or "/readyz"
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(QUESTION_TIMEOUT)
         ) as session:
-            while not await is_ready(session, f"{self.url}/readyz"):
+            while not await is_ready(session, self.url + path):
                 assert self._process is not None
                 if self._process.returncode is not None:
                     raise self.failure("while it started")
@@ -149,7 +176,10 @@ class Service:
 
 
 def settings(cell: StudyCell) -> dict[str, str]:
-    """Returns what its service is started with, as environment variables take it."""
+    """Returns what its service is started with, as environment variables take it; empty where none
+    of ours is started."""
+    if not cell.target.is_ours:
+        return {}
     given: dict[str, Any] = {**cell.settings, "model": cell.model.source}
     if cell.quantization != AUTO:
         given["quantization"] = cell.quantization

@@ -80,6 +80,7 @@ class StudyModel(Part):
         return self.model
 
 
+Command = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 Models = Annotated[tuple[StudyModel, ...], BeforeValidator(_models), Field(min_length=1)]
 
 
@@ -92,13 +93,18 @@ def may_be_secret(name: str, value: str) -> bool:
 
 
 class StudyTarget(Part):
-    """A backend of ours or an endpoint, and what is different for it from the rest of the study.
+    """A backend of ours, another server or an endpoint, and what is different for it from the rest
+    of the study.
 
-    `variables` are environment variables of its service; `key_variable` names the one with the key
-    of an endpoint, and `reset_cache` the path that makes it forget prompts.
+    `command` starts another server, in the environment of `backend` where that is given; {python},
+    {port} and {model} stand for what is known only then, and `ready_path` answers 200 when it is
+    ready. `variables` are environment variables of what is started; `key_variable` names the one
+    with the key of an endpoint, and `reset_cache` the path that makes it forget prompts.
     """
 
     backend: str | None = None
+    command: Command | None = None
+    ready_path: Name | None = None
     url: Url | None = None
     label: Name | None = None
     protocol: Protocol | None = None
@@ -116,8 +122,20 @@ class StudyTarget(Part):
 
     @model_validator(mode="after")
     def _one_kind_of_target(self) -> Self:
-        if (self.backend is None) == (self.url is None):
-            raise mistake("needs either 'backend', one of ours, or 'url', an endpoint that runs")
+        if (self.backend is None and self.command is None) == (self.url is None):
+            raise mistake(
+                "needs either 'backend', one of ours, or 'command', which starts another server, "
+                "or 'url', an endpoint that runs"
+            )
+        if self.command is None and self.ready_path is not None:
+            raise mistake("is of a 'command': the others have /readyz", at="ready_path")
+        if self.command is not None:
+            if self.label is None:
+                raise mistake("needs a 'label' beside its 'command'")
+            if not any("{port}" in word for word in self.command):
+                raise mistake("has to say where {port} goes", at="command")
+            if self.settings:
+                raise mistake("no service of ours is started, so it has no effect", at="settings")
         for name, value in self.variables.items():
             if may_be_secret(name, value):
                 text = f"the variable {name} may be a secret: set it when you start instead"
@@ -132,6 +150,11 @@ class StudyTarget(Part):
                 text = "is of a 'url': what is started for a study is fresh, and has its own keys"
                 raise mistake(text, at=name)
         return self
+
+    @property
+    def is_ours(self) -> bool:
+        """Returns whether it is a service of ours, which takes settings."""
+        return self.backend is not None and self.command is None
 
     @property
     def name(self) -> str:
@@ -176,6 +199,7 @@ class StudyFile(Part):
     price_per_hour: Price | None = None
     start_timeout: Seconds = 1800
     share_service: bool = False
+    pinned: bool = False
     exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(as_tuple)] = ()
 
     def loads(self, target: StudyTarget | None = None) -> Iterator[Spec]:

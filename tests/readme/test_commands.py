@@ -1,23 +1,34 @@
 """The commands that the README names in passing work too."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
+from common.models.model import DEMO_MODEL
 from tests.service_process import REPOSITORY, start_service
 
-SMOKE = ["--rounds", "1", "--waves", "1", "--streams", "10", "--tokens", "50"]
+STUDIES = REPOSITORY / "benchmarks" / "studies"
+
+SHORT = {"users": 10, "duration": 2, "ramp": 0.5, "window": 0.5, "warm_up": 1, "max_tokens": 50}
 
 
 def test_the_overhead_benchmark_measures_all_four(tmp_path: Path) -> None:
-    report = tmp_path / "overhead.json"
-    command = [sys.executable, "-m", "benchmarks.overhead", *SMOKE, "--json", str(report)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
-    assert report.exists(), done.stdout + done.stderr
-    text = json.dumps(json.loads(report.read_text("utf-8")))
-    for name in ("/generate", "chat completions", "default BentoML", "bare Starlette"):
-        assert name in text
+    study = yaml.safe_load((STUDIES / "overhead.yaml").read_text("utf-8"))
+    study["prompts"]["tokenizer"] = str(DEMO_MODEL)
+    shortened = {**study, "load": {**study["load"], **SHORT}, "repeats": 1}
+    file = tmp_path / "overhead.yaml"
+    file.write_text(yaml.safe_dump(shortened), "utf-8")
+    words = ["--study", str(file), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "benchmarks.overhead", *words]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240)
+    # Void where this machine was too busy for an exact client: that is for the client's tests.
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert [row.split(" | ")[0].strip("| ") for row in rows] == [
+        target["label"] for target in study["backends"]
+    ]
 
 
 def test_arguments_are_settings_and_the_environment_wins() -> None:

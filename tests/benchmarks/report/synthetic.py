@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load.spec import Limits, Spec
+from benchmarks.report.cells import Group, groups
+from benchmarks.report.runs import Run
 from benchmarks.results.files import write
 from benchmarks.results.schema import (
     Cost,
@@ -80,21 +82,25 @@ def result(
         load=_load(users=users, system_prompt=system_prompt, **load),
         prompts=Prompts(source="builtin", count=300, hash="a" * 64, seed=0),
         environment=_environment(backend, gpu),
-        verdict=Verdict(
-            valid=not void,
-            reasons=void,
-            loop_lag_p99=0.002,
-            client_cpu=0.3,
-            client_cpu_per_1000_tokens=0.03,
-            send_lag_p99=0.001,
-            users_reached=float(users),
-        ),
+        verdict=_verdict(users, void),
         ramp=_phase(0, RAMP, rate / 2, ttft, users, 0),
         plateau=_phase(RAMP, DURATION, rate, ttft, users, 3 if backend == "transformers" else 0),
         drain=_phase(DURATION, DURATION + 4, rate / 3, ttft, users, 0),
         windows=windows,
         series=tuple(_series(windows, rate / top, gpu, chance)),
         cost=Cost(price_per_hour=2.0, per_million_output_tokens=2e6 / 3600 / rate),
+    )
+
+
+def _verdict(users: int, void: tuple[str, ...]) -> Verdict:
+    return Verdict(
+        valid=not void,
+        reasons=void,
+        loop_lag_p99=0.002,
+        client_cpu=0.3,
+        client_cpu_per_1000_tokens=0.03,
+        send_lag_p99=0.001,
+        users_reached=float(users),
     )
 
 
@@ -224,3 +230,13 @@ def _series(
         labels={"role": "api"},
         points=tuple((t, max(0.0, chance.gauss(0.9 * share, 0.05))) for t in times),
     )
+
+
+def group(*results: Result) -> Group:
+    """Returns the results as the group that they make up together."""
+    (only,) = groups(Run(str(number), each) for number, each in enumerate(results))
+    return only
+
+
+def repeats(backend: str, speed: float, count: int = 3, noise: float = 0.01) -> list[Result]:
+    return [result(backend, 50, n, speed=speed, noise=noise) for n in range(count)]

@@ -77,6 +77,23 @@ def test_a_service_that_does_not_start_fails_in_its_own_words_and_the_rest_goes_
     assert f"bad_demo_auto_plain_1-users_run-1: failed: {reason}" in output
 
 
+def test_another_server_has_a_core_alone_and_nothing_of_it_is_left(tmp_path: Path) -> None:
+    uvicorn = ["{python}", "-m", "uvicorn", "benchmarks.servers.bare_starlette:app"]
+    starlette = {"label": "starlette", "command": [*uvicorn, "--port={port}"]}
+    written(tmp_path, study(load=ONE_USER, backends=[starlette], pinned=True))
+    run = Run(tmp_path)
+    process = run.start(acts={1: "hang"})
+    eventually(lambda: len(run.calls) == 1, SECONDS, "the client runs")
+    (server,) = [p for p in started_by_studies() if p.ppid() != process.pid]
+    if len(cores := psutil.Process().cpu_affinity()) > 1:
+        assert server.cpu_affinity() == cores[:1]
+        assert psutil.Process(process.pid).cpu_affinity() == cores[1:]
+    assert run.calls[0].pid == server.pid
+    assert run.calls[0].metrics_url is None
+    interrupt(process, signal.SIGINT)
+    assert started_by_studies() == []
+
+
 def test_a_service_that_dies_fails_its_cell_and_the_next_cell_gets_a_new_one(
     tmp_path: Path,
 ) -> None:
