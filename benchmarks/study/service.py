@@ -3,10 +3,7 @@
 import asyncio
 import json
 import os
-import sys
 import time
-import uuid
-from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 
 from benchmarks.study import leftovers
 from benchmarks.study.cells import StudyCell
@@ -23,7 +19,8 @@ from benchmarks.study.interpreters import NoInterpreter, interpreter, versions
 from benchmarks.study.leftovers import MARK
 from benchmarks.study.spec import AUTO
 from common.models.model import DEMO_MODEL
-from common.processes import child_guard
+from common.processes.guarded import GuardedProcess
+from common.processes.marks import new_mark
 from common.processes.ports import LOOPBACK, free_ports
 from common.settings import Settings
 from services._backends import load
@@ -63,8 +60,8 @@ class Service:
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.versions: dict[str, str] = {}
         self.start_seconds = 0.0
-        self._mark = uuid.uuid4().hex
-        self._process: Process | None = None
+        self._mark = new_mark()
+        self._process: GuardedProcess | None = None
         self._gpu_before: Mapping[str, int] = {}
 
     async def start(self) -> None:
@@ -79,16 +76,13 @@ class Service:
         self._gpu_before = await asyncio.to_thread(leftovers.gpu_memory)
         command = await asyncio.to_thread(self._command, python)
         begun = time.monotonic()
-        kept = [sys.executable, child_guard.__file__, str(GRACE)]
         with self.log.open("wb") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                *[*kept, *command],
-                cwd=ROOT,
-                env=self._environment(),
-                stdin=PIPE,
-                stdout=output,
-                stderr=STDOUT,
-                start_new_session=True,
+            self._process = await GuardedProcess.spawn(
+                command,
+                grace=GRACE,
+                environment=self._environment(),
+                directory=ROOT,
+                output=output,
             )
         await self._wait_ready(begun + self._timeout)
         self.start_seconds = time.monotonic() - begun
@@ -97,13 +91,10 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """Returns that of the root of its processes, which the guard has started; the guard's own
-        when there is none any more."""
+        """Returns that of the root of its processes, the guard's own when it has ended."""
         assert self._process is not None
-        with suppress(psutil.Error):
-            for child in psutil.Process(self._process.pid).children():
-                return child.pid
-        return self._process.pid
+        children = self._process.children()
+        return children[0].pid if children else self._process.pid
 
     @property
     def metrics_url(self) -> str | None:
@@ -130,8 +121,7 @@ class Service:
         """Returns what is left of it, in sentences; none is the proof that nothing is."""
         if self._process is None:
             return ()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._process.terminate()
         await self._process.wait()
         before = self._gpu_before
         return await asyncio.to_thread(leftovers.left, self._mark, self.port, before)

@@ -62,7 +62,7 @@ class GuardedProcess:
 
     @property
     def pid(self) -> int:
-        """The guard's process id: the root of the program's processes."""
+        """The guard's process id, of which the program's processes descend."""
         return self._process.pid
 
     @property
@@ -82,10 +82,16 @@ class GuardedProcess:
                 return
             yield line
 
+    def children(self) -> list[psutil.Process]:
+        """Returns the program that the guard has started, or nothing when it has ended."""
+        with suppress(psutil.Error):
+            return psutil.Process(self.pid).children()
+        return []
+
     def interrupt(self) -> None:
         """Sends SIGINT to the program, as Ctrl-C in a terminal does."""
-        with suppress(psutil.Error):
-            for child in psutil.Process(self.pid).children():
+        for child in self.children():
+            with suppress(psutil.Error):
                 child.send_signal(signal.SIGINT)
 
     def terminate(self) -> None:

@@ -25,21 +25,11 @@ from ...messages import (
 from ...metrics.metrics_processor import metrics_processor
 from ...tokenizer import DetokenizeState, Tokenizer
 from ..managers import Session, SessionManager
-from .exceptions import ErrorCode, RequestError, SafeRunException
+from .exceptions import CODES, ErrorCode, RequestError, SafeRunException
 
 logger = logging.getLogger("lmdeploy")
 logger.setLevel(logging.INFO)
 WELL = (ResponseType.SUCCESS, ResponseType.FINISH, ResponseType.CANCEL)
-CODES = {
-    ResponseType.INPUT_LENGTH_ERROR: ErrorCode.CONTEXT_LENGTH_EXCEEDED,
-    ResponseType.NOT_SUPPORTED: ErrorCode.UNSUPPORTED_FEATURE,
-    ResponseType.SESSION_REPEAT: ErrorCode.REQUEST_CONFLICT,
-    ResponseType.PREFIX_CACHE_CONFLICT: ErrorCode.REQUEST_CONFLICT,
-    ResponseType.ENGINE_STOP_ERROR: ErrorCode.ENGINE_UNAVAILABLE,
-    ResponseType.SESSION_NOT_EXIST: ErrorCode.ENGINE_UNAVAILABLE,
-    ResponseType.HANDLER_NOT_EXIST: ErrorCode.ENGINE_UNAVAILABLE,
-    ResponseType.NO_QUEUE: ErrorCode.ENGINE_UNAVAILABLE,
-}
 
 
 @dataclasses.dataclass

@@ -2,6 +2,8 @@
 
 import enum
 
+from ...messages import ResponseType
+
 
 class ErrorCode(str, enum.Enum):  # noqa: UP042
     INVALID_REQUEST = "invalid_request"
@@ -37,3 +39,15 @@ class RequestError(RuntimeError):
 
 class SafeRunException(Exception):
     """A generation was cut and the engine has been told."""
+
+
+CODES = {
+    ResponseType.INPUT_LENGTH_ERROR: ErrorCode.CONTEXT_LENGTH_EXCEEDED,
+    ResponseType.NOT_SUPPORTED: ErrorCode.UNSUPPORTED_FEATURE,
+    ResponseType.SESSION_REPEAT: ErrorCode.REQUEST_CONFLICT,
+    ResponseType.PREFIX_CACHE_CONFLICT: ErrorCode.REQUEST_CONFLICT,
+    ResponseType.ENGINE_STOP_ERROR: ErrorCode.ENGINE_UNAVAILABLE,
+    ResponseType.SESSION_NOT_EXIST: ErrorCode.ENGINE_UNAVAILABLE,
+    ResponseType.HANDLER_NOT_EXIST: ErrorCode.ENGINE_UNAVAILABLE,
+    ResponseType.NO_QUEUE: ErrorCode.ENGINE_UNAVAILABLE,
+}
