@@ -222,9 +222,8 @@ class AsyncEngine:
         if request.consumed:
             raise RequestError(ErrorCode.REQUEST_CONFLICT)
         request.consumed = True
-        session, config = request.session, request.gen_config
+        session, config, failure = request.session, request.gen_config, None
         session._remove_on_request_exit = True
-        failure = None
         async with session.request_handle() as handle:
             answer = _Answer(self.tokenizer, request)
             async with self._safe_run(
@@ -282,8 +281,7 @@ class _Answer:
 
     def finish(self, output: EngineOutput) -> GenOut:
         """Empty, but for the stop token when it was asked for."""
-        text = self._text if self._text.endswith("\ufffd") else ""
-        out = self._out(text, [], output)
+        out = self._out(self._text if self._text.endswith("\ufffd") else "", [], output)
         if output.status == ResponseType.CANCEL:
             out.finish_reason = "abort"
             return out
@@ -298,5 +296,5 @@ class _Answer:
 
     def _out(self, text: str, ids: list[int], output: EngineOutput) -> GenOut:
         cached = output.req_metrics.cached_tokens if output.req_metrics else 0
-        count = len(self._ids) - self._prompt
-        return GenOut(text, self._prompt, count, token_ids=ids, cached_tokens=cached)
+        generated = len(self._ids) - self._prompt
+        return GenOut(text, self._prompt, generated, token_ids=ids, cached_tokens=cached)
