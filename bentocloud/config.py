@@ -3,7 +3,6 @@
 BentoML itself drops a key that these classes do not have, and converts a value of another type.
 """
 
-import difflib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -18,6 +17,8 @@ from bentoml._internal.cloud.schemas.schemasv2 import (
 )
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.messages import nearest
 
 Config = dict[str, Any]
 """The content of a deployment file."""
@@ -130,9 +131,7 @@ def _describe(problem: BaseException) -> str:
 
 
 def _unknown(key: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(key, known, 1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"unknown key {key!r}{hint}; allowed are {', '.join(known)}"
+    return f"unknown key {key!r}{nearest(key, known)}; allowed are {', '.join(known)}"
 
 
 def _names(kind: type) -> list[str]:

@@ -1,6 +1,5 @@
 """What one run of load is asked to do: every field, default and rule of it, each once."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from benchmarks.words import counted
+from common.messages import nearest
 
 KEY = "LLM_API_KEY"
 """The environment variable with the key, which so stands in no list of processes and no result."""
@@ -41,9 +41,7 @@ def mistake(text: str, at: str | None = None) -> PydanticCustomError:
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Returns the nearest of the known names and all of them, to end a sentence with."""
     known = list(known)
-    near = difflib.get_close_matches(str(name), known, 1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{hint}; allowed are: {', '.join(known)}"
+    return f"{nearest(str(name), known)}; allowed are: {', '.join(known)}"
 
 
 def _checked_url(url: str) -> str:

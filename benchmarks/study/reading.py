@@ -13,10 +13,11 @@ from benchmarks.load.generators import load_generator
 from benchmarks.load.spec import LoadFailed, PromptSelection, did_you_mean
 from benchmarks.prompts import PromptSet
 from benchmarks.study.spec import NONE, StudyFile, StudyTarget
-from benchmarks.study.yaml_text import StudyError, YamlPath, YamlText, read_yaml
+from benchmarks.study.yaml_text import StudyError, StudyText, read_yaml
 from common.errors import StartError
 from common.secrets import refuse_secrets
 from common.settings import Settings
+from common.yaml_lines import KeyPath
 from services._backends import backends
 
 AXES = {"model": "models", "quantization": "quantization"}
@@ -31,7 +32,7 @@ class StudyPlan:
     the study's, with files named for a client, whose directory is another one; `prompts_hash` is
     that of their file, where they have one."""
 
-    text: YamlText
+    text: StudyText
     study: StudyFile
     system_prompts: Mapping[str, str | None]
     prompts: PromptSelection
@@ -55,7 +56,7 @@ def plan(file: Path) -> StudyPlan:
     )
 
 
-def _validated(text: YamlText) -> StudyFile:
+def _validated(text: StudyText) -> StudyFile:
     try:
         return StudyFile.model_validate(text.value)
     except ValidationError as error:
@@ -80,8 +81,8 @@ def _follows_from_another(problem: Mapping[str, Any], problems: list[Any]) -> bo
     )
 
 
-def _described(text: YamlText, problem: Mapping[str, Any]) -> StudyError:
-    path: YamlPath = problem["loc"]
+def _described(text: StudyText, problem: Mapping[str, Any]) -> StudyError:
+    path: KeyPath = problem["loc"]
     context = problem.get("ctx", {})
     message, given = str(problem["msg"]), problem["input"]
     if "text" in context:
@@ -95,12 +96,12 @@ def _described(text: YamlText, problem: Mapping[str, Any]) -> StudyError:
     return text.error(path, f"{message[0].lower()}{message[1:]}{shown}")
 
 
-def _mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
+def _mistakes(text: StudyText, study: StudyFile) -> Iterator[StudyError]:
     yield from _setting_mistakes(text, ("settings",), study.settings)
     known = backends()
     names: set[str] = set()
     for index, target in enumerate(study.backends):
-        path: YamlPath = ("backends", index)
+        path: KeyPath = ("backends", index)
         if target.backend is not None and target.backend not in known:
             message = f"{target.backend!r} is no backend{did_you_mean(target.backend, known)}"
             yield text.error((*path, "backend"), message)
@@ -118,7 +119,7 @@ def _mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
 
 
 def _setting_mistakes(
-    text: YamlText, path: YamlPath, settings: Mapping[str, Any]
+    text: StudyText, path: KeyPath, settings: Mapping[str, Any]
 ) -> Iterator[StudyError]:
     known = [name for name in Settings.model_fields if name not in (*AXES, *SECRET)]
     for name, value in settings.items():
@@ -140,7 +141,7 @@ def _setting_mistakes(
                 yield text.error(at, f"{reason}: a study file is passed around")
 
 
-def _load_mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
+def _load_mistakes(text: StudyText, study: StudyFile) -> Iterator[StudyError]:
     """Yields what a client would refuse: of the load itself, else of what targets change in it."""
     if (problem := _load_mistake(study, None)) is not None:
         field, message = problem
@@ -153,7 +154,7 @@ def _load_mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
             yield text.error(("backends", index, *own), message)
 
 
-def _load_mistake(study: StudyFile, target: StudyTarget | None) -> tuple[YamlPath, str] | None:
+def _load_mistake(study: StudyFile, target: StudyTarget | None) -> tuple[KeyPath, str] | None:
     """Returns the field, if it is of one, and what is wrong."""
     try:
         for spec in study.loads(target):
@@ -168,7 +169,7 @@ def _load_mistake(study: StudyFile, target: StudyTarget | None) -> tuple[YamlPat
     return None
 
 
-def _file_mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
+def _file_mistakes(text: StudyText, study: StudyFile) -> Iterator[StudyError]:
     source = study.prompts.source
     file = _prompt_file(text.file, source)
     if file is None and source not in SOURCES and not source.startswith(SYNTHETIC):
@@ -187,7 +188,7 @@ def _file_mistakes(text: YamlText, study: StudyFile) -> Iterator[StudyError]:
             yield text.error((*path, "system_prompt"), message)
 
 
-def _system_prompts(study: StudyFile) -> Iterator[tuple[YamlPath, str]]:
+def _system_prompts(study: StudyFile) -> Iterator[tuple[KeyPath, str]]:
     """Yields each that is named, and where."""
     for name in study.system_prompt:
         yield (), name
