@@ -7,7 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.service_process import REPOSITORY
 
-BY_BACKEND = ("tests/contract/", "tests/answers/")
+BY_BACKEND = "tests/contract/"
 """Where most tests are asked of every backend, each started once."""
 BACKENDS = {file.stem for file in (REPOSITORY / "services").glob("[!_]*.py")}
 

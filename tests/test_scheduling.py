@@ -11,7 +11,10 @@ from tests.service_process import REPOSITORY
     ("test", "expected"),
     [
         ("tests/contract/test_chat.py::test_a[vllm-/generate]", "vllm"),
-        ("tests/answers/test_demo_answers.py::test_b[None-ray_serve]", "ray_serve"),
+        (
+            "tests/answers/test_demo_answers.py::test_b[None-vllm]",
+            "tests/answers/test_demo_answers.py",
+        ),
         ("tests/contract/test_echo_settings.py::test_c[0]", "tests/contract/test_echo_settings.py"),
         ("tests/quantization/test_checkpoints.py::test_d[awq]", "tests/quantization"),
         ("tests/common/test_errors.py::test_e[vllm]", "tests/common/test_errors.py"),
