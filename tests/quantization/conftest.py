@@ -11,7 +11,7 @@ from common.models.model import DEMO_MODEL
 from tests.builder.support import Home
 from tests.service_process import REPOSITORY
 
-LITTLE_TEXT = ("--samples", "16", "--sequence-length", "256")
+LITTLE_TEXT = ("--samples", "4", "--sequence-length", "256")
 MAKERS = {
     "awq": ("build_scripts.awq", *LITTLE_TEXT, "--questions", "QUESTIONS"),
     "autoawq": ("build_scripts.awq", "--format", "autoawq", *LITTLE_TEXT, "--no-quality"),
