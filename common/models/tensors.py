@@ -32,8 +32,6 @@ ROUTER = re.compile(
     r"(mlp|block_sparse_moe|feed_forward|moe)\.(gate|router)\.|shared_expert_gate\."
 )
 NOT_LANGUAGE = re.compile(r"(^|\.)(vision\w*|visual|multi_modal_projector|audio\w*|mm_\w+)\.")
-PACKED = re.compile(r"\.(qweight|weight_packed|blocks)$")
-"""What takes the place of a quantized matrix's `weight`."""
 
 
 class Tensor(NamedTuple):
