@@ -12,7 +12,7 @@ import yaml
 from bentoml.exceptions import BentoMLException
 
 from bentocloud.check import check
-from bentocloud.cloud import check_account, create
+from bentocloud.cloud import check_account, create, wait_until_ready
 from bentocloud.config import Config, DeployError, override, read_config
 from build_scripts.bentos.baked import bake
 from build_scripts.bentos.build import build
@@ -68,11 +68,8 @@ def deploy(options: argparse.Namespace) -> None:
         again = f"scripts/deploy {target.backend} --bento {tag}"
         raise DeployError(f"{error}; the bento is built; to try again: {again}") from None
     print(f"created deployment {deployment.name}: {deployment.admin_console}", flush=True)
-    if not options.no_wait and deployment.wait_until_ready(timeout=options.timeout) != 0:
-        raise DeployError(
-            f"it does not run: `bentoml deployment get {deployment.name}` tells more, "
-            "`… delete …` ends it"
-        )
+    if not options.no_wait:
+        wait_until_ready(deployment, options.timeout)
 
 
 def stored_arguments(tag: str, target: Bento) -> Mapping[str, Any]:

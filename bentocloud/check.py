@@ -47,7 +47,16 @@ def _service(config: Config, name: str) -> dict[str, Any]:
         raise DeployError(
             f"services.{name} has no 'instance_type': BentoCloud would choose one by itself"
         )
+    _check_replicas(services[name].get("scaling") or {}, f"services.{name}.scaling")
     return services[name]
+
+
+def _check_replicas(scaling: Mapping[str, Any], where: str) -> None:
+    least, most = scaling.get("min_replicas") or 0, scaling.get("max_replicas")
+    if most == 0:
+        raise DeployError(f"{where}.max_replicas: 0 would serve nobody")
+    if most is not None and least > most:
+        raise DeployError(f"{where}.min_replicas: {least} is more than max_replicas, {most}")
 
 
 def _settings(

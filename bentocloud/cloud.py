@@ -70,6 +70,18 @@ def create(config: Config, service: str, tag: str) -> Any:
         )
 
 
+def wait_until_ready(deployment: Any, timeout: float) -> None:
+    """Returns when the deployment runs. Raises DeployError, also for a connection that breaks."""
+    known = f"`bentoml deployment get {deployment.name}` tells more, `… delete …` ends it"
+    try:
+        with _one_line("BentoCloud"):
+            status = deployment.wait_until_ready(timeout=timeout)
+    except DeployError as error:
+        raise DeployError(f"whether it runs is unknown: {error}; {known}") from None
+    if status != 0:
+        raise DeployError(f"it does not run: {known}")
+
+
 def _current_user(client: BentoCloudClient, address: str) -> str:
     try:
         return str(client.client.v1.get_current_user().email)

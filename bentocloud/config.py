@@ -9,7 +9,6 @@ from typing import Any, get_args, get_origin
 
 import attr
 import cattrs
-import yaml
 from _bentoml_sdk.service.config import ServiceConfig
 from bentoml._internal.cloud.schemas.schemasv2 import (
     CreateDeploymentSchema,
@@ -19,6 +18,7 @@ from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, Iterabl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.messages import nearest
+from common.yaml_lines import YAMLFault, parse_yaml
 
 Config = dict[str, Any]
 """The content of a deployment file."""
@@ -64,9 +64,10 @@ def read_config(path: Path) -> Config:
 
 def _yaml(name: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise DeployError(f"{name}: is no YAML: {' '.join(str(error).split())}") from None
+        return parse_yaml(text).value
+    except YAMLFault as fault:
+        line = "" if fault.line is None else f" (line {fault.line})"
+        raise DeployError(f"{name}: is no YAML: {fault}{line}") from None
 
 
 def override(config: Config, service: str, text: str) -> None:

@@ -30,7 +30,10 @@ def core_left_free(wanted: bool) -> Iterator[int | None]:
 def pin(root: int, core: int) -> None:
     """Moves every thread of the process `root` and of its descendants to the core; those that
     start later inherit it."""
-    for process in (psutil.Process(root), *psutil.Process(root).children(recursive=True)):
+    processes: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
+    for process in processes:
         with suppress(psutil.Error, ProcessLookupError):
             for thread in process.threads():
                 os.sched_setaffinity(thread.id, {core})

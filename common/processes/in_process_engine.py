@@ -43,6 +43,7 @@ class InProcessEngine(Engine):
         self._children: Children | None = None
         self._loading: asyncio.Future[None] | None = None
         self._stopping = False
+        self._stop: asyncio.Task[None] | None = None
 
     async def start(self, report: Callable[[Phase], None]) -> None:
         self._check_stopping()
@@ -56,6 +57,8 @@ class InProcessEngine(Engine):
         while not (await asyncio.wait([self._loading], timeout=LOAD_POLL))[0]:
             self._while_loading()
         self._loading.result()
+        # So that `stop` knows the children of a child that has died by then.
+        self._children.now()
         self._check_stopping()
         await self._after_load()
         report("warm-up")
@@ -63,19 +66,24 @@ class InProcessEngine(Engine):
 
     async def stop(self) -> None:
         """Kill the children, which have stop signals blocked: nothing in them needs saving."""
-        first, self._stopping = not self._stopping, True
-        if self._children is None or not first:
+        self._stopping = True
+        if self._children is None:
             return
+        if self._stop is None:
+            self._stop = asyncio.create_task(self._end(self._children))
+        await asyncio.shield(self._stop)
+
+    async def _end(self, children: Children) -> None:
         await self._end_loading()
-        self._children.now()
+        children.now()
         try:
             await self._shut_down()
         except Exception:
             logger.exception("%s did not close well", self.title)
         finally:
-            self._kill_children()
+            children.kill()
             deadline = time.monotonic() + self.stop_timeout
-            await asyncio.to_thread(self._children.wait_until_gone, deadline)
+            await asyncio.to_thread(children.wait_until_gone, deadline)
 
     async def _end_loading(self) -> None:
         """Loading fails when the processes that it waits for are killed."""

@@ -28,7 +28,7 @@ KEEPING_LENGTH = {"ByteLevel", "Lowercase", "NFD", "NFKD", "Prepend", "Strip"}
 """Normalizers that make at least one character of each, but for white space."""
 SPLITTING = {
     "BertPreTokenizer", "ByteLevel", "Digits", "Metaspace", "Punctuation", "Split",
-    "UnicodeScripts", "Whitespace", "WhitespaceSplit",
+    "Whitespace", "WhitespaceSplit",
 }  # fmt: skip
 """Pre-tokenizers that drop nothing but white space, unless their `behavior` is Removed."""
 

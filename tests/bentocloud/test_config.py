@@ -44,7 +44,7 @@ def test_a_key_or_a_type_that_bentoml_does_not_have(old: str, new: str, message:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("name: [", "is no YAML: "), ("just words", "has to be a mapping"), ("", "has to be a map")],
+    [("just words", "has to be a mapping"), ("", "has to be a mapping")],
 )
 def test_a_file_that_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "deployment.yaml"
@@ -55,12 +55,33 @@ def test_a_file_that_is_no_mapping(tmp_path: Path, text: str, message: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("name: a\nname: b", 2, "'name' is given twice"),
+        ("envs: !!python/name:os.system", 1, "'' cannot be read as"),
+        ("name: [", 1, ""),
+    ],
+)
+def test_what_yaml_does_not_allow_is_named_with_its_line(
+    tmp_path: Path, text: str, line: int, message: str
+) -> None:
+    file = tmp_path / "deployment.yaml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(DeployError) as caught:
+        read_config(file)
+    assert str(caught.value).startswith(f"{file}: is no YAML: {message}")
+    assert str(caught.value).endswith(f" (line {line})")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("instance_typ=cpu.2", "--set instance_typ: unknown key 'instance_typ' (did you mean 'ins"),
         ("scaling", "--set scaling: has to be key=value"),
         ("name.a=1", "--set name.a: name holds no keys"),
         ("secrets=[", "--set secrets: is no YAML"),
+        ("scaling.max_replicas=0", f"{SERVICE}.scaling.max_replicas: 0 would serve nobody"),
+        ("scaling.min_replicas=4", f"{SERVICE}.scaling.min_replicas: 4 is more than max_replicas"),
         ("access_authorization=", "access_authorization: has to be true or false, not None"),
         ("instance_type=", f"{SERVICE} has no 'instance_type': BentoCloud would choose"),
         ("services.VLLM.instance_type=cpu.2", "services: the bento has no service 'VLLM', but 'Ec"),

@@ -39,7 +39,7 @@ sys.exit(child_guard.main(float(sys.argv[1]), sys.argv[2:]))
 """
 
 
-def powerless_keeper(folder: Path) -> Path:
+def powerless_guard(folder: Path) -> Path:
     """A guard whose signals have no effect, as on a process that a driver holds."""
     file = folder / "powerless.py"
     file.write_text(POWERLESS, "utf-8")

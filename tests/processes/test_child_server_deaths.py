@@ -22,7 +22,7 @@ from tests.processes.supervised import (
     back,
     gone,
     not_failing,
-    powerless_keeper,
+    powerless_guard,
     until,
 )
 
@@ -250,7 +250,7 @@ async def test_stopping_ends_a_probe_that_hangs(
 async def test_what_cannot_be_killed_is_the_end_as_it_holds_its_memory(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guard = powerless_keeper(tmp_path)
+    guard = powerless_guard(tmp_path)
     monkeypatch.setattr("common.processes.guarded.GUARD", str(guard))
     supervised = make()
     await supervised.server.start()

@@ -10,17 +10,25 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+import psutil
 import pytest
 
 import common.engine
 from common.engine import Chunk, GenerateRequest, Health
 from common.errors import StartError
 from common.models.model import DEMO_MODEL, open_model
+from common.processes.descendants import is_alive
 from common.processes.in_process_engine import InProcessEngine
 from common.settings import Settings
 from tests.limits import DEADLINE
 
-CHILD = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
+CHILD = [
+    sys.executable,
+    "-c",
+    "import subprocess, sys, time\n"
+    "grandchild = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"
+    "print(grandchild.pid, flush=True); time.sleep(600)",
+]
 
 
 class ToyEngine(InProcessEngine):
@@ -39,6 +47,7 @@ class ToyEngine(InProcessEngine):
         self.load_hangs = load_hangs
         self.shut_down_fails = shut_down_fails
         self.child: subprocess.Popen[bytes] | None = None
+        self.grandchild: psutil.Process | None = None
         self.child_runs = threading.Event()
         self.calls: list[str] = []
 
@@ -47,7 +56,7 @@ class ToyEngine(InProcessEngine):
         self.child = subprocess.Popen(CHILD, stdout=subprocess.PIPE)
         assert self.child.stdout is not None
         with self.child.stdout as output:
-            output.readline()
+            self.grandchild = psutil.Process(int(output.readline()))
         self.child_runs.set()
         if self.load_hangs:
             raise StartError(f"the child ended with {self.child.wait()}")
@@ -101,6 +110,29 @@ async def test_its_processes_do_not_heed_a_stop_signal_to_all_of_them() -> None:
         engine.child.wait(0)
     await engine.stop()
     assert engine.child_ended()
+
+
+async def test_a_child_that_died_before_leaves_nothing_after_the_stop() -> None:
+    engine = ToyEngine()
+    await start(engine)
+    assert engine.child is not None
+    assert engine.grandchild is not None
+    engine.child.kill()
+    engine.child.wait()
+    assert is_alive(engine.grandchild)
+    await engine.stop()
+    assert not is_alive(engine.grandchild)
+
+
+async def test_of_two_stops_at_once_both_return_when_all_is_done() -> None:
+    engine = ToyEngine()
+    await start(engine)
+    first = asyncio.create_task(engine.stop())
+    await asyncio.sleep(0)
+    await engine.stop()
+    assert first.done() or not (await asyncio.wait([first], timeout=DEADLINE))[1]
+    assert engine.child_ended()
+    assert engine.calls.count("shut down") == 1
 
 
 async def test_stopped_before_it_starts_it_does_not_start() -> None:

@@ -18,7 +18,7 @@ from common.processes.remote_server import RemoteServer, without_userinfo
 from common.processes.restarts import Restarts
 from common.sse import sse_data
 from tests.limits import DEADLINE
-from tests.processes.supervised import SERVER, SLEEP, gone, powerless_keeper
+from tests.processes.supervised import SERVER, SLEEP, gone, powerless_guard
 from tests.service_process import eventually
 
 WORKER = f"""
@@ -41,7 +41,7 @@ def test_a_killed_worker_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), [("raise SystemExit(5)", 5), ("kill", 137)])
-def test_the_keepers_exit_status_is_its_servers(code: str, status: int) -> None:
+def test_the_guards_exit_status_is_its_servers(code: str, status: int) -> None:
     code = code if code != "kill" else "import os; os.kill(os.getpid(), 9)"
     argv = [sys.executable, GUARD, "1", sys.executable, "-S", "-c", code]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as guard:
@@ -49,7 +49,7 @@ def test_the_keepers_exit_status_is_its_servers(code: str, status: int) -> None:
 
 
 def test_a_server_that_cannot_be_killed_has_an_exit_status_of_its_own(tmp_path: Path) -> None:
-    guard = str(powerless_keeper(tmp_path))
+    guard = str(powerless_guard(tmp_path))
     argv = [sys.executable, guard, "0.1", sys.executable, "-S", "-c", SLEEP]
     ended = subprocess.run(argv, input=b"", capture_output=True, timeout=20, check=False)
     assert ended.returncode == UNKILLABLE

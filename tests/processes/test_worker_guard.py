@@ -1,4 +1,4 @@
-"""The guardian ends what a worker leaves behind, and only that."""
+"""The guard ends what a worker leaves behind, and only that."""
 
 import os
 import signal
@@ -78,15 +78,15 @@ def test_other_processes_are_left_alone() -> None:
 def test_it_waits_for_as_long_as_the_worker_lives() -> None:
     mark = uuid.uuid4().hex
     worker, child = start(SLEEP, None), start(SLEEP, mark)
-    guardian = subprocess.Popen(
+    guard = subprocess.Popen(
         [sys.executable, "-m", "common.processes.worker_guard", str(worker.pid), mark]
     )
     with pytest.raises(subprocess.TimeoutExpired):
-        guardian.wait(0.5)
+        guard.wait(0.5)
     assert child.poll() is None
     end(worker)
     assert child.wait(DEADLINE) == -signal.SIGTERM
-    assert guardian.wait(DEADLINE) == 0
+    assert guard.wait(DEADLINE) == 0
     end(child)
 
 

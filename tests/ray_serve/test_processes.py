@@ -33,7 +33,7 @@ def service() -> Iterator[Service]:
 
 
 def driver(service: Service) -> psutil.Process:
-    """The keeper has its command line as arguments of its own."""
+    """The guard has its command line as arguments of its own."""
     processes = service.worker().children(recursive=True)
     return next(p for p in processes if p.cmdline()[1:] == ["-m", "services._ray_serve.app"])
 

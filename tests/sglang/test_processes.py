@@ -129,7 +129,7 @@ def test_an_answer_that_ends_early_frees_its_place_in_the_scheduler() -> None:
 
 @pytest.mark.parametrize("how", ["stop", "exit"])
 def test_its_end_ends_its_own_processes_and_no_other_child(how: str, tmp_path: Path) -> None:
-    """The service's guardian is such a child."""
+    """The service's guard is such a child."""
     environment = with_double({**os.environ, "BENTOML_HOME": str(tmp_path)}, "sglang")
     done = subprocess.run(
         [interpreter("sglang"), "-m", "tests.sglang.stop_beside_another_child", how],

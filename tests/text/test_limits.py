@@ -147,6 +147,7 @@ UNBOUNDED: Mapping[str, Callable[[], FastTokenizer]] = {
     "a pattern": lambda: normalized(normalizers.Replace(Regex(" {2,}"), " ")),
     "a deletion": lambda: normalized(normalizers.Replace("a", "")),
     "blanks for letters": lambda: normalized(normalizers.Replace("a", " "), normalizers.Strip()),
+    "scripts": lambda: split(pre_tokenizers.UnicodeScripts()),
     "removed pieces": lambda: split(pre_tokenizers.Split("a", "removed")),
     "removed signs": lambda: split(pre_tokenizers.Punctuation("removed")),
     "a delimiter": lambda: split(pre_tokenizers.CharDelimiterSplit("a")),

@@ -34,7 +34,6 @@ def launcher(service: Service) -> psutil.Process:
         process
         for process in service.worker().children(recursive=True)
         if "tgi_double.launcher" in " ".join(process.cmdline())
-        and "keeper.py" not in " ".join(process.cmdline())
     )
 
 
@@ -131,7 +130,7 @@ async def test_streams_outlive_a_stop_signal_and_then_nothing_is_left(service: S
     assert_gone(everything)
 
 
-@pytest.mark.parametrize("killed", ["worker", "keeper", "supervisor"])
+@pytest.mark.parametrize("killed", ["worker", "guard", "supervisor"])
 def test_whatever_is_killed_nothing_of_tgi_is_left(
     service: Service, killed: str, tmp_path: Path
 ) -> None:
@@ -139,7 +138,7 @@ def test_whatever_is_killed_nothing_of_tgi_is_left(
     processes = tgi(service)
     victims = {
         "worker": worker,
-        "keeper": processes[0].parent(),
+        "guard": processes[0].parent(),
         "supervisor": psutil.Process(service.process.pid),
     }
     victim = victims[killed]

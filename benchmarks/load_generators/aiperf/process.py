@@ -93,14 +93,17 @@ async def run_process(command: Sequence[str], seconds: float) -> Exit:
     """
     process = await GuardedProcess.spawn(command, grace=STOP_TIMEOUT, environment=environment())
     timeout = seconds + EXTRA_TIMEOUT
+    # Read to the end, however that comes: a full pipe would keep the process from ending.
+    reader = asyncio.create_task(_last_lines(process))
     try:
         with _forwarded_interrupts(process) as interrupts:
-            lines = await asyncio.wait_for(_last_lines(process), timeout)
+            lines = await asyncio.wait_for(asyncio.shield(reader), timeout)
     except TimeoutError:
         raise LoadGeneratorFailed(f"aiperf did not end within {timeout:g} s") from None
     finally:
         process.terminate()
         await process.wait()
+        await reader
     return Exit(process.returncode or 0, "\n".join(lines), bool(interrupts))
 
 

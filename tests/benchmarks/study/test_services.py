@@ -101,8 +101,8 @@ def test_a_service_that_dies_fails_its_cell_and_the_next_cell_gets_a_new_one(
     run = Run(tmp_path)
     process = run.start(acts={1: "hang"})
     eventually(lambda: len(run.calls) == 1, SECONDS, "the client runs")
-    (keeper,) = [p for p in started_by_studies() if p.ppid() == process.pid]
-    (supervisor,) = keeper.children()
+    (guard,) = [p for p in started_by_studies() if p.ppid() == process.pid]
+    (supervisor,) = guard.children()
     supervisor.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 1, output
