@@ -1,6 +1,7 @@
 """Services for the tests: each backend once per session, special Echo services as asked for."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -104,6 +105,12 @@ def backend_service(request: pytest.FixtureRequest) -> Iterator[Service]:
         require_backend(backend)
     with start_service(backend, bento=BENTO, **SETTINGS.get(backend, {})) as service:
         yield service
+
+
+@pytest.fixture(autouse=True)
+def _logs_reach_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BentoML, once it has configured its logger, keeps its records from all others."""
+    monkeypatch.setattr(logging.getLogger("bentoml"), "propagate", True)
 
 
 class EchoFactory(Protocol):

@@ -104,7 +104,6 @@ def test_a_model_that_cannot_be_counted_is_left_to_the_engine(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # bentoml, once it serves or builds in this process, keeps its messages to itself.
-    monkeypatch.setattr(logging.getLogger("bentoml"), "propagate", True)
     hybrid = directory(tmp_path / "hybrid", LLAMA_3_8B | {"mamba_d_state": 16})
     with caplog.at_level(logging.WARNING, "bentoml.llm.plan"):
         settings, _ = applied("vllm", model=hybrid, kv_cache_dtype="fp8")

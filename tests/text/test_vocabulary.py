@@ -94,7 +94,7 @@ def test_the_warning_names_how_many_and_the_first(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = add_tokens(demo_copy(tmp_path / "demo"), [f"<|{n}|>" for n in range(7)])
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, "bentoml.llm.vocabulary"):
         vocabulary(folder)
     (message,) = caplog.messages
     assert "7 tokens that the model lacks, whose vocab_size is 768" in message
@@ -105,7 +105,8 @@ def test_the_warning_names_how_many_and_the_first(
 def test_nothing_is_said_of_a_tokenizer_that_the_model_covers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    vocabulary(demo_copy(tmp_path / "demo", vocab_size=1024))
+    with caplog.at_level(logging.WARNING, "bentoml.llm.vocabulary"):
+        vocabulary(demo_copy(tmp_path / "demo", vocab_size=1024))
     assert caplog.messages == []
 
 
