@@ -101,9 +101,8 @@ def test_what_has_to_be_compiled_is_refused_with_the_command() -> None:
 
 
 def test_a_model_that_cannot_be_counted_is_left_to_the_engine(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # bentoml, once it serves or builds in this process, keeps its messages to itself.
     hybrid = directory(tmp_path / "hybrid", LLAMA_3_8B | {"mamba_d_state": 16})
     with caplog.at_level(logging.WARNING, "bentoml.llm.plan"):
         settings, _ = applied("vllm", model=hybrid, kv_cache_dtype="fp8")
