@@ -33,8 +33,8 @@ class Score:
     wrong: list[tuple[Question, str]]
     lead: float
 
-    def share(self) -> float:
-        """Right answers of all, 0 to 1."""
+    def accuracy(self) -> float:
+        """Returns the fraction of the answers that are right, 0 to 1."""
         return self.right.total() / self.total.total()
 
     def lines(self) -> list[str]:
@@ -45,7 +45,7 @@ class Score:
             f"  wrong: {question.messages[-1]['content']!r} gave {text!r}"
             for question, text in self.wrong
         ]
-        head = f"{where}: {100 * self.share():.2f} % right, smallest lead {self.lead:.2f}"
+        head = f"{where}: {100 * self.accuracy():.2f} % right, smallest lead {self.lead:.2f}"
         return [head, *kinds, *misses]
 
 

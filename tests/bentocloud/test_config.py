@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bentocloud.config import DeployError, check_keys, read_config
+from bentocloud.config import DeployError, check_keys, override, read_config
 from build_scripts.bentos.table import ROOT
 from tests.bentocloud.checks import plan, refusal
 
@@ -98,7 +98,14 @@ def test_a_change_that_would_do_something_else(text: str, message: str) -> None:
 
 
 def test_changes_reach_the_file_and_its_service() -> None:
-    plan("echo", "scaling.max_replicas=9", "labels=[{key: team, value: search}]", "cluster=here")
+    changes = ("scaling.max_replicas=9", "labels=[{key: team, value: search}]", "cluster=here")
+    config = yaml.safe_load(ECHO)
+    for change in changes:
+        override(config, "Echo", change)
+    assert config["services"]["Echo"]["scaling"]["max_replicas"] == 9
+    assert config["labels"] == [{"key": "team", "value": "search"}]
+    assert config["cluster"] == "here"
+    plan("echo", *changes)
 
 
 def test_concurrency_follows_the_setting_wherever_it_is_set() -> None:

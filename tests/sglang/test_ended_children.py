@@ -41,8 +41,7 @@ async def test_a_process_that_is_gone_already_is_told_too() -> None:
         gone.wait()
     ended = asyncio.Event()
     ExitWatcher([os.getpid(), gone.pid], ended.set)
-    async with asyncio.timeout(DEADLINE):
-        await ended.wait()
+    assert await asyncio.wait_for(ended.wait(), DEADLINE)
 
 
 def processes(*code: str) -> list[subprocess.Popen[bytes]]:
