@@ -18,27 +18,14 @@ from build_scripts.bentos.baked import bake
 from build_scripts.bentos.build import build
 from build_scripts.bentos.table import ROOT, Bento, bento
 from build_scripts.builder.errors import BuildError
-from common.command_line import Parser
+from common.command_line import Parser, exit_status
 from common.errors import StartError
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns an exit status. Errors are one line on stderr."""
     options = _parser().parse_args(arguments)
-    try:
-        deploy(options)
-    except (DeployError, BuildError, StartError) as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return 1
-    except OSError as error:
-        print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr, flush=True)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr, flush=True)
-        return INTERRUPTED
-    return 0
+    return exit_status(lambda: deploy(options), DeployError, BuildError, StartError)
 
 
 def deploy(options: argparse.Namespace) -> None:

@@ -1,11 +1,14 @@
 """Command lines: mistakes in one line, results in a table."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 WRONG = 2
 """The exit status, as argparse's own."""
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as a shell tells it."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,3 +29,25 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
         for cells in rows
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def exit_status(
+    work: Callable[[], None], *errors: type[Exception], interrupted: str = "interrupted"
+) -> int:
+    """Returns the exit status of a command that does `work`.
+
+    One of `errors`, an OSError or Ctrl-C becomes one line on stderr.
+    """
+    try:
+        work()
+    except errors as error:
+        line, status = f"error: {error}", 1
+    except OSError as error:
+        line, status = f"error: {error.strerror or error}: {error.filename}", 1
+    except KeyboardInterrupt:
+        line, status = interrupted, INTERRUPTED
+    else:
+        return 0
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+    return status

@@ -10,10 +10,8 @@ from build_scripts.builder.build import build, show
 from build_scripts.builder.errors import BuildError
 from build_scripts.builder.recipe import Recipe
 from build_scripts.builder.source import open_source
-from common.command_line import Parser
+from common.command_line import Parser, exit_status
 from common.errors import StartError
-
-INTERRUPTED = 130
 
 
 def positive(text: str) -> int:
@@ -43,23 +41,18 @@ def run(
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    try:
+
+    def work() -> None:
         recipe = recipe_class(options)
         source = open_source(options.model, options.revision, weights=not options.dry_run)
         if options.dry_run:
             show(recipe, source)
         else:
             build(recipe, source, arguments, again=options.again)
-    except (BuildError, StartError) as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return 1
-    except OSError as error:
-        print(f"error: {error.strerror or error}: {error.filename}", file=sys.stderr, flush=True)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was left in the store", file=sys.stderr, flush=True)
-        return INTERRUPTED
-    return 0
+
+    return exit_status(
+        work, BuildError, StartError, interrupted="interrupted; nothing was left in the store"
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
