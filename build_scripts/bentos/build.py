@@ -21,10 +21,9 @@ from build_scripts.bentos import bentofile, files
 from build_scripts.bentos.baked import Baked, bake
 from build_scripts.bentos.table import ROOT, Bento, bento, project
 from build_scripts.builder.errors import BuildError
-from common.command_line import Parser
+from common.command_line import INTERRUPTED, Parser
 from common.errors import StartError
 
-INTERRUPTED = 130
 LATEST = "latest"
 
 
