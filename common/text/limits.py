@@ -7,14 +7,14 @@ drop them, and then no text is too long by its characters.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tokenizers import Tokenizer as FastTokenizer
 
 from common.errors import ContextLengthExceeded
-from common.text.token_bytes import byte_alphabet
+from common.text.token_texts import byte_alphabet, steps
 
 Part = Mapping[str, Any]
 
@@ -58,10 +58,8 @@ class CharacterBound:
         """Raises ContextLengthExceeded for a text that leaves no token for an answer."""
         least = self.least_tokens(text)
         if least >= max_model_len:
-            raise ContextLengthExceeded(
-                f"the prompt has at least {least} tokens; "
-                f"prompt and answer together may be at most {max_model_len} tokens",
-                param=param,
+            raise ContextLengthExceeded.of(
+                max_model_len, f"the prompt has at least {least} tokens; shorten it", param
             )
 
 
@@ -70,8 +68,8 @@ def character_bound(tokenizer: FastTokenizer) -> CharacterBound:
     written: dict[str, Any] = json.loads(tokenizer.to_str())
     normalizer, splitter = written["normalizer"], written["pre_tokenizer"]
     entries = tokenizer.get_vocab(with_added_tokens=False)
-    steps = {step["type"] for part in (normalizer, splitter) for step in _steps(part)}
-    drops = bool(steps & DROPPING_WHITE_SPACE) or any(
+    kinds = {step["type"] for part in (normalizer, splitter) for step in steps(part)}
+    drops = bool(kinds & DROPPING_WHITE_SPACE) or any(
         token["lstrip"] or token["rstrip"] for token in written["added_tokens"]
     )
     if not (
@@ -89,19 +87,9 @@ def character_bound(tokenizer: FastTokenizer) -> CharacterBound:
     return CharacterBound(longest if composes_only else other, other, drops)
 
 
-def _steps(part: Part | None) -> Iterable[Part]:
-    """Returns the parts of a sequence, also of sequences in it; else the part itself."""
-    if part is None:
-        return []
-    if part["type"] != "Sequence":
-        return [part]
-    inner = next(value for value in part.values() if isinstance(value, list))
-    return [step for child in inner for step in _steps(child)]
-
-
 def _shrinking(normalizer: Part | None) -> int:
     """Returns how many characters become one at most; 0 where text can vanish."""
-    return math.prod(map(_step_shrinking, _steps(normalizer)))
+    return math.prod(map(_step_shrinking, steps(normalizer)))
 
 
 def _step_shrinking(step: Part) -> int:
@@ -119,7 +107,7 @@ def _step_shrinking(step: Part) -> int:
 
 def _keeps_split(splitter: Part | None) -> bool:
     return all(
-        step["type"] in SPLITTING and step.get("behavior") != "Removed" for step in _steps(splitter)
+        step["type"] in SPLITTING and step.get("behavior") != "Removed" for step in steps(splitter)
     )
 
 
@@ -127,7 +115,7 @@ def _keeps_processed(processor: Part | None) -> bool:
     """A template may leave the text itself out."""
     return all(
         any("Sequence" in piece for piece in step.get("single", [{"Sequence": {}}]))
-        for step in _steps(processor)
+        for step in steps(processor)
     )
 
 
@@ -140,7 +128,7 @@ def _covers(model: Part, entries: Mapping[str, int], splitter: Part | None) -> b
         return bool(bytes_spelt)
     if model["type"] != "BPE" or model["continuing_subword_prefix"] or model["end_of_word_suffix"]:
         return False
-    byte_level = any(step["type"] == "ByteLevel" for step in _steps(splitter))
+    byte_level = any(step["type"] == "ByteLevel" for step in steps(splitter))
     return bool(
         bytes_spelt
         or (byte_level and all(character in entries for character in byte_alphabet()))

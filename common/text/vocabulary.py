@@ -1,8 +1,8 @@
 """The token ids that an engine may be given: those that the model has an embedding for."""
 
 import logging
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from common.errors import InvalidValue, StartError
 from common.models.model import Model
@@ -16,10 +16,19 @@ logger = logging.getLogger("bentoml.llm.vocabulary")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The ids 0 to `size` - 1. The tokenizer's, up to `tokenizer_size`, may be fewer or more."""
+    """The ids 0 to `size` - 1. The tokenizer's, up to `tokenizer_size`, may be fewer or more.
+
+    `special` are the ids of the tokens that no text shows, by their names.
+    """
 
     size: int
     tokenizer_size: int
+    special: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    def special_ids(self, names: Iterable[str]) -> frozenset[int]:
+        """Returns the ids of those texts that are the name of one special token of the model."""
+        ids = (self.special[name] for name in names if name in self.special)
+        return frozenset(token_id for token_id in ids if token_id < self.size)
 
     def check_prompt(self, ids: Collection[int], param: str) -> None:
         """Raises InvalidValue when the model lacks one of `ids`, none of which is negative."""
@@ -47,7 +56,7 @@ def open_vocabulary(model: Model, tokenizer: Tokenizer) -> Vocabulary:
     Warns of tokens that the model lacks. Raises StartError when the tokenizer's end token is one.
     """
     size = model.vocab_size or tokenizer.vocab_size
-    vocabulary = Vocabulary(size, tokenizer.vocab_size)
+    vocabulary = Vocabulary(size, tokenizer.vocab_size, tokenizer.special_ids)
     if size >= tokenizer.vocab_size:
         return vocabulary
     tokens = tokenizer.fast.get_vocab(with_added_tokens=True)

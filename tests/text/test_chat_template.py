@@ -9,17 +9,53 @@ from common.errors import InvalidValue, StartError
 from common.models.model import DEMO_MODEL
 from common.text.chat_template import ChatTemplate, load_chat_template
 from common.text.tokenizer import Tokenizer
+from tests.model_directories import change_json, demo_copy
 
 MESSAGES = [{"role": "user", "content": "Grüße 🎉"}]
 
 
+END = "|{{ messages[0].content }}"
+"""What every template has to show."""
+
+
 def render(source: str, **arguments: object) -> str:
-    return ChatTemplate(source, {"bos_token": "<s>"}).render(MESSAGES, arguments=arguments)
+    template = ChatTemplate(source + END, {"bos_token": "<s>"})
+    return template.render(MESSAGES, arguments=arguments).removesuffix(f"|{MESSAGES[0]['content']}")
 
 
 def test_special_tokens_messages_and_the_prompt_flag_are_given() -> None:
     source = "{{ bos_token }}{{ messages[0].content }}{% if add_generation_prompt %}>{% endif %}"
     assert render(source) == "<s>Grüße 🎉>"
+
+
+@pytest.mark.parametrize(
+    ("config", "source", "expected"),
+    [
+        ({"sep_token": "<sep>"}, "{{ sep_token }}", "<sep>"),
+        ({"cls_token": {"content": "<cls>"}}, "{{ cls_token }}", "<cls>"),
+        ({"mask_token": "<mask>", "unk_token": "<unk>"}, "{{ unk_token ~ mask_token }}", None),
+        ({"pad_token": None}, "{{ pad_token is defined }}", "False"),
+        ({}, "{{ additional_special_tokens[0] }}", "<|im_start|>"),
+        (
+            {
+                "additional_special_tokens": None,
+                "extra_special_tokens": ["<a>", {"content": "<b>"}],
+            },
+            "{{ additional_special_tokens | join }}",
+            "<a><b>",
+        ),
+        ({"extra_special_tokens": {"image_token": "<image>"}}, "{{ image_token }}", "<image>"),
+    ],
+)
+def test_every_special_token_of_the_config_has_its_name(
+    tmp_path: Path, config: dict[str, object], source: str, expected: str | None
+) -> None:
+    folder = demo_copy(tmp_path / "demo")
+    change_json(folder / "tokenizer_config.json", config)
+    (folder / "chat_template.jinja").write_text(source + "{{ messages[0].content }}")
+    template = load_chat_template(folder, Tokenizer(folder), None)
+    assert template is not None
+    assert template.render(MESSAGES) == (expected or "<unk><mask>") + MESSAGES[0]["content"]
 
 
 def test_arguments_reach_the_template() -> None:
@@ -46,6 +82,13 @@ def test_blocks_are_trimmed_and_loops_have_controls() -> None:
         "{% for i in range(5) %}\n  {% if i == 2 %}{% break %}{% endif %}\n{{ i }}\n{% endfor %}"
     )
     assert render(source).split() == ["0", "1"]
+
+
+def test_what_training_marks_as_the_assistants_is_shown_as_it_is() -> None:
+    source = (
+        "{% for m in messages %}\n{%- generation %}{{ m.role }}!{% endgeneration -%}\n{% endfor %}"
+    )
+    assert render(source) == "user!"
 
 
 def test_a_date_can_be_asked_for() -> None:
@@ -85,7 +128,7 @@ def test_the_template_of_the_setting_wins(tmp_path: Path) -> None:
     file.write_text("mine")
     found = load_chat_template(DEMO_MODEL, Tokenizer(DEMO_MODEL), str(file))
     assert found is not None
-    assert found.source == "mine"
+    assert found.sources == ["mine"]
     with pytest.raises(StartError, match=r"no file '.*absent'"):
         load_chat_template(DEMO_MODEL, Tokenizer(DEMO_MODEL), str(tmp_path / "absent"))
 
@@ -94,11 +137,11 @@ def test_a_template_is_found_in_its_file_or_in_the_tokenizers_config(tmp_path: P
     tokenizer = Tokenizer(DEMO_MODEL)
     found = load_chat_template(tmp_path, tokenizer, None)
     assert found is not None
-    assert found.source == tokenizer.config["chat_template"]
+    assert found.sources == [tokenizer.config["chat_template"]]
     (tmp_path / "chat_template.jinja").write_text("from the file")
     found = load_chat_template(tmp_path, tokenizer, None)
     assert found is not None
-    assert found.source == "from the file"
+    assert found.sources == ["from the file"]
 
 
 def test_of_several_named_templates_the_default_is_taken(tmp_path: Path) -> None:
@@ -107,6 +150,6 @@ def test_of_several_named_templates_the_default_is_taken(tmp_path: Path) -> None
     tokenizer.config["chat_template"] = entries
     found = load_chat_template(tmp_path, tokenizer, None)
     assert found is not None
-    assert found.source == "b"
+    assert found.attempt([], {}) == "b"
     del tokenizer.config["chat_template"]
     assert load_chat_template(tmp_path, tokenizer, None) is None

@@ -42,7 +42,7 @@ def test_the_config_says_how_many_ids_the_model_has(tmp_path: Path, config: dict
 
 
 def test_a_config_without_a_size_leaves_the_tokenizers(tmp_path: Path) -> None:
-    folder = add_tokens(demo_copy(tmp_path / "demo", vocab_size=None))
+    folder = add_tokens(demo_copy(tmp_path / "demo", vocab_size=None, model_type="new"))
     assert vocabulary(folder) == Vocabulary(size=769, tokenizer_size=769)
 
 
@@ -64,20 +64,18 @@ async def test_ids_that_only_the_model_has_are_valid_in_prompts(tmp_path: Path) 
     ("path", "body", "param"),
     [
         (CHAT, {"messages": user("Hello"), "chat_template_kwargs": {"tail": EXTRA}}, "messages"),
-        (CHAT, {"messages": user("Hi"), "tools": [TOOL], "tool_choice": "required"}, "messages"),
         (GENERATE, {"prompt": "Hello", "system_prompt": EXTRA}, "prompt"),
         (COMPLETIONS, {"prompt": [5], "logit_bias": {"768": 1}}, "logit_bias"),
         (COMPLETIONS, {"prompt": [5], "logit_bias": {"-1": 1}}, "logit_bias"),
     ],
 )
-async def test_ids_from_templates_forced_calls_and_settings_are_refused(
+async def test_ids_from_templates_and_settings_are_refused(
     tmp_path: Path, path: str, body: dict[str, Any], param: str
 ) -> None:
-    folder = add_tokens(demo_copy(tmp_path / "demo"), [EXTRA, "<tool_call>"])
+    folder = add_tokens(demo_copy(tmp_path / "demo"), [EXTRA])
     template = tmp_path / "template.jinja"
     template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}{{ tail }}")
-    settings = {"chat_template": str(template), "tool_format": "hermes"}
-    _, client = await echo_runtime(folder, **settings)
+    _, client = await echo_runtime(folder, chat_template=str(template))
     async with client as http:
         assert_error(await http.post(path, json=body), 400, "invalid_value", param)
         plain = await http.post(GENERATE, json={"prompt": "Hello", "max_tokens": 1})
@@ -132,3 +130,9 @@ def test_a_gap_in_the_tokenizers_ids_hides_none_behind_it(tmp_path: Path) -> Non
     assert gapped.vocab_size == 10
     gapped.check([9], "tokens")
     assert gapped.decode([0, 5, 9])
+
+
+def test_a_stop_string_that_is_one_special_token_of_the_model_has_its_id(tmp_path: Path) -> None:
+    found = vocabulary(add_tokens(demo_copy(tmp_path / "demo")))
+    assert found.special_ids(["<|im_end|>"]) == {2}
+    assert found.special_ids(["<|im_end|>\n", "Hello", "", EXTRA]) == frozenset()
