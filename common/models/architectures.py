@@ -11,7 +11,10 @@ Config = Mapping[str, Any]
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 Part = Callable[[Config, int], Shapes]
 """Yields the tensors of one layer, by names without the layer's prefix."""
+EMBEDDING = "model.embed_tokens.weight"
 NORMS = ("input_layernorm", "post_attention_layernorm")
+CORRECTED = ("deepseek_v3", "kimi_k2", "glm4_moe")
+"""Model types whose routers have a correction for each expert."""
 FOUR_NORMS = (*NORMS, "pre_feedforward_layernorm", "post_feedforward_layernorm")
 
 
@@ -31,7 +34,7 @@ def tensors_of(config: Config, dtype: str) -> tuple[Tensor, ...]:
 
 def _model(config: Config, attention: Part, mlp: Part, norms: tuple[str, ...]) -> Shapes:
     hidden, vocabulary = config["hidden_size"], config["vocab_size"]
-    yield "model.embed_tokens.weight", (vocabulary, hidden)
+    yield EMBEDDING, (vocabulary, hidden)
     for layer in range(config["num_hidden_layers"]):
         prefix = f"model.layers.{layer}."
         for part in (attention, mlp):
@@ -157,7 +160,7 @@ def _deepseek_mlp(config: Config, layer: int) -> Shapes:
         yield from _gated("mlp", hidden, config["intermediate_size"])
         return
     yield from _experts(config, config["n_routed_experts"])
-    if config["model_type"] == "deepseek_v3":
+    if config["model_type"] in CORRECTED:
         yield "mlp.gate.e_score_correction_bias", (config["n_routed_experts"],)
     shared = config.get("n_shared_experts") or 0
     if shared:
@@ -173,6 +176,11 @@ def _linear(name: str, outs: int, ins: int, bias: bool) -> Shapes:
 
 def _bias(config: Config) -> bool:
     return bool(config.get("attention_bias"))
+
+
+def _glm_attention(config: Config, layer: int) -> Shapes:
+    inner = _attention(biases=lambda c: (_bias(c), False), norms=bool(config.get("use_qk_norm")))
+    return inner(config, layer)
 
 
 _WITHOUT = _attention(biases=lambda config: (False, False))
@@ -191,8 +199,14 @@ FAMILIES: Mapping[str, tuple[Part, Part, tuple[str, ...]]] = {
     "gemma": (_BY_CONFIG, _mlp, NORMS),
     "gemma2": (_BY_CONFIG, _mlp, FOUR_NORMS),
     "gemma3_text": (_NORMED, _mlp, FOUR_NORMS),
+    "granite": (_BY_CONFIG, _mlp, NORMS),
+    "smollm3": (_BY_CONFIG, _mlp, NORMS),
+    "cohere": (_BY_CONFIG, _mlp, NORMS[:1]),
+    "cohere2": (_BY_CONFIG, _mlp, NORMS[:1]),
     "phi3": (_fused_attention, _fused_mlp, NORMS),
     "deepseek_v2": (_latent_attention, _deepseek_mlp, NORMS),
     "deepseek_v3": (_latent_attention, _deepseek_mlp, NORMS),
+    "kimi_k2": (_latent_attention, _deepseek_mlp, NORMS),
+    "glm4_moe": (_glm_attention, _deepseek_mlp, NORMS),
 }
 """By model_type: attention, feed-forward part, norms of a layer."""

@@ -5,12 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 from common.errors import StartError
-from common.models.architectures import tensors_of
+from common.models.architectures import EMBEDDING, tensors_of
 from common.models.config import CONFIG, ModelConfig, read_config
+from common.models.errors import NotUnderstood
 from common.models.formats import predict
 from common.models.headers import read_directory, total_size
 from common.models.quantization import Quantization
-from common.models.tensors import FLOATS, Tensor, loaded_size, size
+from common.models.tensors import FLOATS, Tensor, loaded_size, main_float, size
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,10 @@ class ModelFacts:
 
     @cached_property
     def dtype(self) -> str:
-        """The number format of the plain tensors; float32 where the config's is none of FLOATS."""
-        return self.config.dtype if self.config.dtype in FLOATS else "float32"
+        """The number format of the plain tensors: the config's if it is one of FLOATS, else that of
+        the files, else float32."""
+        named = self.config.dtype
+        return named if named in FLOATS else main_float(self.tensors or ()) or "float32"
 
     @cached_property
     def plain_tensors(self) -> tuple[Tensor, ...]:
@@ -94,4 +97,27 @@ def facts_of_directory(path: Path, name: str | None = None) -> ModelFacts:
         raise StartError(
             f"{path} has no config.json; needed is a model directory as save_pretrained() writes it"
         )
-    return ModelFacts(name or str(path), read_config(path), read_directory(path), total_size(path))
+    facts = ModelFacts(name or str(path), read_config(path), read_directory(path), total_size(path))
+    _check_whole(facts, path)
+    return facts
+
+
+def _check_whole(facts: ModelFacts, path: Path) -> None:
+    """Raises StartError where files of plain weights lack some of those that the config implies:
+    not every engine looks, and one that does not computes with random numbers.
+
+    Files that name their weights otherwise than the model's family are not judged.
+    """
+    if facts.tensors is None or facts.quantization.scheme != "none":
+        return
+    names = {tensor.name for tensor in facts.tensors}
+    try:
+        expected = {tensor.name for tensor in tensors_of(facts.config.text, facts.dtype)}
+    except NotUnderstood:
+        return
+    missing = expected - names
+    if missing and EMBEDDING in names:
+        raise StartError(
+            f"{path}: its files lack {len(missing)} of the model's weights, such as "
+            f"{min(missing)}; fetch the model again, or mend its config.json"
+        )

@@ -1,68 +1,98 @@
-"""The NVIDIA GPUs that this process may use, by nvidia-smi."""
+"""The NVIDIA GPUs that this process may use, by the library of their driver, NVML."""
 
 import os
-import subprocess
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from common.errors import StartError
 
-NVIDIA_SMI = "nvidia-smi"
-NVIDIA_SMI_TIMEOUT = 30.0
-MIB = 2**20
-
 
 class GPU(NamedTuple):
-    """One GPU. `memory` is all that it has, in bytes."""
+    """One GPU. `memory` is all that it has, in bytes; None for one that shares the machine's."""
 
     name: str
-    memory: int
-    compute_capability: float
+    memory: int | None
+    compute_capability: str
 
 
-def visible_gpus(made_for: str) -> list[tuple[str, str]]:
-    """Returns compute capability and name of each GPU that this process may use.
+class NVML:
+    """The GPUs that CUDA_VISIBLE_DEVICES names, or all; none where `unavailable` says why.
 
-    Raises StartError where nvidia-smi finds none; `made_for` says what was looked for.
+    `handles` are NVML's, each with the GPU's name in that variable, else its index. `library` is
+    the module pynvml, of the package nvidia-ml-py, which bentoml requires.
     """
-    rows, reason = _query("compute_cap,name")
-    if not rows:
-        raise StartError(
-            f"setting 'engine_dir': its engine needs a GPU of {made_for}, and "
-            f"{NVIDIA_SMI} finds none here ({reason})"
-        )
-    return [(row[0], ", ".join(row[1:])) for row in rows]
+
+    library: Any = None
+    driver: str | None = None
+    cuda: tuple[int, int] | None = None
+    """The newest release of CUDA that the driver runs, None where it does not say."""
+    unavailable: str | None = None
+
+    def __init__(self) -> None:
+        self.handles: list[tuple[str, Any]] = []
+        try:
+            import pynvml  # type: ignore[import-untyped]
+        except ImportError:
+            self.unavailable = "nvidia-ml-py is not installed"
+            return
+        self.library = pynvml
+        try:
+            pynvml.nvmlInit()
+            self.driver = str(pynvml.nvmlSystemGetDriverVersion())
+            with suppress(pynvml.NVMLError):
+                # 13020 is 13.2.
+                major, minor = divmod(pynvml.nvmlSystemGetCudaDriverVersion_v2(), 1000)
+                self.cuda = (major, minor // 10)
+            self.handles = list(self._visible(os.environ.get("CUDA_VISIBLE_DEVICES")))
+        except pynvml.NVMLError as error:
+            self.unavailable = f"no NVIDIA GPU: {error}"
+
+    def _visible(self, devices: str | None) -> Iterator[tuple[str, Any]]:
+        if devices is None:
+            for index in range(self.library.nvmlDeviceGetCount()):
+                yield str(index), self.library.nvmlDeviceGetHandleByIndex(index)
+            return
+        for part in filter(None, map(str.strip, devices.split(","))):
+            if part == "-1":  # CUDA sees none from here on
+                return
+            if part.isdecimal():
+                yield part, self.library.nvmlDeviceGetHandleByIndex(int(part))
+            else:
+                yield part, self.library.nvmlDeviceGetHandleByUUID(part)
 
 
 def detected_gpus() -> list[GPU]:
-    """Returns none where nvidia-smi lists none, or says what cannot be understood."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return []
-    rows, _ = _query("memory.total,compute_cap,name", "nounits")
+    """Returns none where there is none, or none that can be asked."""
+    return _gpus()[0]
+
+
+def visible_gpus(made_for: str) -> list[GPU]:
+    """Returns the GPUs. Raises StartError where there is none; `made_for` says what was looked
+    for."""
+    gpus, reason = _gpus()
+    if not gpus:
+        raise StartError(
+            f"setting 'engine_dir': its engine needs a GPU of {made_for}, and there is none here "
+            f"({reason})"
+        )
+    return gpus
+
+
+def _gpus() -> tuple[list[GPU], str]:
+    """Returns the GPUs, and the reason where there is none."""
+    nvml = NVML()
     try:
-        return [GPU(name, int(mib) * MIB, float(capability)) for mib, capability, name in rows]
-    except ValueError:
-        return []
+        gpus = [_gpu(nvml.library, handle) for _, handle in nvml.handles]
+    except nvml.library.NVMLError as error:
+        return [], str(error)
+    return gpus, nvml.unavailable or "CUDA_VISIBLE_DEVICES hides all"
 
 
-def _query(fields: str, *options: str) -> tuple[list[list[str]], str]:
-    """Returns a row for each GPU, and the reason where there is none."""
-    layout = ",".join(("csv", "noheader", *options))
-    command = [NVIDIA_SMI, f"--query-gpu={fields}", f"--format={layout}"]
-    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        command += ["-i", visible]
-    reason = "it lists none"
+def _gpu(library: Any, handle: Any) -> GPU:
     try:
-        output = subprocess.run(
-            command, capture_output=True, text=True, timeout=NVIDIA_SMI_TIMEOUT, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        output, reason = "", _reason(error)
-    lines = (line for line in output.splitlines() if line.strip())
-    return [[cell.strip() for cell in line.split(",")] for line in lines], reason
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, subprocess.CalledProcessError):
-        lines = (error.stdout + error.stderr).split("\n")
-        return next((line.strip() for line in lines if line.strip()), f"exit {error.returncode}")
-    return "it is not installed" if isinstance(error, FileNotFoundError) else str(error)
+        memory = int(library.nvmlDeviceGetMemoryInfo(handle).total)
+    except library.NVMLError:
+        memory = None
+    major, minor = library.nvmlDeviceGetCudaComputeCapability(handle)
+    return GPU(str(library.nvmlDeviceGetName(handle)), memory, f"{major}.{minor}")

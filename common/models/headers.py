@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StartError
-from common.files import read_json
+from common.files import check_fetched, read_json
 from common.models.tensors import Tensor
 
 INDEX = "model.safetensors.index.json"
@@ -71,17 +71,27 @@ def _weight_files(path: Path) -> list[Path]:
 
 def read_header(file: Path) -> Iterator[Tensor]:
     """Yields the tensors of one file. Raises StartError for another kind of file."""
+    check_fetched(file)
     try:
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > MAX_HEADER:
                 raise ValueError(f"a header of {length} bytes")
             header = json.loads(stream.read(length))
+        _check_size(file, 8 + length, header)
         yield from tensors_of_header(header)
     except OSError as error:
         raise StartError(f"{file} cannot be read: {error.strerror}") from None
     except (ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise StartError(f"{file} is no safetensors file: {error}") from None
+
+
+def _check_size(file: Path, start: int, header: Mapping[str, Any]) -> None:
+    """Raises StartError for a file whose tensors, which begin at `start`, are not all there."""
+    ends = (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+    size, whole = file.stat().st_size, start + max(ends, default=0)
+    if size < whole:
+        raise StartError(f"{file} is cut off: {size} of {whole} bytes; fetch the model again")
 
 
 def tensors_of_header(header: Mapping[str, Any]) -> Iterator[Tensor]:

@@ -1,20 +1,23 @@
 """Models of the Hugging Face hub: their files are fetched, or looked at where they are."""
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from common.errors import StartError
 from common.messages import first_line
-from common.models.config import CONFIG, read_config
-from common.models.facts import ModelFacts
+from common.models.config import CONFIG, TOKENIZER_CONFIG, read_config
+from common.models.facts import ModelFacts, facts_of_directory
 from common.models.headers import DTYPES
+from common.models.model import named_directory
 from common.models.quantization import MODELOPT
 from common.models.tensors import Tensor
 from common.settings import Settings
 
 WEIGHTS = "*.safetensors"
 DOWNLOADED = ["*.json", WEIGHTS, "*.model", "*.jinja", "*.txt", "*.tiktoken", "*.py"]
+CONNECTION_ERRORS = {"httpx": ("TransportError",), "requests": ("ConnectionError", "Timeout")}
 OLD_WEIGHTS = ["*.bin"]
 """Fetched only where there are none in safetensors: many repositories have both."""
 
@@ -40,9 +43,8 @@ def download(settings: Settings, *, weights: bool = True) -> Path:
 
 
 @contextmanager
-def hub_errors(model: str) -> Iterator[None]:
+def hub_errors(model: str, setting: str = "model") -> Iterator[None]:
     """Raises a StartError of one line for what the hub's client raises."""
-    import httpx
     from huggingface_hub.errors import (
         HfHubHTTPError,
         HFValidationError,
@@ -53,15 +55,28 @@ def hub_errors(model: str) -> Iterator[None]:
     try:
         yield
     except HFValidationError as error:
-        raise StartError(f"setting 'model': {model!r} is no hub id: {error}") from None
+        raise StartError(f"setting {setting!r}: {model!r} is no hub id: {error}") from None
     except HfHubHTTPError as error:
         reason = first_line(error)
-        raise StartError(f"setting 'model': the hub refused {model!r}: {reason}") from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.TransportError):
+        raise StartError(f"setting {setting!r}: the hub refused {model!r}: {reason}") from None
+    except Exception as error:
+        offline = (LocalEntryNotFoundError, OfflineModeIsEnabled, *_connection_errors())
+        if not isinstance(error, offline):
+            raise
         raise StartError(
-            f"setting 'model': {model!r} is no directory here and the hub cannot be "
+            f"setting {setting!r}: {model!r} is no directory here and the hub cannot be "
             "reached; give a model directory, or run where the hub is reachable"
         ) from None
+
+
+def _connection_errors() -> tuple[type[Exception], ...]:
+    """Returns what the client lets through: of httpx, and before its release 1 of requests."""
+    errors: list[type[Exception]] = []
+    for module, names in CONNECTION_ERRORS.items():
+        with suppress(ImportError):
+            library = importlib.import_module(module)
+            errors += [getattr(library, name) for name in names]
+    return tuple(errors)
 
 
 def is_cached(model: str, revision: str | None) -> bool:
@@ -75,8 +90,10 @@ def is_cached(model: str, revision: str | None) -> bool:
         return False
 
 
-def facts_of_hub(model: str, revision: str | None) -> ModelFacts:
+def facts_of_hub(model: str, revision: str | None, setting: str = "model") -> ModelFacts:
     """Reads the model's configuration and the headers of its weights, which stay on the hub.
+
+    `setting` names it.
 
     Raises StartError, one line.
     """
@@ -88,13 +105,15 @@ def facts_of_hub(model: str, revision: str | None) -> ModelFacts:
         SafetensorsParsingError,
     )
 
-    with hub_errors(model):
+    with hub_errors(model, setting):
         try:
             directory = Path(hf_hub_download(model, CONFIG, revision=revision)).parent
         except LocalEntryNotFoundError:
             raise
         except EntryNotFoundError:
-            raise StartError(f"setting 'model': {model!r} has no config.json on the hub") from None
+            raise StartError(
+                f"setting {setting!r}: {model!r} has no config.json on the hub"
+            ) from None
         tensors: tuple[Tensor, ...] | None = None
         with suppress(NotASafetensorsRepoError, SafetensorsParsingError):
             metadata = get_safetensors_metadata(model, revision=revision)
@@ -103,9 +122,22 @@ def facts_of_hub(model: str, revision: str | None) -> ModelFacts:
                 for part in metadata.files_metadata.values()
                 for name, info in part.tensors.items()
             )
+        with suppress(EntryNotFoundError):
+            hf_hub_download(model, TOKENIZER_CONFIG, revision=revision)
         config = read_config(directory)
         if config.quantization.scheme == "none":
             with suppress(EntryNotFoundError):
                 hf_hub_download(model, MODELOPT, revision=revision)
                 config = read_config(directory)
     return ModelFacts(model, config, tensors)
+
+
+def draft_facts(settings: Settings) -> ModelFacts | None:
+    """Returns the facts of the model that drafts tokens, None without one. Raises StartError."""
+    model = None if settings.speculative is None else settings.speculative.model
+    if model is None:
+        return None
+    path = named_directory("speculative", model)
+    if path is not None:
+        return facts_of_directory(path, model)
+    return facts_of_hub(model, None, "speculative")

@@ -1,7 +1,7 @@
 """The KV cache of a model: how many numbers each layer keeps for each token."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from common.models.config import head_size, kv_heads
@@ -38,6 +38,14 @@ class KVCache:
     numbers: int
     heads: int
     windows: tuple[int | None, ...]
+
+    def stage(self, stages: int) -> "KVCache":
+        """Returns what the fullest of so many stages keeps, each of which has a part of the
+        layers."""
+        size = -(-len(self.windows) // stages)
+        parts = [self.windows[i : i + size] for i in range(0, len(self.windows), size)]
+        fullest = max(parts, key=lambda part: (part.count(None), len(part)), default=())
+        return replace(self, windows=fullest)
 
     def token_bytes(self, dtype: str) -> int:
         """Returns the bytes of all layers for a token that every layer keeps."""

@@ -38,6 +38,12 @@ class Quantization:
     act_order: bool = False
     activations: str | None = None
 
+    @property
+    def title(self) -> str:
+        """The scheme, with its bits where they are not the usual four of its name: gptq-8bit."""
+        unusual = self.scheme in ("awq", "gptq") and self.bits not in (None, 4)
+        return f"{self.scheme}-{self.bits}bit" if unusual else self.scheme
+
     def __str__(self) -> str:
         """Returns what a person finds in the config, for a message."""
         parts = [repr(self.method)]

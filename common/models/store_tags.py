@@ -1,7 +1,9 @@
 """Models that a setting names by their tag in the BentoML store, `name:version`."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from common.errors import StartError
 from common.models.artifacts import stores
@@ -20,13 +22,21 @@ def is_tag(value: str | None) -> bool:
 
 
 def with_stored(settings: Settings) -> Settings:
-    """Returns settings with a directory instead of a tag. Raises StartError for an unknown tag."""
-    tag = settings.model
-    if tag is None or not is_tag(tag):
-        return settings
-    name = settings.served_model_name or tag.partition(":")[0]
-    values = {"model": str(stored_directory("model", tag)), "served_model_name": name}
-    return settings.model_copy(update=values)
+    """Returns settings with directories instead of tags. Raises StartError for an unknown tag."""
+    values: dict[str, Any] = {}
+    tag, speculative = settings.model, settings.speculative
+    if tag is not None and is_tag(tag):
+        name = settings.served_model_name or tag.partition(":")[0]
+        values = {"model": str(stored_directory("model", tag)), "served_model_name": name}
+    if speculative is not None and speculative.model is not None and is_tag(speculative.model):
+        draft = str(stored_directory("speculative", speculative.model))
+        values["speculative"] = replace(speculative, model=draft)
+    if any(map(is_tag, settings.adapters.values())):
+        values["adapters"] = {
+            name: str(stored_directory("adapters", path)) if is_tag(path) else path
+            for name, path in settings.adapters.items()
+        }
+    return settings.model_copy(update=values) if values else settings
 
 
 def stored_directory(setting: str, tag: str) -> Path:

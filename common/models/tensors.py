@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
@@ -74,3 +75,12 @@ def size(tensors: Iterable[Tensor]) -> int:
 def loaded_size(tensor: Tensor, dtype: str) -> int:
     """Returns its bytes once an engine that computes in `dtype` has loaded it."""
     return tensor.elements * BYTES[dtype if tensor.dtype in FLOATS else tensor.dtype]
+
+
+def main_float(tensors: Iterable[Tensor]) -> str | None:
+    """Returns the plain number format that most of the numbers have, None where none has one."""
+    counts: Counter[str] = Counter()
+    for tensor in tensors:
+        if tensor.dtype in FLOATS:
+            counts[tensor.dtype] += tensor.elements
+    return max(counts, key=counts.__getitem__, default=None)

@@ -70,6 +70,14 @@ LATENT = {
     "topk_group": 1,
     "head_dim": 16,
 }
+GLM = {
+    "n_routed_experts": 4,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 64,
+    "first_k_dense_replace": 1,
+    "attention_bias": True,
+}
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama": {},
     "llama with biases": {"model_type": "llama", "attention_bias": True, "mlp_bias": True},
@@ -91,10 +99,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "gemma": {"tie_word_embeddings": True},
     "gemma2": {"tie_word_embeddings": True, "query_pre_attn_scalar": 48},
     "gemma3_text": {"tie_word_embeddings": True, "query_pre_attn_scalar": 48},
+    "granite": {"head_dim": None},
+    "smollm3": {"head_dim": None, "tie_word_embeddings": True},
+    "cohere": {"head_dim": None, "tie_word_embeddings": True},
+    "cohere2": {"tie_word_embeddings": True},
     "phi3": {"head_dim": None},
     "deepseek_v2": LATENT,
     "deepseek_v2 without query ranks": {**LATENT, "model_type": "deepseek_v2", "q_lora_rank": None},
     "deepseek_v3": LATENT,
+    "glm4_moe": GLM,
+    "glm4_moe with norms": {**GLM, "model_type": "glm4_moe", "use_qk_norm": True},
 }
 
 

@@ -1,6 +1,7 @@
 """Weights that lie on disk: one file, many with an index, and what can be wrong with them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from common.errors import StartError
 from common.models.facts import facts_of_directory
 from common.models.headers import INDEX, read_directory
+from common.text.tokenizer import Tokenizer
+from tests.model_directories import demo_copy
 from tests.models.configs import family
 from tests.models.files import write_header, write_model
 
@@ -61,6 +64,27 @@ def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(StartError, match=r"model\.safetensors is no safetensors file") as refused:
         read_directory(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 4976698672\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("model.safetensors", facts_of_directory),
+        ("config.json", facts_of_directory),
+        ("tokenizer.json", Tokenizer),
+        ("tokenizer_config.json", Tokenizer),
+    ],
+)
+def test_a_pointer_of_git_is_named_as_such(
+    tmp_path: Path, name: str, read: Callable[[Path], object]
+) -> None:
+    folder = demo_copy(tmp_path / "demo")
+    (folder / name).write_bytes(POINTER)
+    with pytest.raises(StartError, match=rf"{name} is a Git LFS pointer: run git lfs pull"):
+        read(folder)
 
 
 def test_a_directory_without_a_config_is_refused(tmp_path: Path) -> None:

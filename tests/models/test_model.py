@@ -87,14 +87,17 @@ def test_without_a_limit_in_the_config_one_has_to_be_set(tmp_path: Path) -> None
     [
         ({"eos_token_id": 2}, None, {2}),
         ({"eos_token_id": [2, 3]}, None, {2, 3}),
-        ({"eos_token_id": 2}, {"eos_token_id": [5, 6]}, {5, 6}),
+        ({"eos_token_id": 2}, {"eos_token_id": [5, 6]}, {2, 5, 6}),
         ({"eos_token_id": 2}, {"temperature": 0.6}, {2}),
         ({"text_config": {"eos_token_id": 7}}, None, {7}),
+        ({"text_config": {"vocab_size": 9}, "eos_token_id": [1, 6]}, None, {1, 6}),
+        ({"text_config": {"eos_token_id": 7}, "eos_token_id": 6}, {"eos_token_id": 8}, {6, 7, 8}),
+        ({"thinker_config": {"text_config": {"eos_token_id": 5}}}, None, {5}),
         ({}, None, set()),
         ({"eos_token_id": None}, None, set()),
     ],
 )
-def test_end_tokens_come_from_the_generation_config_first(
+def test_end_tokens_are_those_of_all_files_and_levels(
     tmp_path: Path, config: object, generation: object, expected: set[int]
 ) -> None:
     write(tmp_path, config=config)

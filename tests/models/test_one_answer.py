@@ -105,11 +105,13 @@ def test_every_builder_names_it(checkpoint: tuple[Path, str]) -> None:
     source = Source(folder, "org/model", None)
     mlc, trtllm = options(add_mlc_options), options(add_trtllm_options)
     if scheme == "none":
-        check_quantize(source)
+        check_quantize(source, group_size=128, autoawq=True)
         check_mlc(mlc, source)
         assert scheme_of(trtllm, source) == "none"
         return
-    assert f"is quantized already ({scheme})" in refusal(lambda: check_quantize(source))
+    assert f"is quantized already ({scheme})" in refusal(
+        lambda: check_quantize(source, group_size=None, autoawq=False)
+    )
     assert f"and these are {scheme};" in refusal(lambda: check_mlc(mlc, source))
     if scheme in ("awq", "gptq"):
         assert scheme_of(trtllm, source) == scheme

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from common.errors import StartError
-from common.models.config import LANGUAGE_MODELS, ModelConfig, read_config
+from common.models.config import ModelConfig, read_config
+from common.models.language_model import LANGUAGE_MODELS
 from common.models.quantization import PLAIN, parse_quantization
 from tests.models.configs import AWQ, GPTQ, compressed
 
@@ -64,6 +65,11 @@ def test_a_quantization_config_is_recognized(
     found = parse_quantization(values)
     assert (found.scheme, found.format, found.bits, found.group_size) == (scheme, form, bits, group)
     assert repr(values["quant_method"])[:-1] in str(found)
+
+
+def test_bits_that_a_name_leaves_open_are_told_where_they_are_not_four() -> None:
+    titles = [parse_quantization(config).title for config in (AWQ, GPTQ, GPTQ | {"bits": 8}, {})]
+    assert titles == ["awq", "gptq", "gptq-8bit", "none"]
 
 
 def test_what_some_engines_refuse_of_gptq_is_kept() -> None:
