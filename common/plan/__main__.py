@@ -9,42 +9,39 @@ the headers of the weights are read. The exit code is 1 when no backend that was
 
 import argparse
 import dataclasses
+import importlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.command_line import Parser
+from common.command_line import Parser, exit_status, text_table
+from common.engine import Engine
 from common.errors import StartError
+from common.machine import relevant
 from common.models.errors import NotUnderstood
 from common.models.facts import ModelFacts, facts_of_directory
-from common.models.hub import facts_of_hub
+from common.models.hub import draft_facts, facts_of_hub
 from common.models.model import local_directory
 from common.plan.at_start import built_checkpoints
 from common.plan.decide import Plan, decide
 from common.plan.devices import CPU, Device, cpu_device, detected_device, known_gpus, named_device
-from common.plan.errors import Refused
-from common.plan.explanations import gib
 from common.plan.inputs import PlanInputs
 from common.plan.options import options_of
-from common.plan.tables import DEMO, Table, tables
+from common.plan.reason import gib
+from common.plan.tables import DEMO, FOLDER, Table, tables
 from common.settings import Settings, load_settings
 
-SETTINGS: Mapping[str, str] = {
-    "model": "directory or hub id; none is the demo model",
-    "revision": "branch, tag or commit on the hub",
-    "quantization": "auto, none, awq, gptq, fp8, int8, bitsandbytes, q4f16_1 …",
-    "kv_cache_dtype": "auto, fp8, int8 …",
-    "dtype": "auto, bfloat16, float16, float32",
-    "max_model_len": "tokens of prompt plus answer",
-    "tensor_parallel_size": "GPUs that share the model",
-    "gpu_memory_utilization": "fraction of GPU memory",
-    "kv_cache_gib": "size of the KV cache",
-    "max_concurrency": "sequences in the engine at once",
-    "engine_args": "JSON, to the engine",
-}
-HEAD = ("backend", "scheme", "weights", "KV cache", "per token", "tokens", "sequences")
-Answer = Plan | StartError
+SETTINGS = (
+    *("model", "revision", "quantization", "kv_cache_dtype", "dtype", "max_model_len"),
+    *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "expert_parallel"),
+    *("speculative", "gpu_memory_utilization", "kv_cache_gib", "kv_offload", "max_concurrency"),
+    *("adapters", "max_adapter_rank", "engine_args"),
+)
+HEAD = ("backend", "scheme", "weights", "KV cache", "per token", "tokens", "sequences", "needs")
+NOTHING = "-"
+Answer = tuple[Plan, list[str]] | StartError
+"""A plan with what its engine takes from the machine, or why there is no plan."""
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -56,36 +53,35 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--backend", help="one of services/; none is all of them, side by side")
     parser.add_argument("--gpu", help=f"{CPU}, {', '.join(known_gpus())}; none is what is here")
     parser.add_argument("--json", action="store_true", help="for a program")
-    for name, description in SETTINGS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", help=description)
+    for name in SETTINGS:
+        text = Settings.model_fields[name].description
+        parser.add_argument(f"--{name.replace('_', '-')}", help=text)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(argument_parser().parse_args(arguments))
-    try:
-        given = {name: options[name] for name in SETTINGS if options[name] is not None}
-        settings = load_settings(given, {})
-        chosen = chosen_tables(options["backend"])
-        device = _device(options["gpu"])
-        facts = facts_of(settings)
-    except StartError as error:
-        return fail(error)
-    answers = [answer(facts, table, device, settings) for table in chosen]
+    return exit_status(lambda: _plan(options), StartError)
+
+
+def _plan(options: Mapping[str, Any]) -> int:
+    """Prints the plans. Returns 1 where no backend has one. Raises StartError."""
+    given = {name: options[name] for name in SETTINGS if options[name] is not None}
+    settings = load_settings(given, {})
+    chosen = chosen_tables(options["backend"])
+    device = _device(options["gpu"])
+    facts, draft = facts_of(settings), draft_facts(settings)
+    answers = {table.name: answer(facts, table, device, settings, draft) for table in chosen}
     if options["json"]:
-        print(json.dumps([as_json(*pair) for pair in zip(chosen, answers, strict=True)], indent=2))
+        print(json.dumps([as_json(*each) for each in answers.items()], indent=2))
     elif options["backend"] is None:
-        print(side_by_side(facts, device, chosen, answers))
-    elif isinstance(answers[0], Plan):
-        print(one(facts, device, answers[0]))
+        print(side_by_side(facts, device, answers))
     else:
-        return fail(answers[0])
-    return 0 if any(isinstance(each, Plan) for each in answers) else 1
-
-
-def fail(error: StartError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 1
+        (only,) = answers.values()
+        if isinstance(only, StartError):
+            raise only
+        print(one(facts, device, *only))
+    return 1 if all(isinstance(each, StartError) for each in answers.values()) else 0
 
 
 def chosen_tables(backend: str | None) -> list[Table]:
@@ -113,19 +109,42 @@ def facts_of(settings: Settings) -> ModelFacts:
     return facts_of_hub(str(settings.model), settings.revision)
 
 
-def answer(facts: ModelFacts, table: Table, device: Device, settings: Settings) -> Answer:
-    """Returns a plan, or why there is none."""
-    inputs = PlanInputs(facts, table, device, options_of(settings), built_checkpoints(settings))
+def answer(
+    facts: ModelFacts,
+    table: Table,
+    device: Device,
+    settings: Settings,
+    draft: ModelFacts | None = None,
+) -> Answer:
+    engine = _engine(table)
+    built = built_checkpoints(settings)
+    inputs = PlanInputs(facts, table, device, options_of(settings), built, draft)
     try:
-        return decide(inputs)
-    except (Refused, NotUnderstood) as error:
+        engine.check_supported(settings)
+        return decide(inputs), needs(engine, device, settings)
+    except (StartError, NotUnderstood) as error:
         return error
 
 
-def as_json(table: Table, result: Answer) -> dict[str, Any]:
-    if isinstance(result, Plan):
-        return dataclasses.asdict(result)
-    return {"backend": table.name, "refused": str(result)}
+def _engine(table: Table) -> type[Engine]:
+    """Returns the class of the adapter beside which the table stands."""
+    adapter = importlib.import_module(f"{FOLDER.name}.{table.name}")
+    classes = (each for each in vars(adapter).values() if isinstance(each, type))
+    return next(c for c in classes if issubclass(c, Engine) and vars(c).get("name") == table.name)
+
+
+def needs(engine: type[Engine], device: Device, settings: Settings) -> list[str]:
+    """Returns what the engine takes from the machine beside the packages that pip installs."""
+    programs = [] if engine.binary is None else [engine.binary]
+    looked_for = [] if device.kind == "cpu" else relevant(engine.needed(settings), settings)
+    return [*programs, *looked_for]
+
+
+def as_json(backend: str, result: Answer) -> dict[str, Any]:
+    if isinstance(result, StartError):
+        return {"backend": backend, "refused": str(result)}
+    plan, needed = result
+    return {**dataclasses.asdict(plan), "needs": needed}
 
 
 def heading(facts: ModelFacts, device: Device) -> str:
@@ -140,31 +159,21 @@ def heading(facts: ModelFacts, device: Device) -> str:
     )
 
 
-def side_by_side(
-    facts: ModelFacts, device: Device, chosen: Sequence[Table], answers: Sequence[Answer]
-) -> str:
+def side_by_side(facts: ModelFacts, device: Device, answers: Mapping[str, Answer]) -> str:
     """Returns a line for each backend that can, then why the others cannot and what to build."""
-    rows = [HEAD, *(row(each) for each in answers if isinstance(each, Plan))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-        for cells in rows
-    ]
-    notes = [
-        f"{table.name}: {note}"
-        for table, result in zip(chosen, answers, strict=True)
-        if (note := remark(result))
-    ]
-    return "\n".join([heading(facts, device), "", *lines, "", *notes]).rstrip()
+    rows = [row(*each) for each in answers.values() if not isinstance(each, StartError)]
+    notes = [f"{backend}: {note}" for backend, each in answers.items() if (note := remark(each))]
+    return "\n".join([heading(facts, device), "", text_table([HEAD, *rows]), "", *notes]).rstrip()
 
 
 def remark(result: Answer) -> str | None:
     if isinstance(result, StartError):
         return f"refused: {result}"
-    return None if result.build is None else f"first run: {result.build}"
+    build = result[0].build
+    return None if build is None else f"first run: {build}"
 
 
-def row(plan: Plan) -> tuple[str, ...]:
+def row(plan: Plan, needed: Sequence[str]) -> tuple[str, ...]:
     return (
         plan.backend,
         plan.scheme,
@@ -173,15 +182,17 @@ def row(plan: Plan) -> tuple[str, ...]:
         size(plan.kv_bytes_per_token),
         count(plan.kv_tokens),
         count(plan.sequences),
+        ", ".join(needed) or NOTHING,
     )
 
 
-def one(facts: ModelFacts, device: Device, plan: Plan) -> str:
+def one(facts: ModelFacts, device: Device, plan: Plan, needed: Sequence[str]) -> str:
     """Returns everything that is known of one plan."""
     values = {
         "backend": plan.backend,
         "checkpoint": plan.checkpoint,
         "scheme": plan.scheme,
+        "computed in": plan.dtype,
         "given to the engine": plan.engine_name or "nothing: the checkpoint says it",
         "arguments": json.dumps(plan.arguments) if plan.arguments else "none",
         "weights": size(plan.weight_bytes),
@@ -192,6 +203,8 @@ def one(facts: ModelFacts, device: Device, plan: Plan) -> str:
         "tokens": count(plan.kv_tokens),
         "sequences": f"{count(plan.sequences)} of {plan.max_model_len} tokens",
         "memory": size(plan.memory_bytes),
+        "GPUs": count(plan.gpus),
+        "needs": ", ".join(needed) or NOTHING,
         "reason": plan.reason,
     }
     if plan.build is not None:

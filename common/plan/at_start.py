@@ -9,7 +9,7 @@ from typing import Any
 from common.engine import Engine
 from common.models.errors import NotUnderstood
 from common.models.facts import ModelFacts, facts_of_directory
-from common.models.hub import download, facts_of_hub, is_cached
+from common.models.hub import download, draft_facts, facts_of_hub, is_cached
 from common.models.model import LoadPlan, Model, open_model
 from common.plan.choice import BuiltCheckpoint, BuiltCheckpoints
 from common.plan.decide import Plan, choose, decide
@@ -68,14 +68,22 @@ def apply(engine: type[Engine], settings: Settings, model: Model) -> tuple[Setti
     planned = settings.model_copy(update=values)
     if plan.artifact is not None:
         model = open_model(planned, Path(plan.checkpoint))
-    return planned, replace(model, load=LoadPlan(plan.scheme, plan.engine_name))
+    load = LoadPlan(
+        plan.scheme,
+        plan.engine_name,
+        plan.dtype,
+        plan.device_weight_bytes,
+        plan.kv_bytes_per_token,
+    )
+    return planned, replace(model, load=load)
 
 
 def _plan(engine: type[Engine], settings: Settings, facts: ModelFacts) -> Plan:
     """Raises Refused."""
     rows = table(engine.name, engine.title)
     device, options = _device(rows, settings), options_of(settings)
-    inputs = PlanInputs(facts, rows, device, options, built_checkpoints(settings))
+    built, draft = built_checkpoints(settings), draft_facts(settings)
+    inputs = PlanInputs(facts, rows, device, options, built, draft)
     try:
         plan = decide(inputs)
     except NotUnderstood as error:
@@ -118,7 +126,7 @@ def built_checkpoints(settings: Settings) -> BuiltCheckpoints:
 
 
 def _log(plan: Plan) -> None:
-    logger.info("plan for %s: %s", plan.model, plan.reason)
+    logger.info("plan for %s: %s, computed in %s", plan.model, plan.reason, plan.dtype)
     if plan.arguments:
         logger.info("arguments of the plan: %s", plan.arguments)
     if plan.sequences is not None:

@@ -14,11 +14,12 @@ from common.plan.choice import (
     named_rows,
     stored_choice,
 )
-from common.plan.devices import Device
 from common.plan.errors import Refused
 from common.plan.inputs import PlanInputs
 from common.plan.options import AUTO
-from common.plan.sizes import LEAST_CONTEXT, Sizes, check_split, measure
+from common.plan.parallel import check_parallel
+from common.plan.reason import reason as reason_of
+from common.plan.sizes import GIB, LEAST_CONTEXT, Sizes, measure
 from common.plan.tables import CacheRow, SchemeRow, fill, given
 
 GENERIC = ("none", "awq", "fp8", "int8", "bitsandbytes")
@@ -27,9 +28,10 @@ GENERIC = ("none", "awq", "fp8", "int8", "bitsandbytes")
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes are in bytes. `weight_bytes` are all weights; what follows is of each device:
-    `memory_bytes` the weights, the overhead and the KV cache together. What depends on a device of
-    unknown memory, or on an unknown kind of cache, is None.
+    """Sizes are in bytes. `weight_bytes` are all weights of a copy of the model; what follows is of
+    each device: `memory_bytes` the weights, the overhead and the KV cache together. `kv_tokens` and
+    `sequences` are those of all copies, `host_bytes` what leaves the KV cache for the machine's
+    memory. What depends on a device of unknown memory, or on an unknown kind of cache, is None.
 
     `engine_name` is the engine's own name of the scheme, None where the checkpoint says it.
     `build` is the command that has to be run first, None where nothing has to be compiled.
@@ -48,6 +50,8 @@ class Plan:
     max_model_len: int | None
     build: str | None
     reason: str
+    gpus: int = 1
+    host_bytes: int = 0
     weight_bytes: int | None = None
     device_weight_bytes: int | None = None
     overhead_bytes: int | None = None
@@ -62,20 +66,19 @@ def decide(inputs: PlanInputs) -> Plan:
     """Raises Refused; NotUnderstood where the model's memory cannot be counted."""
     facts, table, device, options = inputs.facts, inputs.table, inputs.device, inputs.options
     if device.kind == "cpu" and not table.cpu:
-        raise Refused(f"{table.title} needs a GPU; name the one to plan for, such as --gpu l4")
-    check_split(facts, table, device, options.tensor_parallel_size)
+        raise Refused(f"{table.title} is planned for GPUs only; name one, such as --gpu l4")
+    check_parallel(facts, table, device, options, inputs.draft)
     _check_length(inputs)
     cache = cache_row(table, device, options)
-    dtype = inputs.dtype()
     if facts.quantization.scheme != "none":
-        return _plan(inputs, stored_choice(facts, table, device, options), cache, dtype)
+        return _plan(inputs, stored_choice(facts, table, device, options), cache)
     if options.quantization != AUTO:
-        return _plan(inputs, _named_choice(inputs), cache, dtype)
-    return _automatic(inputs, cache, dtype)
+        return _plan(inputs, _named_choice(inputs), cache)
+    return _automatic(inputs, cache)
 
 
 def _check_length(inputs: PlanInputs) -> None:
-    asked, limit = inputs.options.max_model_len, inputs.facts.config.context_length
+    asked, limit = inputs.options.max_model_len, inputs.facts.config.longest_context
     if asked is not None and limit is not None and asked > limit:
         raise Refused(
             f"max_model_len {asked} is more than the {limit} tokens of {inputs.facts.name}; "
@@ -93,7 +96,7 @@ def choose(inputs: PlanInputs) -> Plan:
         choice = _plain(inputs)
     else:
         choice = _named_choice(inputs)
-    return _as_plan(inputs, choice, cache, inputs.dtype(), None, "its size is not known")
+    return _as_plan(inputs, choice, cache, inputs.dtype(choice), None, "its size is not known")
 
 
 def _plain(inputs: PlanInputs) -> SchemeChoice:
@@ -147,10 +150,10 @@ def _built_choice(inputs: PlanInputs, rows: Sequence[SchemeRow]) -> SchemeChoice
     return None
 
 
-def _automatic(inputs: PlanInputs, cache: CacheRow | None, dtype: str) -> Plan:
+def _automatic(inputs: PlanInputs, cache: CacheRow | None) -> Plan:
     """Takes plain weights where they fit; else the engine's own 4 bits, else AWQ from the store."""
     facts, table, device, options = inputs.facts, inputs.table, inputs.device, inputs.options
-    plain = _plain(inputs)
+    plain, dtype = _plain(inputs), inputs.dtype()
     check_row(plain.row, facts, table, device, options)
     sizes = _measure(inputs, plain, cache, dtype)
     if _weights_fit(inputs, sizes):
@@ -160,16 +163,16 @@ def _automatic(inputs: PlanInputs, cache: CacheRow | None, dtype: str) -> Plan:
         try:
             check_row(row, facts, table, device, options)
             choice = SchemeChoice(row, facts, row.name, row.engine)
-            smaller = _measure(inputs, choice, cache, dtype)
+            smaller = _measure(inputs, choice, cache, inputs.dtype(choice))
             if _weights_fit(inputs, smaller):
-                return _fitting(inputs, choice, cache, dtype, smaller)
+                return _fitting(inputs, choice, cache, inputs.dtype(choice), smaller)
         except Refused as error:
             raise Refused(f"{explanations.too_large(inputs, plain, sizes)}; {error}") from None
         raise Refused(explanations.nothing_fits(inputs, plain, sizes, smaller))
     awq = replace(inputs, options=replace(options, quantization="awq"))
     built = _built_choice(awq, table.schemes)
     if built is not None:
-        return _plan(inputs, built, cache, dtype)
+        return _plan(inputs, built, cache)
     raise Refused(explanations.four_bits(inputs, plain, sizes, dtype))
 
 
@@ -178,9 +181,12 @@ def _measure(inputs: PlanInputs, choice: SchemeChoice, cache: CacheRow | None, d
     weights = explanations.weights(facts, row, dtype)
     device = inputs.device
     if any(given(options.engine_args, name) for name in inputs.table.not_judged):
-        device = Device(device.name, device.kind, None, device.compute_capability, device.count)
-    kv_dtype = inputs.cache_dtype(row, cache, dtype)
-    return measure(facts, weights, inputs.table, device, options, dtype=dtype, kv_dtype=kv_dtype)
+        device = replace(device, memory=None)
+    kv_dtype = inputs.cache_dtype(cache, dtype)
+    draft = inputs.draft
+    return measure(
+        facts, weights, inputs.table, device, options, draft, dtype=dtype, kv_dtype=kv_dtype
+    )
 
 
 def _weights_fit(inputs: PlanInputs, sizes: Sizes) -> bool:
@@ -188,8 +194,9 @@ def _weights_fit(inputs: PlanInputs, sizes: Sizes) -> bool:
     return sizes.hold(inputs.least_length)
 
 
-def _plan(inputs: PlanInputs, choice: SchemeChoice, cache: CacheRow | None, dtype: str) -> Plan:
+def _plan(inputs: PlanInputs, choice: SchemeChoice, cache: CacheRow | None) -> Plan:
     """Raises Refused where it does not fit."""
+    dtype = inputs.dtype(choice)
     sizes = _measure(inputs, choice, cache, dtype)
     if not _weights_fit(inputs, sizes):
         raise Refused(explanations.no_room(inputs, choice, sizes, dtype))
@@ -203,7 +210,7 @@ def _fitting(
     length = inputs.length
     if length is not None and not sizes.hold(length):
         raise Refused(explanations.shorter(inputs, choice, sizes, length, cache))
-    reason = explanations.reason(inputs, choice, sizes)
+    reason = reason_of(inputs, choice, sizes)
     return _as_plan(inputs, choice, cache, dtype, sizes, reason)
 
 
@@ -216,7 +223,7 @@ def _as_plan(
     reason: str,
 ) -> Plan:
     facts, row, built = inputs.facts, choice.row, choice.built
-    gpus = inputs.options.tensor_parallel_size
+    gpus = inputs.options.gpus
     build = fill(row.build, facts.name) if row.how == "build" and row.build else None
     plan: dict[str, Any] = {
         "backend": inputs.table.name,
@@ -230,10 +237,12 @@ def _as_plan(
         ),
         "arguments": dict(engine_arguments(choice, cache)),
         "dtype": dtype,
-        "kv_cache_dtype": inputs.cache_dtype(row, cache, dtype),
+        "kv_cache_dtype": inputs.cache_dtype(cache, dtype),
         "max_model_len": inputs.length,
         "build": build,
         "reason": reason,
+        "gpus": 0 if inputs.device.kind == "cpu" else gpus,
+        "host_bytes": int((inputs.options.kv_offload or 0) * GIB),
     }
     return Plan(**plan, **({} if sizes is None else _numbers(inputs, sizes)))
 
@@ -248,11 +257,11 @@ def _numbers(inputs: PlanInputs, sizes: Sizes) -> dict[str, Any]:
     if sizes.room is None:
         return numbers
     length = inputs.length or LEAST_CONTEXT
-    sequence = sizes.sequence_bytes(length)
+    sequence, copies = sizes.sequence_bytes(length), inputs.options.data_parallel_size
     return {
         **numbers,
         "kv_bytes": sizes.room,
-        "kv_tokens": sizes.room * length // sequence,
-        "sequences": sizes.room // sequence,
+        "kv_tokens": sizes.room * length // sequence * copies,
+        "sequences": sizes.room // sequence * copies,
         "memory_bytes": sizes.device_weights + sizes.overhead + sizes.room,
     }

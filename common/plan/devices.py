@@ -22,7 +22,8 @@ class Device:
     """One kind of memory: of each GPU, or of the machine.
 
     `memory` is in bytes, None where it is not known; so is `compute_capability` for anything but
-    an NVIDIA GPU. `count` is None for a GPU that was only named.
+    an NVIDIA GPU. `count` is None for a GPU that was only named, and so is `host_memory`, that of
+    the machine beside its GPUs.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Device:
     memory: int | None = None
     compute_capability: float | None = None
     count: int | None = None
+    host_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def named_device(name: str) -> Device:
         return cpu_device()
     gpu = known_gpus().get(key)
     if gpu is None:
-        hint = nearest(key, known_gpus(), 0.5)
+        family = [name for name in known_gpus() if name.split("-")[0] == key.split("-")[0]]
+        hint = nearest(key, family or known_gpus(), 0.5)
         raise Refused(
             f"no GPU {name!r} is known{hint}; allowed are {CPU}, {', '.join(known_gpus())}"
         )
@@ -65,17 +68,19 @@ def named_device(name: str) -> Device:
 
 
 def detected_device() -> Device | None:
-    """Returns the NVIDIA GPUs that this process may use, None where there are none."""
+    """Returns the NVIDIA GPUs that this process may use, None where there are none with memory of
+    their own."""
     gpus = detected_gpus()
-    if not gpus:
+    memories = [gpu.memory for gpu in gpus if gpu.memory is not None]
+    if not gpus or len(memories) < len(gpus):
         return None
-    smallest = min(gpus, key=lambda gpu: gpu.memory)
-    capability = min(gpu.compute_capability for gpu in gpus)
-    return Device(short_name(smallest), "gpu", smallest.memory, capability, len(gpus))
+    smallest = gpus[memories.index(min(memories))]
+    capability = min(float(gpu.compute_capability) for gpu in gpus)
+    return Device(short_name(smallest), "gpu", smallest.memory, capability, len(gpus), cpu_memory())
 
 
 def short_name(gpu: GPU) -> str:
-    """Returns the name in gpus.toml, else that of nvidia-smi."""
+    """Returns the name in gpus.toml, else the driver's."""
     matches = [
         (len(start), known.name)
         for known in known_gpus().values()

@@ -6,24 +6,27 @@ from dataclasses import replace
 from common.models.errors import NotUnderstood
 from common.models.facts import ModelFacts
 from common.models.formats import formats
+from common.models.quantizable import not_quantizable
+from common.models.quantization import USUAL_GROUP
 from common.models.tensors import BYTES
 from common.plan.choice import SchemeChoice, active_rows, check_row
 from common.plan.errors import Refused
 from common.plan.inputs import PlanInputs
-from common.plan.sizes import Sizes, check_split, measure
+from common.plan.options import LoadOptions
+from common.plan.parallel import check_parallel
+from common.plan.reason import gib
+from common.plan.sizes import Sizes, measure
 from common.plan.tables import CacheRow, SchemeRow, fill
 
 GIB = 2**30
-MIB = 2**20
 BUILT_AS = "awq"
 """The scheme of checkpoints that build_scripts makes in 4 bits."""
+GROUPED = ("awq", "gptq")
+"""Schemes of build_scripts with a scale for each group of USUAL_GROUP columns."""
+AUTOAWQ = ("autoawq-gemm",)
+"""Formats of checkpoints that AutoAWQ makes for it."""
 MORE_GPUS = (2, 4, 8, 16)
 CONTEXT_STEP = 16
-
-
-def gib(size: int) -> str:
-    """Returns a size in GiB, a small one in MiB."""
-    return f"{size / GIB:.1f} GiB" if size >= GIB // 10 else f"{size / MIB:.1f} MiB"
 
 
 def weights(facts: ModelFacts, row: SchemeRow, dtype: str) -> int:
@@ -61,10 +64,25 @@ def checkpoint_needed(facts: ModelFacts, asked: str, rows: Sequence[SchemeRow], 
     )
     if not row.makes:
         return f"{what}; give one whose config.json says so"
-    size = predicted(facts, row, dtype)
-    takes = "" if size is None else f" of {gib(size)}"
-    command = row.makes.get(asked) or next(iter(row.makes.values()))
-    return f"{what}; make one{takes}: {fill(command, facts.name)}"
+    reasons = []
+    for each in (each for each in rows if each.makes):
+        scheme = asked if asked in each.makes else next(iter(each.makes))
+        reason = cannot_make(facts, each, scheme)
+        if reason is None:
+            size = predicted(facts, each, dtype)
+            takes = "" if size is None else f" of {gib(size)}"
+            return f"{what}; make one{takes}: {fill(each.makes[scheme], facts.name)}"
+        reasons.append(reason)
+    return f"{what}, and none is made here: {reasons[0]}"
+
+
+def cannot_make(facts: ModelFacts, row: SchemeRow, scheme: str) -> str | None:
+    """Returns why the command by which a row makes a scheme refuses the model, None if it takes
+    it."""
+    grouped = scheme in GROUPED
+    return not_quantizable(
+        facts, group_size=USUAL_GROUP if grouped else None, autoawq=row.formats[0] in AUTOAWQ
+    )
 
 
 def predicted(facts: ModelFacts, row: SchemeRow, dtype: str) -> int | None:
@@ -78,36 +96,11 @@ def predicted(facts: ModelFacts, row: SchemeRow, dtype: str) -> int | None:
         return None
 
 
-def reason(inputs: PlanInputs, choice: SchemeChoice, sizes: Sizes) -> str:
-    """Says why this plan is taken, in one sentence."""
-    how = _how(choice)
-    what = f"{how}: {gib(sizes.weights)} of weights"
-    if inputs.options.tensor_parallel_size > 1:
-        what += f", {gib(sizes.device_weights)} on each of {inputs.options.tensor_parallel_size}"
-    if sizes.room is None:
-        return f"{what}; the memory of {inputs.device.name} is not known, so the fit is not judged"
-    tokens = sizes.room // sizes.token_bytes
-    return (
-        f"{what} fit on {inputs.device.name}, beside them {gib(sizes.room)} of KV cache for "
-        f"{tokens} tokens in {sizes.kv_dtype}"
-    )
-
-
-def _how(choice: SchemeChoice) -> str:
-    if choice.built is not None:
-        return f"{choice.scheme}, the checkpoint {choice.built.tag} built from this model"
-    if choice.stored:
-        return f"{choice.scheme}, as the checkpoint is ({choice.facts.quantization})"
-    if choice.scheme == "none":
-        return "unquantized"
-    return f"{choice.scheme}, {'compiled' if choice.row.how == 'build' else 'made while loading'}"
-
-
 def too_large(inputs: PlanInputs, choice: SchemeChoice, sizes: Sizes) -> str:
     """Says what does not fit, without what would."""
     quality = "unquantized" if choice.scheme == "none" else f"as {choice.scheme}"
     left = max(0, sizes.budget or 0)
-    several = inputs.options.tensor_parallel_size
+    several = inputs.options.gpus
     on = f"{several} x {inputs.device.name}" if several > 1 else inputs.device.name
     each = " on each" if several > 1 else ""
     room = sizes.sequence_bytes(inputs.least_length)
@@ -141,6 +134,8 @@ def _four_bit_offer(inputs: PlanInputs, row: SchemeRow, dtype: str) -> tuple[str
     quantizes = row.how == "loading" and row.format in formats() and formats()[row.format].bits == 4
     if row.expands or not (command or quantizes):
         return None
+    if command and cannot_make(facts, row, BUILT_AS) is not None:
+        return None
     try:
         check_row(row, facts, inputs.table, inputs.device, inputs.options)
         size = predicted(facts, row, dtype) if command else weights(facts, row, dtype)
@@ -173,12 +168,17 @@ def more_gpus(inputs: PlanInputs, sizes: Sizes, dtype: str) -> str:
         options = replace(inputs.options, tensor_parallel_size=gpus)
         larger = replace(inputs, options=options, device=device)
         try:
-            check_split(inputs.facts, inputs.table, device, gpus)
+            check_parallel(inputs.facts, inputs.table, device, options, inputs.draft)
         except Refused:
             continue
         if _with_weights(larger, sizes.weights, sizes, dtype).hold(inputs.least_length):
-            return f"tensor_parallel_size={gpus} on as many of them would fit"
+            return f"tensor_parallel_size={gpus} on {_many(options)} of them would fit"
     return "a larger device, or a smaller model, would fit"
+
+
+def _many(options: LoadOptions) -> str:
+    alone = options.gpus == options.tensor_parallel_size
+    return "as many" if alone else str(options.gpus)
 
 
 def _with_weights(inputs: PlanInputs, size: int, sizes: Sizes, dtype: str) -> Sizes:
@@ -188,6 +188,7 @@ def _with_weights(inputs: PlanInputs, size: int, sizes: Sizes, dtype: str) -> Si
         inputs.table,
         inputs.device,
         inputs.options,
+        inputs.draft,
         dtype=dtype,
         kv_dtype=sizes.kv_dtype,
     )
@@ -202,16 +203,14 @@ def shorter(
 ) -> str:
     """Says which context fits, where the weights do and one of `length` tokens does not."""
     longest = sizes.longest() // CONTEXT_STEP * CONTEXT_STEP
-    setting = "kv_cache_gib" if inputs.device.kind == "cpu" else ""
     room = max(0, sizes.room or 0)
     what = (
         f"the weights of {inputs.facts.name} fit on {inputs.device.name} with "
         f"{inputs.table.title} ({gib(sizes.device_weights)}), but its KV cache of {gib(room)} "
         f"holds {longest} tokens and max_model_len is {length}; set max_model_len={longest}"
     )
-    if setting:
-        needed = -(-sizes.sequence_bytes(length) // GIB)
-        what += f", or {setting}={needed}"
+    if inputs.device.kind == "cpu" and inputs.table.cpu_kv_cache_tokens is None:
+        what += f", or kv_cache_gib={-(-sizes.sequence_bytes(length) // GIB)}"
     if cache is None and (row := _smaller_cache(inputs)) is not None:
         quantized = replace(sizes, kv_dtype=row.name)
         tokens = quantized.longest() // CONTEXT_STEP * CONTEXT_STEP

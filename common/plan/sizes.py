@@ -1,27 +1,28 @@
 """Whether a model fits: weights, KV cache and the rest, in the memory of one device.
 
-On a GPU (each of `gpus` holds its part):
+On a GPU (common/plan/parallel.py says what each holds of the model; `gpus` share a layer):
     overhead = 1 GiB for CUDA's context, libraries and captured graphs
              + tokens of a forward pass x (2 x hidden + 2 x intermediate / gpus) numbers of the
                activations, for at most 8192 tokens
-             + sequences x vocabulary float32 logits
+             + sequences x vocabulary float32 logits, also for each token that is drafted
+             + what LoRA adapters take: max_adapter_rank rows of inputs and of outputs for each
+               matrix of the layers, as often as there may be adapters; a stage has its layers' own
     room     = fraction x memory - weights - overhead, or
                fraction x (memory - weights - overhead), as the engine shares it, or kv_cache_gib
 On a CPU the overhead is that of the process, 0.5 GiB instead of 1, and the room kv_cache_gib, 1
-where it is left alone: weights, overhead and room have to fit in the machine's memory.
+where it is left alone, or what the engine's own number of tokens takes: weights, overhead and room
+have to fit in the machine's memory, of which each process that computes has an equal part.
 """
 
-import re
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
-from common.models.config import kv_heads
-from common.models.errors import NotUnderstood
 from common.models.facts import ModelFacts
 from common.models.kv_cache import KVCache, kv_cache
-from common.models.tensors import BYTES, Tensor
+from common.models.tensors import BYTES
 from common.plan.devices import Device
-from common.plan.errors import Refused
 from common.plan.options import LoadOptions
+from common.plan.parallel import device_weights, mtp_bytes
 from common.plan.tables import Table
 
 GIB = 2**30
@@ -31,21 +32,23 @@ DEFAULT_FRACTION = 0.9
 """The default of the setting gpu_memory_utilization."""
 LEAST_CONTEXT = 2048
 """Tokens: with room for fewer, weights do not fit."""
-WHOLE = re.compile(r"(q_a_proj|kv_a_proj_with_mqa|mlp\.gate|block_sparse_moe\.gate)\.weight$")
-"""Matrices that every GPU keeps whole."""
-KEYS_VALUES = re.compile(r"(k_proj|v_proj)\.weight$")
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes and tokens on each device; `weights` are those of all devices. `budget` is there for
-    weights and KV cache, `room` what is left for the cache; None where the device's memory is not
-    known."""
+    """Bytes and tokens on each device; `weights` are those of a whole copy of the model. `drafts`
+    are the weights, among both, of what drafts tokens, and `draft_cache` its KV cache. `adapters`
+    are those of the overhead that LoRA adapters take. `budget` is
+    there for weights and KV cache, `room` what is left for the cache; None where the device's
+    memory is not known."""
 
     weights: int
     device_weights: int
+    drafts: int
+    adapters: int
     overhead: int
     cache: KVCache
+    draft_cache: KVCache | None
     kv_dtype: str
     extra_per_token: int
     frees_windows: bool
@@ -54,10 +57,15 @@ class Sizes:
 
     @property
     def token_bytes(self) -> int:
-        return self.cache.token_bytes(self.kv_dtype) + self.extra_per_token
+        drafts = 0 if self.draft_cache is None else self.draft_cache.token_bytes(self.kv_dtype)
+        return self.cache.token_bytes(self.kv_dtype) + drafts + self.extra_per_token
 
     def sequence_bytes(self, tokens: int) -> int:
-        kept = self.cache.sequence_bytes(tokens, self.kv_dtype, frees=self.frees_windows)
+        kept = sum(
+            cache.sequence_bytes(tokens, self.kv_dtype, frees=self.frees_windows)
+            for cache in (self.cache, self.draft_cache)
+            if cache is not None
+        )
         return kept + tokens * self.extra_per_token
 
     def longest(self) -> int:
@@ -84,30 +92,75 @@ def measure(
     table: Table,
     device: Device,
     options: LoadOptions,
+    draft: ModelFacts | None = None,
     *,
     dtype: str,
     kv_dtype: str,
 ) -> Sizes:
-    """Returns the sizes of a model whose weights take `weights` bytes as the engine holds them.
+    """Returns the sizes of a model whose weights take `weights` bytes as the engine holds them,
+    beside those of the model that drafts for it.
 
     Raises NotUnderstood.
     """
     gpus = options.tensor_parallel_size
     cache = kv_cache(facts.config.text, gpus, expanded=table.expands_latent)
-    split = device_weights(facts, weights, gpus)
-    overhead = _overhead(facts, device, options, dtype)
+    split = device_weights(facts, weights, table, options)
+    all_drafts, drafts, draft_cache = _drafts(facts, cache, table, options, draft, dtype)
+    adapters = _adapters(facts, options, dtype)
+    overhead = _overhead(facts, device, options, dtype) + adapters
     on_cpu = device.kind == "cpu"
-    extra = table.cpu_numbers * BYTES[dtype] if on_cpu else 0
-    memory = device.memory
-    budget = room = None
-    if memory is not None:
-        fraction = options.fraction or table.fraction or DEFAULT_FRACTION
-        usable = memory if table.share == "of_free" or on_cpu else int(fraction * memory)
-        budget = usable - overhead
-        room = _room(table, options, budget - split, fraction, on_cpu=on_cpu)
-    return Sizes(
-        weights, split, overhead, cache, kv_dtype, extra, table.frees_windows, budget, room
+    sizes = Sizes(
+        weights=weights + all_drafts,
+        device_weights=split + drafts,
+        drafts=drafts,
+        adapters=adapters,
+        overhead=overhead,
+        cache=cache.stage(options.pipeline_parallel_size),
+        draft_cache=draft_cache,
+        kv_dtype=kv_dtype,
+        extra_per_token=table.cpu_numbers * BYTES[dtype] if on_cpu else 0,
+        frees_windows=table.frees_windows,
+        budget=None,
+        room=None,
     )
+    if device.memory is None:
+        return sizes
+    memory = device.memory // options.gpus if on_cpu else device.memory
+    fraction = options.fraction or table.fraction or DEFAULT_FRACTION
+    usable = memory if table.share == "of_free" or on_cpu else int(fraction * memory)
+    budget = usable - overhead
+    left = budget - split - drafts
+    if on_cpu and table.cpu_kv_cache_tokens is not None:
+        length = options.max_model_len or facts.config.context_length or 0
+        room = min(left, max(table.cpu_kv_cache_tokens, length) * sizes.token_bytes)
+    else:
+        room = _room(table, options, left, fraction, on_cpu=on_cpu)
+    return replace(sizes, budget=budget, room=room)
+
+
+def _drafts(
+    facts: ModelFacts,
+    cache: KVCache,
+    table: Table,
+    options: LoadOptions,
+    draft: ModelFacts | None,
+    dtype: str,
+) -> tuple[int, int, KVCache | None]:
+    """Returns the weights of what drafts tokens, those on each device, and its cache there.
+
+    Raises NotUnderstood.
+    """
+    speculative = options.speculative
+    if speculative is None or speculative.method == "ngram":
+        return 0, 0, None
+    alone = replace(options, pipeline_parallel_size=1, data_parallel_size=1)
+    if draft is None:
+        layers = replace(cache, windows=(None,) * (facts.config.mtp_layers or 0))
+        weights = mtp_bytes(facts, dtype)
+        return weights, -(-weights // options.tensor_parallel_size), layers
+    weights = draft.loaded_bytes(dtype)
+    split = device_weights(draft, weights, table, alone)
+    return weights, split, kv_cache(draft.config.text, options.tensor_parallel_size)
 
 
 def _room(table: Table, options: LoadOptions, left: int, fraction: float, *, on_cpu: bool) -> int:
@@ -128,53 +181,17 @@ def _overhead(facts: ModelFacts, device: Device, options: LoadOptions, dtype: st
     routed = int(config.get("moe_intermediate_size") or 0) * experts
     inner = max(int(config.get("intermediate_size") or 0), routed)
     numbers = 2 * hidden + 2 * inner // options.tensor_parallel_size
-    logits = options.max_concurrency * int(config.get("vocab_size") or 0) * BYTES["float32"]
+    checked = 1 + (0 if options.speculative is None else options.speculative.tokens)
+    rows = options.max_concurrency * checked
+    logits = rows * int(config.get("vocab_size") or 0) * BYTES["float32"]
     return CONTEXT_BYTES[device.kind] + tokens * numbers * BYTES[dtype] + logits
 
 
-def device_weights(facts: ModelFacts, weights: int, gpus: int) -> int:
-    """Returns the bytes of the weights on each of `gpus`: matrices are split, the rest is on all
-    of them."""
-    if gpus == 1:
-        return weights
-    try:
-        tensors = facts.plain_tensors
-    except NotUnderstood:
-        return -(-weights // gpus)
-    small = sum(tensor.size for tensor in tensors if len(tensor.shape) == 1)
-    matrices = [tensor for tensor in tensors if len(tensor.shape) > 1]
-    total = sum(tensor.elements for tensor in matrices) or 1
-    heads = kv_heads(facts.config.text) if facts.config.heads else gpus
-    split = sum(tensor.elements / _parts(tensor, gpus, heads) for tensor in matrices)
-    return small + int((weights - small) * split / total)
-
-
-def _parts(tensor: Tensor, gpus: int, heads: int) -> int:
-    """Returns among how many GPUs a matrix is split."""
-    if WHOLE.search(tensor.name):
-        return 1
-    return min(gpus, heads) if KEYS_VALUES.search(tensor.name) else gpus
-
-
-def check_split(facts: ModelFacts, table: Table, device: Device, gpus: int) -> None:
-    """Raises Refused where the engine cannot split the model between so many GPUs."""
-    if device.count is not None and gpus > device.count:
-        where = f"{device.count} x {device.name} here" if device.kind == "gpu" else "no GPU here"
-        raise Refused(
-            f"tensor_parallel_size is {gpus}, and there is {where}; allowed is at most "
-            f"{max(1, device.count)}"
-        )
-    heads = facts.config.heads
-    if gpus == 1 or not heads:
-        return
-    if not table.splits:
-        raise Refused(f"{table.title} runs on one device; allowed is tensor_parallel_size=1")
-    shared = kv_heads(facts.config.text)
-    if heads % gpus or (shared % gpus and gpus % shared):
-        divisors = (n for n in range(1, heads + 1) if not heads % n)
-        allowed = [n for n in divisors if not (shared % n and n % shared)]
-        raise Refused(
-            f"tensor_parallel_size {gpus} does not divide the {heads} attention heads and "
-            f"{shared} key-value heads of {facts.name}; allowed are "
-            f"{', '.join(map(str, allowed))}"
-        )
+def _adapters(facts: ModelFacts, options: LoadOptions, dtype: str) -> int:
+    """Returns the bytes that a GPU has for all adapters. Raises NotUnderstood."""
+    if not options.adapter_slots:
+        return 0
+    matrices = (tensor.shape for tensor in facts.plain_tensors if tensor.kind == "linear")
+    rows = sum(math.prod(shape[:-2]) * (shape[-2] + shape[-1]) for shape in matrices)
+    numbers = options.adapter_slots * options.max_adapter_rank * rows
+    return -(-numbers * BYTES[dtype] // options.pipeline_parallel_size)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 FILE = "quantization.toml"
 DEMO = "the demo model"
-SERVICES = Path(__file__).parents[2] / "services"
+FOLDER = Path(__file__).parents[2] / "services"
 How = Literal["loading", "checkpoint", "build", "as stored", "never"]
 
 
@@ -27,6 +27,8 @@ class SchemeRow:
     hold; "never" is refused with `refusal`, and `instead` says what would work.
     `engine` and `aliases` are the engine's own names. `formats` are those of checkpoints, `format`
     what it makes of plain weights; `from_plain` False says that a build needs such a checkpoint.
+    `dtype` is the number format that the engine computes in on a GPU beside such weights, whatever
+    the model names; "own" is the engine's own choice, see `bfloat16_models`.
     `serves` are other schemes whose checkpoints may have this form. `minimum` and `maximum` are
     compute capabilities. `models` are the model types that it takes, `when` the engine_args that
     it needs, `arguments` those that go with it. `expands` says that weights take their plain size
@@ -42,6 +44,7 @@ class SchemeRow:
     serves: Sequence[str] = ()
     formats: Sequence[str] = ()
     format: str = "plain"
+    dtype: str | None = None
     from_plain: bool = True
     minimum: float = 0.0
     maximum: float | None = None
@@ -83,13 +86,18 @@ class CacheRow:
 class Table:
     """An engine. `share` says of what gpu_memory_utilization is a fraction, and `fraction` is the
     engine's own where the setting is left alone. `minimum` and `bfloat16_minimum` are compute
-    capabilities. `keeps_float32` is for engines that do not make 16 bits of it, `frees_windows` for
-    those that drop from the cache what has left a sliding window, `expands_latent` for those that
-    keep MLA's keys and values. On a CPU the cache has `cpu_kv_cache_gib`, and `cpu_numbers` more
-    for each token. `splits` False is for those that run on one device, `compiled` for those that
-    run only what was compiled before. `own_4bit` is taken when plain weights do not fit.
-    `elsewhere` is an engine_arg that takes the engine to other machines, `engine_args` are defaults
-    that rows ask for, `not_judged` engine_args with which sizes are not known before.
+    capabilities. `bfloat16_models` are the model types for which an engine that chooses by type
+    takes bfloat16; for others it takes float16. `keeps_float32` is for engines that do not make 16
+    bits of it, `frees_windows` for those that drop from the cache what has left a sliding window,
+    `expands_latent` for those that keep MLA's keys and values. On a CPU the cache has
+    `cpu_kv_cache_gib`, or room for one sequence and at least `cpu_kv_cache_tokens`, and
+    `cpu_numbers` more for each token. `compiled` is for those that run only
+    what was compiled before. `refuses` are settings of common/plan/parallel.py that the engine does
+    not have, or `speculative=METHOD`, `only_with` those that it has with these engine_args only,
+    and with `experts_across_copies` copies of the model share one set of experts. `own_4bit` is
+    taken when plain weights do not fit. `elsewhere` is an engine_arg that takes the engine to other
+    machines, `engine_args` are defaults that rows ask for, `not_judged` engine_args with which
+    sizes are not known before.
     """
 
     name: str
@@ -102,13 +110,17 @@ class Table:
     fraction: float | None = None
     minimum: float = 0.0
     bfloat16_minimum: float = 0.0
+    bfloat16_models: Sequence[str] = ()
     cpu: bool = False
     cpu_kv_cache_gib: float = 1.0
+    cpu_kv_cache_tokens: int | None = None
     cpu_numbers: int = 0
     keeps_float32: bool = False
     frees_windows: bool = False
     expands_latent: bool = False
-    splits: bool = True
+    refuses: Sequence[str] = ()
+    only_with: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    experts_across_copies: bool = False
     compiled: bool = False
     own_4bit: str | None = None
     elsewhere: str | None = None
@@ -121,7 +133,7 @@ class Table:
         return all(given.get(name) == value for name, value in row.when.items())
 
 
-def table(name: str, title: str, folder: Path = SERVICES) -> Table:
+def table(name: str, title: str, folder: Path = FOLDER) -> Table:
     """Returns the engine's table, or one for plain weights only."""
     file = folder / f"_{name}" / FILE
     if file.is_file():
@@ -130,10 +142,12 @@ def table(name: str, title: str, folder: Path = SERVICES) -> Table:
     return Table(name, title, "", "none", (plain,), cpu=True)
 
 
-def tables(folder: Path = SERVICES) -> list[Table]:
-    """Returns the table of every engine that has one."""
+def tables(folder: Path = FOLDER) -> list[Table]:
+    """Returns the table of every engine that has one, and whose adapter is here: a bento has one
+    adapter, and may have another's table."""
     files = sorted(folder.glob(f"_*/{FILE}"))
-    return [_read(file, file.parent.name.removeprefix("_")) for file in files]
+    every = [_read(file, file.parent.name.removeprefix("_")) for file in files]
+    return [table for table in every if (folder / f"{table.name}.py").is_file()]
 
 
 @cache

@@ -112,4 +112,29 @@ def test_the_demo_model_needs_no_name_and_no_gpu(run: Any, monkeypatch: pytest.M
     code, out, _ = run()
     assert code == 0
     assert "the demo model: llama, bfloat16, not quantized" in out
-    assert "sglang: refused: SGLang needs a GPU" in out
+    (sglang,) = (line.split() for line in out.splitlines() if line.startswith("sglang "))
+    assert sglang[-1] == "-"
+    assert "lmdeploy: refused: LMDeploy is planned for GPUs only; name one, such as" in out
+
+
+def test_what_an_engine_takes_from_the_machine_stands_beside_its_plan(run: Any) -> None:
+    code, out, _ = run("--gpu", "l4")
+    assert code == 0
+    rows = (line for line in out.splitlines()[4:] if line)
+    needed = {line.split()[0]: line.rpartition("  ")[2].strip() for line in rows}
+    assert needed["sglang"] == "driver, C compiler, CUDA toolkit"
+    assert needed["triton"] == "tritonserver"
+    _, out, _ = run("--backend", "vllm", "--gpu", "l4", "--tensor-parallel-size", "2")
+    (line,) = (line for line in out.splitlines() if line.startswith("needs "))
+    assert line.endswith("  driver, C compiler, shared memory")
+    _, out, _ = run("--gpu", "l4", "--json")
+    assert {each["backend"]: each["needs"] for each in json.loads(out)}["vllm"] == [
+        "driver",
+        "C compiler",
+    ]
+
+
+def test_a_setting_that_an_engine_does_not_have_is_refused_as_at_its_start(run: Any) -> None:
+    code, _, err = run("--backend", "sglang", "--kv-cache-gib", "2")
+    assert code == 1
+    assert "setting 'kv_cache_gib' has no effect with SGLang" in err

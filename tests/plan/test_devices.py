@@ -14,18 +14,9 @@ from common.plan.devices import (
     named_device,
 )
 from common.plan.errors import Refused
+from tests.gpus import put_gpus
 
 GIB = 2**30
-
-
-def smi(folder: Path, lines: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program in the place of nvidia-smi, which answers what it was asked only."""
-    program = folder / "nvidia-smi"
-    asked = "--query-gpu=memory.total,compute_cap,name --format=csv,noheader,nounits"
-    program.write_text(f'#!/bin/sh\n[ "$1 $2" = "{asked}" ] || exit 2\nprintf "{lines}"\n', "utf-8")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 def test_a_gpu_is_known_by_its_short_name() -> None:
@@ -40,49 +31,56 @@ def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
         named_device("h10")
 
 
-def test_every_gpu_has_a_source_and_names_that_lead_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("h100-80gb", "h100"),
+        ("h200-141gb", "h200"),
+        ("b200-192gb", "b200"),
+        ("rtx-4090-24gb", "rtx-4090"),
+        ("v100-16", "v100-16gb"),
+    ],
+)
+def test_a_gpu_is_suggested_of_the_family_that_was_named(name: str, meant: str) -> None:
+    with pytest.raises(Refused, match=rf"did you mean '{meant}'"):
+        named_device(name)
+
+
+def test_every_gpu_has_a_source_and_names_that_lead_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for gpu in known_gpus().values():
         assert len(gpu.source) > 10
         for name in gpu.names:
-            smi(tmp_path, f"{gpu.mib}, {gpu.compute_capability}, {name}\\n", monkeypatch)
+            put_gpus(monkeypatch, f"{name}, {gpu.compute_capability}, {gpu.mib}")
             found = detected_device()
             assert found is not None
             assert (found.name, found.memory) == (gpu.name, gpu.mib * 2**20)
 
 
-def test_of_several_gpus_the_smallest_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    smi(tmp_path, "81559, 9.0, NVIDIA H100 80GB HBM3\\n23034, 8.9, NVIDIA L4\\n", monkeypatch)
+def test_of_several_gpus_the_smallest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_gpus(monkeypatch, "NVIDIA H100 80GB HBM3, 9.0, 81559", "NVIDIA L4, 8.9, 23034")
     found = detected_device()
     assert found is not None
     assert (found.name, found.count, found.compute_capability) == ("l4", 2, 8.9)
 
 
-def test_a_gpu_that_is_in_no_list_is_taken_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    smi(tmp_path, "1000, 11.5, NVIDIA X1000\\n", monkeypatch)
+def test_a_gpu_that_is_in_no_list_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_gpus(monkeypatch, "NVIDIA X1000, 11.5, 1000")
     found = detected_device()
     assert found is not None
     assert (found.name, found.memory) == ("NVIDIA X1000", 1000 * 2**20)
 
 
-@pytest.mark.parametrize("lines", ["", "[N/A], 8.0, NVIDIA GB10\\n", "8.0, Double GPU\\n"])
-def test_what_cannot_be_understood_is_no_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str
+@pytest.mark.parametrize("gpus", [(), ("NVIDIA GB10, 12.1",)])
+def test_a_gpu_without_memory_of_its_own_is_not_planned_for(
+    monkeypatch: pytest.MonkeyPatch, gpus: tuple[str, ...]
 ) -> None:
-    smi(tmp_path, lines, monkeypatch)
+    put_gpus(monkeypatch, *gpus)
     assert detected_device() is None
 
 
 @pytest.mark.parametrize("hidden", ["", "-1"])
-def test_hidden_gpus_are_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hidden: str
-) -> None:
-    smi(tmp_path, "23034, 8.9, NVIDIA L4\\n", monkeypatch)
+def test_hidden_gpus_are_not_there(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
+    put_gpus(monkeypatch, "NVIDIA L4, 8.9, 23034")
     assert len(detected_gpus()) == 1
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     assert detected_gpus() == []

@@ -116,6 +116,15 @@ def test_on_a_cpu_the_cache_has_the_size_that_is_set() -> None:
     assert "does not fit on cpu" in refusal("vllm", long, replace(CPU, memory=3 * GIB))
 
 
+def test_on_a_cpu_an_engine_that_counts_tokens_has_room_for_the_longest_sequence() -> None:
+    long = facts(LLAMA_3_8B | {"num_hidden_layers": 4, "max_position_embeddings": 131072}, "long")
+    assert plan("sglang", long, CPU).kv_tokens == 131072
+    assert plan("sglang", long, CPU, max_model_len=1024).sequences == 32
+    message = refusal("sglang", long, replace(CPU, memory=5 * GIB))
+    assert "set max_model_len=" in message
+    assert "kv_cache_gib" not in message
+
+
 def test_a_cache_of_a_set_size_needs_room_beside_the_weights() -> None:
     found = plan("vllm", LLAMA_8B, "l4", kv_cache_gib=3)
     assert found.kv_bytes == 3 * GIB
@@ -153,7 +162,7 @@ def test_more_gpus_than_there_are_and_heads_that_do_not_divide_are_refused() -> 
     message = refusal("vllm", LLAMA_8B, tensor_parallel_size=3)
     assert "does not divide the 32 attention heads and 8 key-value heads" in message
     assert message.endswith("allowed are 1, 2, 4, 8, 16, 32")
-    assert "runs on one device" in refusal("transformers", LLAMA_8B, tensor_parallel_size=2)
+    assert "allowed is to leave it out" in refusal("transformers", LLAMA_8B, tensor_parallel_size=2)
 
 
 def test_a_hybrid_model_is_refused_by_name_and_mla_is_understood() -> None:

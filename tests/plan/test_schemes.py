@@ -201,7 +201,7 @@ def test_columns_that_the_groups_do_not_divide_are_told_before_a_build() -> None
         ),
         ("vllm", PLAIN, "t4", {"dtype": "bfloat16"}, "bfloat16 from compute capability 8.0 on"),
         ("vllm", PLAIN, "t4", {"dtype": "bfloat16"}, "set dtype=float16"),
-        ("lmdeploy", PLAIN, CPU, {}, "LMDeploy needs a GPU"),
+        ("lmdeploy", PLAIN, CPU, {}, "LMDeploy is planned for GPUs only"),
         ("transformers", PLAIN, CPU, {"quantization": "bitsandbytes"}, "on a CPU; allowed there"),
     ],
 )  # fmt: skip

@@ -2,26 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.models.configs import AWQ, LLAMA_3_70B
 from tests.models.files import write_model
+from tests.refusals import refusal_lines, refusals_before_start
 from tests.service_process import start_service
-
-SECONDS = 60.0
-
-
-def refusal(backend: str, **settings: Any) -> str:
-    """All that the service prints beside its log."""
-    service = start_service(backend, wait=False, **settings)
-    try:
-        assert service.process.wait(SECONDS) == 1
-    finally:
-        service.stop()
-    (line,) = (line for line in service.log_text().splitlines() if "[INFO]" not in line)
-    return line
 
 
 @pytest.fixture
@@ -32,22 +19,24 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_a_model_that_is_too_large_stops_the_start_with_one_line(model: Path) -> None:
-    line = refusal("transformers", model=model)
+    (line,) = refusal_lines("transformers", model=model)
     assert line.startswith(f"error: {model} does not fit on")
     assert "KV cache" in line
 
 
 def test_a_scheme_that_the_engine_lacks_stops_the_start_with_one_line() -> None:
-    line = refusal("lmdeploy", quantization="gguf")
+    (line,) = refusals_before_start("lmdeploy", {"quantization": "gguf"})
     assert line.startswith("error: LMDeploy has no quantization 'gguf'; allowed are auto, none")
-    assert "as ModelOpt exports them" in refusal("tensorrt_llm", quantization="awq")
 
 
-def test_an_awq_checkpoint_is_refused_by_an_engine_that_cannot_read_it(model: Path) -> None:
+def test_awq_is_refused_by_an_engine_that_cannot_read_it(model: Path) -> None:
     (model / "config.json").write_text(json.dumps(LLAMA_3_70B | {"quantization_config": AWQ}))
-    line = refusal("tensorrt_llm", model=model)
-    assert "reads neither AutoAWQ's" in line
-    assert "python -m build_scripts.trtllm" in line
+    scheme, checkpoint = refusals_before_start(
+        "tensorrt_llm", {"quantization": "awq"}, {"model": model}
+    )
+    assert "as ModelOpt exports them" in scheme
+    assert "reads neither AutoAWQ's" in checkpoint
+    assert "python -m build_scripts.trtllm" in checkpoint
 
 
 def test_a_service_says_what_it_chose_and_gives_it_to_the_engine() -> None:
@@ -59,9 +48,7 @@ def test_a_service_says_what_it_chose_and_gives_it_to_the_engine() -> None:
     assert card["quantization"] == "bitsandbytes-4bit"
 
 
-@pytest.mark.parametrize(
-    ("backend", "wanted"), [("lmdeploy", "int8"), ("tensorrt_llm", "fp8"), ("sglang", "fp8")]
-)
+@pytest.mark.parametrize(("backend", "wanted"), [("lmdeploy", "int8"), ("tensorrt_llm", "fp8")])
 def test_a_quantized_cache_is_taken_by_the_engine(backend: str, wanted: str) -> None:
     with start_service(backend, kv_cache_dtype=wanted) as service:
         assert "arguments of the plan: " in service.log_text()

@@ -95,13 +95,11 @@ def argument_names(backend: str) -> set[str]:
 @pytest.mark.parametrize(
     ("backend", "names"),
     [
-        ("sglang", {"kv_cache_dtype", "load_format"}),
-        ("lmdeploy", {"quant_policy"}),
         ("tensorrt_llm", {"kv_cache_config"}),
     ],
 )
 def test_arguments_are_those_of_the_engine(backend: str, names: set[str]) -> None:
-    file = {"sglang": "sglang.json", "lmdeploy": "lmdeploy.json", "tensorrt_llm": "trtllm.json"}
+    file = {"tensorrt_llm": "trtllm.json"}
     assert argument_names(backend) == names
     for name in names:
         assert f'"{name}"' in contract(file[backend])
@@ -138,6 +136,15 @@ def test_tables_are_packaged() -> None:
         file.name for pattern in data["common"] for file in (REPOSITORY / "common").glob(pattern)
     }
     assert {"gpus.toml", "formats.toml"} <= shared
+
+
+def test_a_table_without_its_adapter_is_another_s(tmp_path: Path) -> None:
+    for name in ("vllm", "ray_serve"):
+        (tmp_path / f"_{name}").mkdir()
+        source = REPOSITORY / "services" / f"_{name}" / "quantization.toml"
+        (tmp_path / f"_{name}" / source.name).write_text(source.read_text("utf-8"), "utf-8")
+    (tmp_path / "vllm.py").touch()
+    assert [found.name for found in tables(tmp_path)] == ["vllm"]
 
 
 def test_an_engine_without_a_table_takes_plain_weights_only(tmp_path: Path) -> None:
