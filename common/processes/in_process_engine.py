@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import psutil
 
-from common.engine import Engine, GenerateRequest, Phase
+from common.engine import EmbedRequest, Engine, GenerateRequest, Phase
 from common.errors import StartError
 from common.models.model import Model
 from common.processes.descendants import Children
@@ -20,8 +20,8 @@ from common.settings import Settings
 
 logger = logging.getLogger("bentoml.llm.engine")
 
-LOAD_POLL, KILL_POLL = 0.25, 0.1
-"""Seconds between two checks of the thread that loads."""
+LOAD_POLL, KILL_POLL = 1.0, 0.1
+"""Seconds between two checks of the thread that loads; each reads the table of all processes."""
 
 
 class InProcessEngine(Engine):
@@ -128,6 +128,9 @@ class InProcessEngine(Engine):
         """Called on the event loop when `_load` has returned."""
 
     async def _warm_up(self) -> None:
+        if self.model.task == "embed":
+            await self.embed(EmbedRequest("warm-up", (0,)))
+            return
         async for _ in self.generate(GenerateRequest("warm-up", (0,), self.warm_up)):
             pass
 

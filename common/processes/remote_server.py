@@ -2,16 +2,51 @@
 
 import logging
 import re
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from common.engine import Health
 from common.errors import EngineLost, ServiceError, StartError
 from common.processes.probe import Ready, ServerProbe
+from common.settings import Settings
 
 logger = logging.getLogger("bentoml.llm.supervision")
 
 REACH_TIMEOUT = 10.0
+GIVEN_AT_START = (
+    "adapters",
+    "chunked_prefill",
+    "data_parallel_size",
+    "dtype",
+    "engine_args",
+    "engine_dir",
+    "expert_parallel",
+    "gpu_memory_utilization",
+    "kv_cache_dtype",
+    "kv_cache_gib",
+    "kv_offload",
+    "pipeline_parallel_size",
+    "prefix_caching",
+    "quantization",
+    "seed",
+    "speculative",
+    "start_timeout",
+    "tensor_parallel_size",
+    "trust_remote_code",
+)
+"""Settings that only a server which the service starts can be given."""
 USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)?[^/?#]*@", re.IGNORECASE)
+
+
+def check_running(settings: Settings, taken: Collection[str] = ()) -> None:
+    """Raises StartError for a setting that a server which runs already does not take; `taken` are
+    those that the adapter itself heeds."""
+    for name in GIVEN_AT_START:
+        if name in settings.changed and name not in taken:
+            raise StartError(
+                f"setting {name!r} has no effect with 'engine_url': it is for a server that the "
+                "service starts"
+            )
 
 
 class RemoteServer:

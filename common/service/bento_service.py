@@ -14,17 +14,27 @@ from opentelemetry import trace
 from common.engine import Engine
 from common.errors import StartError
 from common.http.exchange import ASGIApp, ASGIMessage, Receive, Scope, Send
+from common.http.generate import PlainText
 from common.http.schemas import GenerateBody
+from common.keys.account import UNITS
+from common.keys.keyring import Keyring
+from common.models.adapter_sources import check_adapters
 from common.models.model import local_directory, open_model
 from common.models.store_tags import with_stored
 from common.plan import at_start
-from common.service import start_failure
+from common.secrets import refuse_secrets
+from common.service import failure
 from common.service.worker import Server
 from common.serving import tracing
 from common.settings import Settings, load_settings, misspelt
 
 NO_LIMIT = 86400
 """Seconds: BentoML's own timeout cannot be off; ours apply (queue, first token, drain)."""
+
+
+LIMITS = [f"x-ratelimit-{w}-{u}" for u in UNITS for w in ("limit", "remaining", "reset")]
+EXPOSED = ["x-request-id", "retry-after", "x-ignored-fields", *LIMITS]
+"""Headers that pages of other origins may read."""
 
 
 class LLMService(Service[Any]):
@@ -39,7 +49,7 @@ class LLMService(Service[Any]):
 
     def to_asgi(self, is_main: bool = True) -> Any:
         self.server = Server(self.engine, read_settings())
-        self.server.app.pages = pages = super().to_asgi(is_main)
+        self.server.app.bentoml = pages = super().to_asgi(is_main)
         trace.set_tracer_provider(
             self.server.tracer_provider or BentoMLContainer.tracer_provider.get()
         )
@@ -60,9 +70,10 @@ def with_cors(app: ASGIApp, origins: list[str]) -> ASGIApp:
     cors = CORSMiddleware(
         app,
         allow_origins=origins,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
-        expose_headers=["x-request-id", "retry-after"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE"],
+        # In a browser, clients send headers of their own: the openai package x-stainless-*.
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
     )
 
     async def entry(scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +101,12 @@ def read_settings() -> Settings:
     return with_stored(load_settings(BentoMLContainer.bento_arguments.get(), os.environ))
 
 
+def refuse_visible_secrets() -> None:
+    """Raises StartError for a secret among the arguments, which bentoml hands on to its worker."""
+    arguments = load_settings(BentoMLContainer.bento_arguments.get(), {})
+    refuse_secrets(arguments, "stand in a command line, which every user of the machine can read")
+
+
 def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
     """Returns the service that `bentoml serve services.<module>:<name>` loads.
 
@@ -102,13 +119,14 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
         def check() -> None:
             """Check the settings in the supervisor, before anything starts."""
             try:
+                refuse_visible_secrets()
                 check_start(engine, read_settings())
                 for warning in misspelt(os.environ):
                     print(f"warning: {warning}", file=sys.stderr, flush=True)
             except StartError as error:
                 print(f"error: {error}", file=sys.stderr, flush=True)
                 sys.exit(1)
-            start_failure.exit_on_failure()
+            failure.exit_on_failure()
 
         @bentoml.on_startup
         async def start(self) -> None:
@@ -126,11 +144,13 @@ def llm_service(engine: type[Engine], *, name: str) -> Service[Any]:
             code in the same process, and what the schema is made of.
             """
             runtime = served.server.app.ready_runtime()
+            runtime.check_task("generate", "/generate")
             job = await runtime.generate_job("in-process", GenerateBody(**fields))
+            plain = PlainText()
             async with runtime.pipeline.stream(job) as (first, deltas):
-                yield first.text
+                yield plain(first)
                 async for delta in deltas:
-                    yield delta.text
+                    yield plain(delta)
 
     Served.__doc__ = engine.__doc__
     served = decorate(Served, name)
@@ -158,6 +178,10 @@ def check_start(engine: type[Engine], settings: Settings) -> None:
     """Check what can be known without loading anything. Raises StartError."""
     engine.check(settings)
     tracing.check(settings)
+    Keyring(settings.api_keys, settings.api_keys_file)
     path = local_directory(settings)
     if path is not None:
-        at_start.check(engine, settings, open_model(settings, path))
+        model = open_model(settings, path)
+        engine.check_task(model)
+        check_adapters(settings, model, engine.adapter_gaps)
+        at_start.check(engine, settings, model)

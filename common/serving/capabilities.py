@@ -7,6 +7,7 @@ from typing import Any
 
 from common.engine import Engine
 from common.errors import UnsupportedParameter
+from common.json_schema import SchemaSupport, check_schema
 from common.models.model import Model
 from common.sampling import Sampling
 
@@ -26,15 +27,36 @@ NEUTRAL: Mapping[str, Any] = {
     "stop_token_ids": [],
     "logprobs": None,
     "top_logprobs": 0,
+    "prompt_logprobs": None,
     "logit_bias": {},
     "response_format": None,
+    "regex": None,
+    "grammar": None,
+    "allowed_token_ids": [],
+    "bad_words": [],
+    "cache_salt": None,
+    "priority": 0,
     "tools": [],
     "tool_choice": None,
+    "images": [],
 }
-"""The value of each field that leaves the output as it is: always accepted."""
+"""The value of each field that leaves the output as it is: always accepted. `images` are no field
+of their own but parts of messages."""
 
-SHARED = ("max_tokens", "stop", "n", "stream", "echo", "chat_template_kwargs", "system_prompt")
+SHARED = (
+    "max_tokens", "stop", "n", "stream", "echo", "chat_template_kwargs", "system_prompt",
+    "add_generation_prompt", "continue_final_message", "reasoning_effort", "include_reasoning",
+    "parallel_tool_calls",
+    "add_special_tokens", "truncate_prompt_tokens", "skip_special_tokens",
+    "include_stop_str_in_output", "return_token_ids", "return_tokens_as_token_ids",
+)  # fmt: skip
 """Fields that shared code honours on every backend."""
+
+EMBEDDING = ("embeddings", "dimensions")
+"""Whether the service embeds at all, and the one field that depends on its model."""
+
+OF_TEXTS = ("add_special_tokens", "truncate_prompt_tokens")
+"""Fields of SHARED that a service which embeds honours."""
 
 FROM_MODEL = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 """Fields whose default a model may set in generation_config.json."""
@@ -46,17 +68,27 @@ class Capabilities:
 
     backend: str
     unsupported: Mapping[str, str]
+    schemas: SchemaSupport | None = None
 
     def as_map(self) -> dict[str, bool | str]:
-        return {name: self.unsupported.get(name, True) for name in (*NEUTRAL, *SHARED)}
+        names = (*NEUTRAL, *SHARED, *EMBEDDING)
+        return {name: self.unsupported.get(name, True) for name in names}
 
-    def check(self, field: str, value: Any) -> None:
-        """Raises UnsupportedParameter when `value` would be ignored."""
+    def check(self, field: str, value: Any, param: str | None = None) -> None:
+        """Raises UnsupportedParameter when `value` would be ignored; `param` is its other name."""
         reason = self.unsupported.get(field)
         if reason is not None and value != NEUTRAL.get(field):
+            param = param or field
             raise UnsupportedParameter(
-                f"{field} is not supported by the {self.backend} backend: {reason}", param=field
+                f"{param} is not supported by the {self.backend} backend: {reason}", param=param
             )
+
+    def check_schema(self, schema: Mapping[str, Any], param: str, spent: float = 0) -> float:
+        """Returns what this request has `spent` of the compiler's limits with this schema too.
+
+        Raises InvalidValue for what is no schema, UnsupportedParameter for what is not enforced.
+        """
+        return 0 if self.schemas is None else check_schema(self.schemas, schema, param, spent)
 
 
 def check_logprobs(sampling: Sampling, title: str) -> None:

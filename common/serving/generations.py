@@ -11,17 +11,19 @@ from common.errors import ServiceError
 class Generation:
     """The work of one HTTP request; `error` is set when something else has ended it."""
 
-    __slots__ = ("error", "task")
+    __slots__ = ("_work", "ended", "error")
 
-    def __init__(self) -> None:
+    def __init__(self, work: "asyncio.Task[None]") -> None:
+        self._work = work
         self.error: ServiceError | None = None
-        self.task: asyncio.Task[object] | None = asyncio.current_task()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(self, error: ServiceError) -> None:
         """Cancel the work; its client gets `error`."""
-        if self.error is None and self.task is not None:
+        if self.error is None and not self._work.done():
             self.error = error
-            self.task.cancel()
+            self._work.cancel()
+            self.ended.set_result(None)
 
 
 class Generations:
@@ -33,8 +35,9 @@ class Generations:
         self._idle.set()
 
     @contextmanager
-    def register(self, request_id: str) -> Iterator[Generation]:
-        generation = Generation()
+    def register(self, request_id: str, work: "asyncio.Task[None]") -> Iterator[Generation]:
+        """Let others end the work during the block."""
+        generation = Generation(work)
         self._by_id[request_id].add(generation)
         self._idle.clear()
         try:

@@ -3,76 +3,51 @@
 Names and buckets follow the OpenTelemetry GenAI semantic conventions (gen_ai.server.*).
 """
 
-import os
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 
-from prometheus_client import (
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    disable_created_metrics,
-    values,
-)
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from common.errors import (
+    Draining,
+    EngineDead,
+    EngineStalled,
+    NotReady,
+    Overloaded,
+    QueueTimeout,
+    RateLimited,
+    ServiceError,
+)
+from common.keys.keyring import Keyring
+from common.models.adapters import Adapter
 from common.serving.admission import Admission
-from common.serving.lifecycle import Lifecycle, StartPhases
+from common.serving.lifecycle import Lifecycle
+from common.serving.model_series import LABELS, Families, Labels, ModelSeries
+from common.serving.start_phases import StartPhases
 
-TTFT_BUCKETS = (
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-)  # fmt: skip
-TPOT_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
-ITL_BUCKETS = (0.001, 0.0025, 0.005, *TPOT_BUCKETS)
-DURATION_BUCKETS = tuple(0.01 * 2**n for n in range(14))
-# BentoML prepares for several workers. We have one, whose series live in its memory: the shared
-# directory would lose custom collectors, and a second service on this machine empties it.
-os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
-disable_created_metrics()  # type: ignore[no-untyped-call]
-
-LABELS = ("backend", "model", "quantization")
-OUTCOMES = ("stop", "length", "cancelled", "rejected", "error")
 Reading = tuple[str, Callable[[], float | None]]
 """The help text of a gauge and the function that returns its value."""
-
-
-class TokenLatencies(Collector):
-    """Counts inter-token latencies without a lock, because every chunk passes here.
-
-    Only the event loop's thread writes; a scrape on that thread reads a consistent state.
-    """
-
-    name = "gen_ai_server_inter_token_latency_seconds"
-
-    def __init__(self, labels: tuple[str, ...]) -> None:
-        self._labels = labels
-        self._counts = [0] * (len(ITL_BUCKETS) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self._counts[bisect_left(ITL_BUCKETS, seconds)] += 1
-        self._sum += seconds
-
-    def collect(self) -> Iterable[Metric]:
-        family = HistogramMetricFamily(
-            self.name, "Time between successive pieces of one answer.", labels=LABELS
-        )
-        buckets: list[tuple[str, float]] = []
-        total = 0
-        for edge, count in zip((*map(str, ITL_BUCKETS), "+Inf"), self._counts, strict=True):
-            total += count
-            buckets.append((edge, total))
-        family.add_metric(self._labels, buckets, self._sum)
-        yield family
+Counts = Mapping[tuple[str, ...], int]
+"""The values of a counter by what its own labels have."""
+ACCOUNT_COUNTERS = {
+    "requests": ("Requests that came with a key of this name.", "accepted"),
+    "refusals": ("Requests beyond the limits of a name.", "refused"),
+    "prompt_tokens": ("Prompt tokens of a name.", "prompt_tokens"),
+    "generated_tokens": ("Tokens generated for a name.", "generated_tokens"),
+}
+"""The help text of each counter of a key's name, and the attribute of the account that has it."""
+REFUSALS = (
+    Overloaded, RateLimited, QueueTimeout, NotReady, Draining, EngineStalled, EngineDead,
+)  # fmt: skip
+"""What turns a client away who has done nothing wrong."""
 
 
 class Gauges(Collector):
     """Values that are read at each scrape; a None is left out."""
 
-    def __init__(self, labels: tuple[str, ...], readings: dict[str, Reading]) -> None:
+    def __init__(self, labels: Labels, readings: dict[str, Reading]) -> None:
         self._labels = labels
         self._readings = readings
 
@@ -90,7 +65,7 @@ class StartPhasesCollector(Collector):
 
     name = "gen_ai_server_start_phase_seconds"
 
-    def __init__(self, labels: tuple[str, ...], phases: StartPhases) -> None:
+    def __init__(self, labels: Labels, phases: StartPhases) -> None:
         self._labels = labels
         self._phases = phases
 
@@ -103,53 +78,118 @@ class StartPhasesCollector(Collector):
         yield family
 
 
-class Metrics:
-    """The series of one service, which are registered once per process."""
+class OwnCounter(Collector):
+    """A counter that something else counts; it is read at each scrape, and may have no values."""
 
     def __init__(
-        self, labels: tuple[str, str, str], registry: CollectorRegistry = REGISTRY
+        self,
+        labels: Labels,
+        name: str,
+        documentation: str,
+        own_labels: tuple[str, ...],
+        read: Callable[[], Counts],
     ) -> None:
+        self._labels = labels
+        self._name = name
+        self._documentation = documentation
+        self._own_labels = own_labels
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        names = (*LABELS, *self._own_labels)
+        family = CounterMetricFamily(self._name, self._documentation, labels=names)
+        for own, value in self._read().items():
+            family.add_metric((*self._labels, *own), value)
+        if family.samples:
+            yield family
+
+
+class Metrics:
+    """The series of one service, which are registered once per process.
+
+    `labels` are those of the base; the series of an adapter have its name in place of the model's.
+    """
+
+    def __init__(self, labels: Labels, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
         self._labels = labels
         self.kv_cache_usage: float | None = None
         """The fraction that the engine reported for this scrape, None where it reports none."""
-
-        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            family = Histogram(name, text, LABELS, buckets=buckets, registry=registry)
-            return family.labels(*labels)
-
-        def counter(name: str, text: str) -> Counter:
-            return Counter(name, text, LABELS, registry=registry).labels(*labels)
-
-        self.time_to_first_token = histogram(
-            "gen_ai_server_time_to_first_token_seconds", "Arrival to first token.", TTFT_BUCKETS
+        self._families = Families(registry)
+        self._refusals: dict[tuple[str, ...], int] = {
+            (str(each.status), each.code): 0 for each in REFUSALS
+        }
+        self.add_counter(
+            "gen_ai_server_refusals",
+            "Requests for a generation that were answered by 429 or 503, by status and code.",
+            ("status", "code"),
+            lambda: self._refusals,
         )
-        self.time_per_output_token = histogram(
-            "gen_ai_server_time_per_output_token_seconds",
-            "Time from first to last token over the tokens after the first.",
-            TPOT_BUCKETS,
-        )
-        self.request_duration = histogram(
-            "gen_ai_server_request_duration_seconds", "Arrival to end.", DURATION_BUCKETS
-        )
-        self.prompt_tokens = counter("gen_ai_server_prompt_tokens", "Prompt tokens.")
-        self.generated_tokens = counter("gen_ai_server_generated_tokens", "Generated tokens.")
-        outcomes = Counter(
-            "gen_ai_server_requests",
-            "Requests that wanted a generation, by how they ended.",
-            (*LABELS, "outcome"),
-            registry=registry,
-        )
-        self._requests = {name: outcomes.labels(*labels, name) for name in OUTCOMES}
-        self.inter_token_latency = TokenLatencies(labels)
-        registry.register(self.inter_token_latency)
+        self.base = ModelSeries(self._families, labels)
+        self._adapters: dict[str, ModelSeries] = {}
 
-    def first_token(self, seconds: float, request_id: str) -> None:
-        self.time_to_first_token.observe(seconds, _exemplar(request_id))
+    def of(self, adapter: Adapter | None) -> ModelSeries:
+        """Returns the series of an adapter, or of the base where there is none."""
+        if adapter is None:
+            return self.base
+        series = self._adapters.get(adapter.name)
+        if series is None:
+            series = ModelSeries(self._families, self._labels_of(adapter.name))
+            self._adapters[adapter.name] = series
+        return series
 
-    def count_request(self, outcome: str, seconds: float, request_id: str) -> None:
-        self._requests[outcome].inc()
-        self.request_duration.observe(seconds, _exemplar(request_id))
+    def show_only(self, adapters: Collection[Adapter]) -> None:
+        """Have the series of these adapters and of no others, so that their number is limited."""
+        for adapter in adapters:
+            self.of(adapter)
+        for name in self._adapters.keys() - {adapter.name for adapter in adapters}:
+            del self._adapters[name]
+            self._families.forget(self._labels_of(name))
+
+    def count_refusal(self, error: ServiceError) -> None:
+        """Count an error if it is one of REFUSALS."""
+        key = (str(error.status), error.code)
+        if key in self._refusals:
+            self._refusals[key] += 1
+
+    def add_counter(
+        self,
+        name: str,
+        documentation: str,
+        own_labels: tuple[str, ...],
+        read: Callable[[], Counts],
+    ) -> None:
+        """Register a counter whose values `read` returns."""
+        self.registry.register(OwnCounter(self._labels, name, documentation, own_labels, read))
+
+    def add_closed_connections(self, closed: Mapping[str, int]) -> None:
+        """Register the series of connections that were ended, by the setting that limits them."""
+        self.add_counter(
+            "gen_ai_server_closed_connections",
+            "Connections that the service has ended, by the setting that limits them.",
+            ("reason",),
+            lambda: {(reason,): count for reason, count in closed.items()},
+        )
+
+    def add_batch_lines(self, read: Callable[[], int]) -> None:
+        """Register the series of the lines of batches that have no answer yet."""
+        name = "gen_ai_server_batch_lines_waiting"
+        reading = ("Lines of batches that have no answer yet.", read)
+        self.registry.register(Gauges(self._labels, {name: reading}))
+
+    def add_accounts(self, keys: Keyring) -> None:
+        """Register the series of the keys' names; one that has gone from the file has none."""
+        for name, (documentation, attribute) in ACCOUNT_COUNTERS.items():
+            self.add_counter(
+                f"gen_ai_server_key_{name}",
+                documentation,
+                ("key_name",),
+                partial(_used, keys, attribute),
+            )
+
+    def _labels_of(self, name: str) -> Labels:
+        backend, _, quantization = self._labels
+        return backend, name, quantization
 
     def add_readings(self, admission: Admission, lifecycle: Lifecycle) -> None:
         """Register the series that are read at each scrape."""
@@ -172,6 +212,10 @@ class Metrics:
                 "1 when a request sent now would be served, as far as was last seen, else 0.",
                 lambda: float(lifecycle.serving),
             ),
+            "gen_ai_server_stalled": (
+                "1 when the engine gives no tokens for what runs in it, else 0.",
+                lambda: float(lifecycle.watchdog.stalled),
+            ),
             "gen_ai_server_start_seconds": (
                 "Time from the start of the process until it was ready, or so far.",
                 lambda: phases.total,
@@ -180,6 +224,5 @@ class Metrics:
         self.registry.register(Gauges(self._labels, readings))
 
 
-def _exemplar(request_id: str) -> dict[str, str]:
-    """Returns the request id; OpenMetrics allows 128 characters for name and value together."""
-    return {"request_id": request_id[:100]}
+def _used(keys: Keyring, attribute: str) -> Counts:
+    return {(each.name,): getattr(each, attribute) for each in keys.accounts.values()}

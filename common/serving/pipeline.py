@@ -4,14 +4,13 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import TypeVar
 
 from opentelemetry import trace
 
-from common.engine import Engine, GenerateRequest
+from common.engine import EmbedRequest, Engine, GenerateRequest
 from common.errors import (
     EngineDead,
     EngineLost,
@@ -19,16 +18,20 @@ from common.errors import (
     InternalError,
     ServiceError,
 )
-from common.serving.admission import Admission
+from common.serving.adapters import Adapters
+from common.serving.admission import Admission, Party
 from common.serving.answer import Answer, Delta
 from common.serving.job import Job
 from common.serving.lifecycle import DEAD, Lifecycle
+from common.serving.merging import merge
 from common.serving.metrics import Metrics
+from common.serving.pieces import Pieces
 from common.serving.tracing import request_attributes, response_attributes
+from common.settings import Settings
 from common.text.detokenizer import Detokenizer
+from common.text.marks import NONE_HIDDEN, HiddenTokens, tokens_in
 from common.text.tokenizer import Tokenizer
 
-T = TypeVar("T")
 FAILED = "the engine failed; the log has the details"
 
 logger = logging.getLogger("bentoml.llm.pipeline")
@@ -44,14 +47,17 @@ class Pipeline:
         admission: Admission,
         lifecycle: Lifecycle,
         metrics: Metrics,
-        first_token_timeout: float,
+        adapters: Adapters,
+        settings: Settings,
     ) -> None:
         self.engine = engine
         self.tokenizer = tokenizer
         self.admission = admission
         self.lifecycle = lifecycle
         self.metrics = metrics
-        self._first_token_timeout = first_token_timeout
+        self.adapters = adapters
+        self._first_token_timeout = settings.first_token_timeout
+        self._stream_interval = settings.stream_interval
         self._serial = itertools.count()
 
     @asynccontextmanager
@@ -61,18 +67,21 @@ class Pipeline:
         Raises ServiceError; one before the first delta can still become an HTTP status.
         """
         self.lifecycle.check()
-        self.admission.check_room(len(job.prompts) * job.n)
+        answers = len(job.prompts) * job.n
+        self.admission.check_answers(answers)
+        job.party = self.admission.admit(job.client, answers, background=job.background)
         span = trace.get_current_span()
         if span.is_recording():
             span.set_attributes(request_attributes(job))
-        async with aclosing(self._answers(job)) as deltas:
-            first = await self._first(job, deltas)
-            try:
-                yield first, deltas
-            finally:
-                self._count(job)
-                if span.is_recording():
-                    span.set_attributes(response_attributes(job))
+        with self.adapters.use(job.adapter):
+            async with aclosing(self._answers(job)) as deltas:
+                first = await self._first(job, deltas)
+                try:
+                    yield first, deltas
+                finally:
+                    self._count(job)
+                    if span.is_recording():
+                        span.set_attributes(response_attributes(job))
 
     async def _first(self, job: Job, deltas: AsyncIterator[Delta]) -> Delta:
         """Returns the first delta. Its time limit starts with the first slot in the engine."""
@@ -86,6 +95,11 @@ class Pipeline:
             ) from None
 
     def _admitted(self, job: Job) -> None:
+        if not job.admitted:
+            job.admitted = time.perf_counter()
+            if not job.background:
+                series = self.metrics.of(job.adapter)
+                series.time_in_queue.observe(job.admitted - job.arrived)
         if job.limit is not None and not job.first_token and job.limit.when() is None:
             deadline = asyncio.get_running_loop().time() + self._first_token_timeout
             job.limit.reschedule(deadline)
@@ -94,70 +108,145 @@ class Pipeline:
         if job.first_token:
             return
         job.first_token = now
-        self.metrics.first_token(now - job.arrived, job.request_id)
+        if not job.background:
+            # It is meant to wait, and would hide how long others do.
+            self.metrics.of(job.adapter).first_token(now - job.arrived, job.request_id)
+            self.admission.limit.note_first_token(now - job.admitted)
         if job.limit is not None:
             job.limit.reschedule(None)
 
     def _count(self, job: Job) -> None:
-        tokens = job.completion_tokens
-        self.metrics.prompt_tokens.inc(job.prompt_tokens)
-        self.metrics.generated_tokens.inc(tokens)
-        if tokens > 1:
-            self.metrics.time_per_output_token.observe(
-                (job.last_token - job.first_token) / (tokens - 1)
-            )
+        self.metrics.of(job.adapter).count_tokens(job)
+        if job.account is not None:
+            job.account.use(job.prompt_tokens, job.completion_tokens)
 
     def _answers(self, job: Job) -> AsyncGenerator[Delta, None]:
         streams: list[AsyncGenerator[Delta, None]] = []
+        hidden, special = self._hidden(job)
         for index in range(len(job.prompts) * job.n):
             prompt = job.prompts[index // job.n]
             answer = Answer(
                 index,
-                Detokenizer(self.tokenizer, prompt),
+                Detokenizer(
+                    self.tokenizer, prompt, skip_special_tokens=not job.shown.special_tokens
+                ),
                 job.sampling.end_token_ids,
                 job.stops,
+                job.shown,
+                hidden,
+                None if job.thinking is None else job.thinking.parser(),
+                special,
+                has_calls=job.hidden is not None,
             )
             job.answers.append(answer)
             streams.append(self._generate(job, answer, self._request(job, prompt, index)))
         return streams[0] if len(streams) == 1 else merge(streams)
+
+    def _hidden(self, job: Job) -> tuple[HiddenTokens, Mapping[int, str]]:
+        """Returns the special tokens that no text shows: those that have a mark, and those of
+        reasoning."""
+        if job.shown.special_tokens:
+            return NONE_HIDDEN, {}
+        special = self.tokenizer.texts[True].special
+        hidden = job.hidden
+        if hidden is None:
+            hidden = HiddenTokens(tokens_in(job.stops, special)) if job.stops else NONE_HIDDEN
+        return hidden, {} if job.thinking is None else tokens_in(job.thinking.marks, special)
 
     def _request(self, job: Job, prompt: Sequence[int], index: int) -> GenerateRequest:
         """Returns a request of its own seed, and of its own id even when a client repeats one."""
         sampling = job.sampling
         if sampling.seed is not None and index % job.n:
             sampling = replace(sampling, seed=(sampling.seed + index % job.n) % 2**63)
-        return GenerateRequest(f"{job.request_id}-{next(self._serial):08x}", prompt, sampling)
+        request_id = f"{job.request_id}-{next(self._serial):08x}"
+        return GenerateRequest(request_id, prompt, sampling, adapter=job.adapter, images=job.images)
 
     async def _generate(
         self, job: Job, answer: Answer, request: GenerateRequest
     ) -> AsyncGenerator[Delta, None]:
-        feed, clock, lifecycle = answer.feed, time.perf_counter, self.lifecycle
-        observe = self.metrics.inter_token_latency.observe
+        feed, clock, watchdog = answer.feed, time.perf_counter, self.lifecycle.watchdog
+        observe = self.metrics.of(job.adapter).inter_token_latency.observe
+        pieces = None if self._stream_interval == 1 else Pieces(self._stream_interval)
         last = 0.0
-        with self._engine_errors(job):
+        with self._engine_errors(job.request_id):
             async with (
-                self.admission.slot(patient=answer.index > 0),
+                self.admission.slot(job.party, patient=answer.index > 0),
                 aclosing(self.engine.generate(request)) as chunks,
             ):
                 self._admitted(job)
-                async for chunk in chunks:
-                    lifecycle.last_token = job.last_token = now = clock()
-                    if last:
-                        observe(now - last)
-                    else:
-                        self._first_token(job, now)
-                    last = now
-                    if chunk.cached_tokens is not None and answer.index % job.n == 0:
-                        job.cached_tokens = (job.cached_tokens or 0) + chunk.cached_tokens
-                    delta = feed(chunk)
-                    if delta is not None:
-                        yield delta
-                        if delta.finish_reason is not None:
-                            return
+                with watchdog.running(chunks, len(request.prompt_ids)) as sequence:
+                    async for chunk in chunks:
+                        watchdog.last_token = job.last_token = now = clock()
+                        if last:
+                            if pieces is not None:
+                                piece = pieces.add(chunk)
+                                if piece is None:
+                                    continue
+                                chunk = piece
+                            observe(now - last)
+                        else:
+                            self._first_token(job, now)
+                            sequence.unread_tokens = 0
+                            answer.prompt_logprobs = chunk.prompt_logprobs
+                        last = now
+                        if chunk.cached_tokens is not None and answer.index % job.n == 0:
+                            job.cached_tokens = (job.cached_tokens or 0) + chunk.cached_tokens
+                        delta = feed(chunk)
+                        if delta is not None:
+                            yield delta
+                            if delta.finish_reason is not None:
+                                return
         raise InternalError("the engine ended without a finish reason")
 
+    async def embed(
+        self,
+        request_id: str,
+        texts: Sequence[Sequence[int]],
+        client: str = "",
+        *,
+        background: bool = False,
+    ) -> Sequence[Sequence[float]]:
+        """Returns the engine's vector of each text. Raises ServiceError, the first of any text."""
+        self.lifecycle.check()
+        arrived = time.perf_counter()
+        party = self.admission.admit(client, len(texts), background=background)
+        trace.get_current_span().set_attribute("gen_ai.usage.input_tokens", sum(map(len, texts)))
+        requests = [EmbedRequest(f"{request_id}-{next(self._serial):08x}", ids) for ids in texts]
+        tasks = [
+            asyncio.create_task(self._vector(request, party, arrived, first=index == 0))
+            for index, request in enumerate(requests)
+        ]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _vector(
+        self, request: EmbedRequest, party: Party, arrived: float, *, first: bool
+    ) -> Sequence[float]:
+        limit = self._first_token_timeout
+        measured = first and not party.background
+        with self._engine_errors(request.request_id):
+            async with self.admission.slot(party, patient=not first):
+                admitted = time.perf_counter()
+                if measured:
+                    self.metrics.base.time_in_queue.observe(admitted - arrived)
+                try:
+                    with self.lifecycle.watchdog.running(None, len(request.token_ids)):
+                        async with asyncio.timeout(limit):
+                            vector = await self.engine.embed(request)
+                except TimeoutError:
+                    raise FirstTokenTimeout(f"no vector within {limit:g} seconds") from None
+        self.lifecycle.watchdog.last_token = now = time.perf_counter()
+        if measured:
+            self.admission.limit.note_first_token(now - admitted)
+        self.metrics.base.count_prompt(len(request.token_ids))
+        return vector
+
     @contextmanager
-    def _engine_errors(self, job: Job) -> Iterator[None]:
+    def _engine_errors(self, request_id: str) -> Iterator[None]:
         """Log what the engine says of itself; a client gets the error that it failed."""
         try:
             yield
@@ -168,49 +257,10 @@ class Pipeline:
             self.lifecycle.record_loss()
             raise
         except InternalError as error:
-            logger.error("request %s: %s", job.request_id, error.message)
+            logger.error("request %s: %s", request_id, error.message)
             raise InternalError(FAILED) from error
         except ServiceError:
             raise
         except Exception as error:
-            logger.exception("request %s: the engine failed", job.request_id)
+            logger.exception("request %s: the engine failed", request_id)
             raise InternalError(FAILED) from error
-
-
-class _End:
-    """The end of a stream, by itself or by an exception."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-
-
-async def merge(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
-    """Yields the items of all streams. The first exception ends all; closing this closes all."""
-    queue: asyncio.Queue[T | _End] = asyncio.Queue(maxsize=len(streams))
-
-    async def drain(stream: AsyncGenerator[T, None]) -> None:
-        try:
-            async for item in stream:
-                await queue.put(item)
-        except Exception as error:
-            await queue.put(_End(error))
-        else:
-            await queue.put(_End())
-        finally:
-            await stream.aclose()
-
-    tasks = [asyncio.create_task(drain(stream)) for stream in streams]
-    try:
-        left = len(tasks)
-        while left:
-            item = await queue.get()
-            if not isinstance(item, _End):
-                yield item
-            elif item.error is not None:
-                raise item.error
-            else:
-                left -= 1
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -19,7 +19,7 @@ logger = logging.getLogger("bentoml.llm.notify")
 
 
 async def notify_systemd(lifecycle: Lifecycle) -> None:
-    """Send the state of the service until cancelled; ask for a restart when its engine is dead."""
+    """Send the state of the service until cancelled; no sign of life once its engine is dead."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -40,10 +40,12 @@ async def _status(lifecycle: Lifecycle) -> list[str]:
     try:
         await lifecycle.check_alive()
     except EngineDead as error:
-        return [f"STATUS={error.message}", "WATCHDOG=trigger"]
+        return [f"STATUS={error.message}"]
     if lifecycle.draining:
         return ["STATUS=finishing what runs", "STOPPING=1", "WATCHDOG=1"]
     phases = lifecycle.phases
+    if lifecycle.watchdog.stalled:
+        return ["STATUS=the engine has stalled", "WATCHDOG=1"]
     if lifecycle.ready:
         return [f"STATUS=serving; the start took {phases.total:.0f} s", "READY=1", "WATCHDOG=1"]
     return [f"STATUS=starting: {phases.current} for {phases.running:.0f} s", "WATCHDOG=1"]

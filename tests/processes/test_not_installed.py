@@ -1,11 +1,13 @@
 """A service whose engine is missing says so in one line, and ends with exit code 1."""
 
 import importlib.util
+import os
+import sys
+from pathlib import Path
 
 from tests.conftest import BACKENDS
-from tests.service_process import Service, package_name, start_service
-
-SECONDS = 90.0
+from tests.refusals import lines_of_checks
+from tests.service_process import package_name
 
 
 def missing() -> dict[str, str]:
@@ -18,22 +20,10 @@ def missing() -> dict[str, str]:
     }
 
 
-def refusal(service: Service) -> list[str]:
-    try:
-        assert service.process.wait(SECONDS) == 1
-    finally:
-        service.process.kill()
-        service.http.close()
-    return [line for line in service.log_text().splitlines() if line and "[INFO]" not in line]
-
-
 def test_a_missing_engine_is_one_line_that_names_the_extra() -> None:
-    started = {
-        backend: start_service(backend, wait=False, doubled=False, own_environment=False)
-        for backend in missing()
-    }
-    assert len(started) >= 4
-    refusals = {backend: refusal(service) for backend, service in started.items()}
-    for backend, package in missing().items():
-        (line,) = refusals[backend]
+    packages = missing()
+    assert len(packages) >= 4
+    checks = [(backend, dict[str, str]()) for backend in packages]
+    lines = lines_of_checks(Path(sys.executable), os.environ, checks)
+    for line, (backend, package) in zip(lines, packages.items(), strict=True):
         assert line.startswith(f"error: {package} is not installed; install the extra {backend!r}")

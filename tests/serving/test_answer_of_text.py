@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from common.engine import Chunk
-from common.serving.answer import Answer, Delta
+from common.serving.answer import Answer, Delta, Shown
 from common.text.detokenizer import Detokenizer
 from common.text.tokenizer import Tokenizer
 from tests.conftest import MODEL
@@ -71,3 +71,23 @@ def test_what_was_held_back_for_a_stop_string_comes_with_the_end() -> None:
     )
     assert [delta.text for delta in deltas] == ["one ", "EN"]
     assert answer.finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (['{"answer": "K', "öl", 'n"}'], "Köln"),
+        (['{"answer":"a \\"', 'b\\" \\n"}'], 'a "b" \n'),
+        (['{"answer": "Kö'], '{"answer": "Kö'),
+        (["5"], "5"),
+    ],
+)
+def test_the_only_value_of_a_document_is_shown_with_its_end(
+    texts: list[str], expected: str
+) -> None:
+    answer = Answer(0, Detokenizer(TOKENIZER), frozenset(), (), Shown(json_value=True))
+    deltas = [answer.feed(Chunk(text=text, tokens=1)) for text in texts]
+    last = answer.feed(Chunk(text="", finish_reason="stop", tokens=1))
+    assert [delta for delta in deltas if delta is not None] == []
+    assert last == Delta(0, expected, "stop")
+    assert answer.tokens == len(texts) + 1

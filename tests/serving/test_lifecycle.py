@@ -12,6 +12,7 @@ from common.errors import EngineDead, EngineLost, InternalError, NotReady, Servi
 from common.models.model import DEMO_MODEL, open_model
 from common.sampling import Sampling
 from common.serving import lifecycle as lifecycle_module
+from common.serving.adapters import Adapters
 from common.serving.admission import Admission
 from common.serving.job import Job
 from common.serving.lifecycle import Lifecycle
@@ -20,6 +21,9 @@ from common.serving.pipeline import Pipeline
 from common.settings import Settings
 from common.text.tokenizer import Tokenizer
 from services.echo import EchoEngine
+
+AT_ONCE = Settings(probe_interval=1e-9)
+"""Each check of readiness generates a token."""
 
 
 class Stuck(EchoEngine):
@@ -43,7 +47,7 @@ class Stuck(EchoEngine):
 async def started(monkeypatch: pytest.MonkeyPatch) -> tuple[Stuck, Lifecycle]:
     monkeypatch.setattr(lifecycle_module, "PROBE_TIMEOUT", 0.1)
     settings = Settings()
-    engine, lifecycle = Stuck(settings, open_model(settings, DEMO_MODEL)), Lifecycle(0)
+    engine, lifecycle = Stuck(settings, open_model(settings, DEMO_MODEL)), Lifecycle(AT_ONCE)
     await lifecycle.start(engine)
     return engine, lifecycle
 
@@ -93,7 +97,7 @@ async def test_a_start_without_a_generation_is_one_line(error: ServiceError) -> 
     settings = Settings()
     engine = Broken(settings, open_model(settings, DEMO_MODEL))
     with pytest.raises(StartError, match=r"^Echo does not generate: .*it broke$"):
-        await Lifecycle(0).start(engine)
+        await Lifecycle(AT_ONCE).start(engine)
 
 
 class Lost(EchoEngine):
@@ -110,17 +114,29 @@ class Lost(EchoEngine):
 
 async def test_after_a_lost_request_a_service_that_generates_nothing_is_not_ready() -> None:
     settings = Settings()
-    engine, lifecycle = Lost(settings, open_model(settings, DEMO_MODEL)), Lifecycle(3600)
+    engine, lifecycle = (
+        Lost(settings, open_model(settings, DEMO_MODEL)),
+        Lifecycle(Settings(probe_interval=3600)),
+    )
     await lifecycle.start(engine)
     metrics = Metrics(("a", "b", "c"), CollectorRegistry())
-    pipeline = Pipeline(engine, Tokenizer(DEMO_MODEL), Admission(1, 0, 1), lifecycle, metrics, 1)
+    adapters, admission = Adapters(engine), Admission(1, 0, 1)
+    pipeline = Pipeline(
+        engine,
+        Tokenizer(DEMO_MODEL),
+        admission,
+        lifecycle,
+        metrics,
+        adapters,
+        Settings(first_token_timeout=1),
+    )
     await lifecycle.check_ready()
     engine.lost = True
     with pytest.raises(EngineLost):
         async with pipeline.stream(Job("a", [(5,)], Sampling(1))):
             pass
     # What other requests still had in hand proves nothing.
-    lifecycle.last_token = time.perf_counter()
+    lifecycle.watchdog.last_token = time.perf_counter()
     with pytest.raises(NotReady, match="a forward pass failed"):
         await lifecycle.check_ready()
     await lifecycle.check_alive()

@@ -3,7 +3,8 @@
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.serving.metrics import ITL_BUCKETS, OUTCOMES, Gauges, Metrics
+from common.serving.metrics import Gauges, Metrics
+from common.serving.model_series import ITL_BUCKETS, OUTCOMES
 
 LABELS = ("echo", "demo", "none")
 
@@ -23,7 +24,7 @@ def test_token_latencies_are_cumulative_and_sum_up() -> None:
     metrics = Metrics(LABELS, registry)
     seconds = [0.0005, 0.001, 0.0011, 0.03, 99.0]
     for value in seconds:
-        metrics.inter_token_latency.observe(value)
+        metrics.base.inter_token_latency.observe(value)
     name = "gen_ai_server_inter_token_latency_seconds"
     scraped = samples(registry)
     for edge in ITL_BUCKETS:
@@ -40,7 +41,7 @@ def test_each_outcome_is_there_from_the_start_and_counted_by_itself() -> None:
     assert {each: samples(registry)[name, each] for each in OUTCOMES} == dict.fromkeys(OUTCOMES, 0)
     for count, outcome in enumerate(OUTCOMES, 1):
         for _ in range(count):
-            metrics.count_request(outcome, 0.5, "the-id")
+            metrics.base.count_request(outcome, 0.5, "the-id")
     scraped = samples(registry)
     assert [scraped[name, outcome] for outcome in OUTCOMES] == list(range(1, len(OUTCOMES) + 1))
     total = sum(range(len(OUTCOMES) + 1))

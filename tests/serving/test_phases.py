@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from common.serving.lifecycle import StartPhases
+from common.serving.start_phases import StartPhases
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from common.models.model import DEMO_MODEL, open_model
 from common.serving.generations import Generations
 from common.serving.lifecycle import Lifecycle
 from common.settings import Settings
+from common.text.chat import open_chat
 from services.echo import EchoEngine
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -37,10 +38,10 @@ def exporter() -> InMemorySpanExporter:
 
 async def started_app() -> App:
     settings = Settings()
-    model = open_model(settings, DEMO_MODEL)
-    engine, lifecycle = EchoEngine(settings, model), Lifecycle(settings.probe_interval)
+    chat = open_chat(settings, open_model(settings, DEMO_MODEL))
+    engine, lifecycle = EchoEngine(settings, chat.model), Lifecycle(settings)
     app = App(settings, lifecycle)
-    runtime = build_runtime(settings, model, engine, lifecycle, Generations())
+    runtime = build_runtime(settings, chat, engine, lifecycle, Generations())
     await lifecycle.start(engine)
     app.runtime = runtime
     return app

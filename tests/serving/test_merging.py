@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from common.serving.pipeline import merge
+from common.serving.merging import merge
 
 
 class Streams:
