@@ -1,16 +1,15 @@
 """The ASGI application: every request and every error of the service passes here.
 
-The table of routes stands at the end. All else is 404 or 405 in the shape of our errors.
+What is not in the table of routes is 404 or 405 in the shape of our errors.
 """
 
-import hmac
+import errno
 import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
@@ -20,61 +19,42 @@ from common.errors import (
     InternalError,
     InvalidAPIKey,
     MethodNotAllowed,
+    NoSpace,
     NotFound,
     RequestError,
     ServiceError,
 )
-from common.http import generate, openai, operations
-from common.http.exchange import ASGIApp, Exchange, Receive, Scope, Send
+from common.http.exchange import BATCH_OWNER, Exchange, Receive, Scope, Send
+from common.http.pages import Pages
+from common.http.parts import Parts
+from common.http.routes import ROUTES, Route
 from common.http.runtime import Runtime
+from common.http.schemas import REQUEST_ID
 from common.http.tracing import generation_span
+from common.keys.account import Account
+from common.keys.file import digest
+from common.keys.keyring import Keyring
 from common.serving.lifecycle import Lifecycle
 from common.settings import Settings
 
 logger = logging.getLogger("bentoml.llm.http")
 
-T = TypeVar("T")
-Access = Literal["key", "public", "metrics_public"]
-SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SANE_REQUEST_ID = re.compile(REQUEST_ID)
 
 
-@dataclass(frozen=True)
-class Route(Generic[T]):
-    """The handler of a path or, with `prefix`, of every longer path that starts with it.
-
-    `needs` returns what the handler gets beside the request, and raises where it is not there yet.
-    `access` is given by an API key, to everybody, or as the setting `metrics_public` says. A
-    handler that generates returns the finish reason of its first answer. Pages answer HEAD, too.
-    """
-
-    method: str
-    path: str
-    handler: Callable[[Exchange, T], Awaitable[str | None]]
-    needs: Callable[["App"], T]
-    access: Access = "key"
-    prefix: bool = False
-    generates: bool = False
-    page: bool = False
-
-    def matches(self, path: str) -> bool:
-        """Returns whether `path` goes on after this prefix; that of a page may be all of it."""
-        return path.startswith(self.path) and (self.page or path != self.path)
-
-
-class App:
-    """Answers as much as is there: `runtime` is set once the model is known, before the engine
-    starts. `pages` is BentoML's own application, for its documentation.
-    """
+class App(Parts):
+    """Answers as much as is there."""
 
     def __init__(self, settings: Settings, lifecycle: Lifecycle) -> None:
-        self.settings = settings
-        self.runtime: Runtime | None = None
-        self.pages: ASGIApp | None = None
-        self._lifecycle = lifecycle
-        self._keys = [key.encode() for key in settings.api_keys]
+        pages = Pages([route for route in ROUTES if not route.page], settings)
+        super().__init__(settings, lifecycle, pages)
+        self.keys = Keyring(settings.api_keys, settings.api_keys_file)
         served = [route for route in ROUTES if settings.docs or not route.page]
-        self._paths: dict[str, Route[Any]] = {each.path: each for each in served if not each.prefix}
-        self._prefixes = [route for route in served if route.prefix]
+        self._by_pattern: dict[str, list[Route[Any]]] = {}
+        for route in served:
+            self._by_pattern.setdefault(route.path_pattern, []).append(route)
+        self._prefixes = [routes for routes in self._by_pattern.values() if routes[0].prefix]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -82,70 +62,64 @@ class App:
         given = exchange.header(b"x-request-id")
         sane = given is not None and SANE_REQUEST_ID.fullmatch(given)
         exchange.request_id = given if given and sane else uuid.uuid4().hex
+        routes = self._find(scope["path"])
+        if routes:
+            exchange.dialect = routes[0].dialect
         try:
             exchange.check()
-            route = self._find(scope["method"], scope["path"])
+            route = _checked(routes, scope["method"])
             self._authorize(exchange, route)
-            exchange.path_rest = scope["path"][len(route.path) :]
+            exchange.path_rest = route.name_in(scope["path"])
             needed = route.needs(self)
             if route.generates:
                 await self._generate(exchange, route, needed)
             else:
                 await route.handler(exchange, needed)
         except ServiceError as error:
+            if routes and routes[0].generates:
+                self._count_refusal(exchange, error)
             await self._fail(exchange, error)
-        except Exception:
-            logger.exception("request %s failed", exchange.request_id)
-            await self._fail(exchange, InternalError("internal error; the log has the details"))
+        except Exception as error:
+            await self._fail(exchange, _described(error, exchange.request_id))
 
-    def lifecycle(self) -> Lifecycle:
-        """Returns the state of the service, at any time."""
-        return self._lifecycle
-
-    def known_runtime(self) -> Runtime:
-        """Returns the runtime, whose engine may still be starting. Raises NotReady before."""
-        if self.runtime is None:
-            self._lifecycle.check()
-            raise InternalError("ready without a model")
-        return self.runtime
-
-    def ready_runtime(self) -> Runtime:
-        """Returns the runtime once its engine has started. Raises NotReady before."""
-        if not self._lifecycle.ready:
-            self._lifecycle.check()
-        return self.known_runtime()
-
-    def documentation(self) -> ASGIApp:
-        """Returns the application that answers for BentoML's own pages, at any time."""
-        assert self.pages is not None
-        return self.pages
-
-    def _find(self, method: str, path: str) -> Route[Any]:
-        """Raises NotFound and MethodNotAllowed."""
-        route = self._paths.get(path) or next(
-            (each for each in self._prefixes if each.matches(path)), None
+    def _find(self, path: str) -> Sequence[Route[Any]]:
+        """Returns the routes of a path, one for each method; a slash may follow it."""
+        return (
+            self._by_pattern.get(path)
+            or next((each for each in self._prefixes if each[0].matches(path)), None)
+            or self._by_pattern.get(path.rstrip("/"))
+            or ()
         )
-        if route is None:
-            known = ", ".join(each.path for each in ROUTES if not (each.prefix or each.page))
-            raise NotFound(f"no such path; there are {known}")
-        if method != route.method and not (method == "HEAD" and route.page):
-            raise MethodNotAllowed(
-                f"{path} takes {route.method} only, not {method[:16]}", allow=route.method
-            )
-        return route
 
     def _authorize(self, exchange: Exchange, route: Route[Any]) -> None:
-        """Raises InvalidAPIKey. Compares with every key, so that the time taken tells nothing."""
-        public = route.access == "public" or (
-            route.access == "metrics_public" and self.settings.metrics_public
-        )
-        if not self._keys or public:
+        """Raises InvalidAPIKey, RateLimited."""
+        if route.is_public(self.settings):
             return
-        scheme, _, key = (exchange.header(b"authorization") or "").partition(" ")
-        given = key.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
-        matches = [hmac.compare_digest(given, known) for known in self._keys]
-        if not any(matches):
-            raise InvalidAPIKey("a valid API key is needed: Authorization: Bearer <key>")
+        if not self.keys.needed:
+            exchange.let_in()
+            return
+        account = self._account(exchange)
+        if account is None:
+            raise InvalidAPIKey(
+                "a valid API key is needed: Authorization: Bearer <key>, or x-api-key: <key>"
+            )
+        exchange.account = account
+        exchange.let_in()
+        try:
+            account.accept()
+        finally:
+            exchange.headers += account.headers()
+
+    def _account(self, exchange: Exchange) -> Account | None:
+        """Returns whose key came with the request, or whose batch it is of."""
+        if exchange.of_batch:
+            return self.keys.accounts.get(exchange.scope[BATCH_OWNER])
+        scheme, _, given = (exchange.header(b"authorization") or "").partition(" ")
+        if scheme.lower() != "bearer":
+            given = exchange.header(b"x-api-key") or ""
+        key = given.strip().encode("latin-1")
+        exchange.client = digest(key).hex()
+        return self.keys.account_of(key)
 
     async def _generate(self, exchange: Exchange, route: Route[Any], runtime: Runtime) -> None:
         """Count the generation by its outcome, with one span and one log line."""
@@ -153,29 +127,61 @@ class App:
         outcome = "error"
         try:
             self._lifecycle.check()
+            if not exchange.of_batch:
+                runtime.pipeline.admission.check_room(exchange.client)
             with generation_span(exchange, route.path, runtime):
+                runtime.check_task(route.task, route.path)
                 outcome = await route.handler(exchange, runtime) or "stop"
         except ServiceError as error:
             outcome = _outcome(error)
             raise
         finally:
             seconds = time.perf_counter() - start
-            runtime.metrics.count_request(outcome, seconds, exchange.request_id)
+            series = runtime.metrics.of(exchange.adapter)
+            series.count_request(outcome, seconds, exchange.request_id)
             logger.info(
                 "request %s %s %s in %.3f s", exchange.request_id, route.path, outcome, seconds
             )
 
+    def _count_refusal(self, exchange: Exchange, error: ServiceError) -> None:
+        if self.runtime is not None and not exchange.started:
+            self.runtime.metrics.count_refusal(error)
+
     async def _fail(self, exchange: Exchange, error: ServiceError) -> None:
         """Answer with the error; a response that has started is left as its handler ended it."""
-        if error.status == 500 or isinstance(error, EngineDead) or exchange.started:
+        if error.status in (500, 507) or isinstance(error, EngineDead) or exchange.started:
             logger.warning("request %s: %s: %s", exchange.request_id, error.code, error.message)
         if exchange.started:
             return
         headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
-        if error.status in (413, 414, 415, 431):
+        if exchange.refused or error.status in (413, 415):
             headers.append((b"connection", b"close"))
-        body = orjson.dumps(error.body(exchange.request_id))
+        body = orjson.dumps(exchange.dialect.body(error, exchange.request_id))
         await exchange.respond(error.status, body, headers=headers)
+
+
+def _checked(routes: Sequence[Route[Any]], method: str) -> Route[Any]:
+    """Returns the one of that method. Raises NotFound, MethodNotAllowed."""
+    if not routes:
+        known = dict.fromkeys(each.path for each in ROUTES if not (each.prefix or each.page))
+        raise NotFound(f"no such path; there are {', '.join(known)}")
+    route = next((each for each in routes if method in each.methods), None)
+    if route is None:
+        allowed = ", ".join(name for each in routes for name in each.methods)
+        raise MethodNotAllowed(
+            f"{routes[0].path} takes {allowed} only, not {method[:16]}", allow=allowed
+        )
+    return route
+
+
+def _described(error: Exception, request_id: str) -> ServiceError:
+    """Returns what a client may know of a failure of ours. The log has the rest."""
+    if isinstance(error, MemoryError):
+        return NoSpace("the service has no memory left for this request")
+    if isinstance(error, OSError) and error.errno in NO_DISK:
+        return NoSpace("the service has no disk space left for this request")
+    logger.exception("request %s failed", request_id, exc_info=error)
+    return InternalError("internal error; the log has the details")
 
 
 def _outcome(error: ServiceError) -> str:
@@ -184,31 +190,3 @@ def _outcome(error: ServiceError) -> str:
         return "cancelled"
     refused = isinstance(error, RequestError) or error.code in ("overloaded", "draining")
     return "rejected" if refused or error.code == "not_ready" else "error"
-
-
-# Without a type for the tuple, each handler is checked against what its route needs.
-ROUTES = (
-    Route("POST", "/generate", generate.generate, App.ready_runtime, generates=True),
-    Route(
-        "POST",
-        "/v1/chat/completions",
-        openai.chat_completions,
-        App.ready_runtime,
-        generates=True,
-    ),
-    Route("POST", "/v1/completions", openai.completions, App.ready_runtime, generates=True),
-    Route("GET", "/v1/models", operations.models, App.ready_runtime),
-    Route("GET", "/v1/models/", operations.model, App.ready_runtime, prefix=True),
-    Route("DELETE", "/v1/requests/", operations.cancel, App.ready_runtime, prefix=True),
-    Route("POST", "/tokenize", operations.tokenize, App.ready_runtime),
-    Route("POST", "/detokenize", operations.detokenize, App.ready_runtime),
-    Route("GET", "/livez", operations.alive, App.lifecycle, "public"),
-    Route("GET", "/readyz", operations.ready, App.lifecycle, "public"),
-    Route("GET", "/healthz", operations.ready, App.lifecycle, "public"),
-    Route("GET", "/metrics", operations.metrics, App.known_runtime, "metrics_public"),
-    Route("GET", "/", operations.page, App.documentation, page=True),
-    Route("GET", "/docs.json", operations.page, App.documentation, page=True),
-    Route("GET", "/schema.json", operations.page, App.documentation, page=True),
-    Route("GET", "/static_content/", operations.page, App.documentation, prefix=True, page=True),
-    Route("GET", "/assets/", operations.page, App.documentation, prefix=True, page=True),
-)

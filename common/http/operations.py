@@ -1,4 +1,4 @@
-"""Health, metrics, models, tokens, cancelling and pages."""
+"""Health, metrics, models, tokens and cancelling."""
 
 from contextlib import suppress
 from typing import Any
@@ -7,10 +7,16 @@ from prometheus_client.exposition import choose_encoder
 
 from common.errors import Cancelled, EngineDead, InvalidValue, NotFound
 from common.http.body import read_body
-from common.http.exchange import ASGIApp, ASGIMessage, Exchange
-from common.http.messages import for_template, tools_for_template
+from common.http.conversation import render
+from common.http.exchange import Exchange
+from common.http.messages import tools_for_template
 from common.http.runtime import Runtime
-from common.http.schemas import DetokenizeBody, TokenizeBody
+from common.http.schemas import (
+    ConversationFields,
+    DetokenizeBody,
+    TokenizeBody,
+)
+from common.models.adapters import ADAPTER_CONFIG, Adapter
 from common.serving.lifecycle import Lifecycle
 
 
@@ -24,10 +30,16 @@ async def alive(exchange: Exchange, lifecycle: Lifecycle) -> None:
 
 
 async def ready(exchange: Exchange, lifecycle: Lifecycle) -> None:
-    """GET /readyz and /healthz answer 200 only when a forward pass has worked lately."""
+    """GET /readyz and its other names answer 200 only when a forward pass has worked lately."""
     await lifecycle.check_ready()
     phases = {name: round(seconds, 3) for name, seconds in lifecycle.phases.seconds.items()}
     await exchange.respond_json({"status": "ready", "start_seconds": phases})
+
+
+async def version(exchange: Exchange, runtime: Runtime) -> None:
+    """GET /version answers with the engine's version, as engines' own servers do."""
+    engine = runtime.engine
+    await exchange.respond_json({"version": engine.version, "backend": engine.name})
 
 
 async def metrics(exchange: Exchange, runtime: Runtime) -> None:
@@ -37,6 +49,7 @@ async def metrics(exchange: Exchange, runtime: Runtime) -> None:
     """
     lifecycle = runtime.pipeline.lifecycle
     runtime.metrics.kv_cache_usage = None
+    runtime.metrics.show_only(runtime.adapters.in_engine)
     with suppress(EngineDead):
         health = await lifecycle.check_alive()
         runtime.metrics.kv_cache_usage = health.kv_cache_usage if health is not None else None
@@ -48,34 +61,31 @@ async def metrics(exchange: Exchange, runtime: Runtime) -> None:
 
 
 async def models(exchange: Exchange, runtime: Runtime) -> None:
-    await exchange.respond_json({"object": "list", "data": [_model_card(runtime)]})
+    names = runtime.adapters.names
+    cards = [model_card(runtime, each) for each in (None, *map(runtime.adapters.get, names))]
+    await exchange.respond_json({"object": "list", "data": cards})
 
 
 async def model(exchange: Exchange, runtime: Runtime) -> None:
-    runtime.check_model(exchange.path_rest)
-    await exchange.respond_json(_model_card(runtime))
+    await exchange.respond_json(model_card(runtime, runtime.adapter(exchange.path_rest)))
 
 
 async def tokenize(exchange: Exchange, runtime: Runtime) -> None:
-    body = await read_body(exchange, TokenizeBody, runtime.settings.max_body_bytes)
-    runtime.check_model(body.model)
+    body = await read_body(exchange, TokenizeBody, runtime.bodies)
+    runtime.adapter(body.model)
     if (body.prompt is None) == (body.messages is None):
         raise InvalidValue("exactly one of prompt and messages is needed", param="prompt")
     if body.messages is not None:
+        runtime.check_images(body.messages)
         runtime.capabilities.check("tools", body.tools or [])
-        if body.add_special_tokens is not None:
-            raise InvalidValue(
-                "add_special_tokens goes with prompt only: the chat template has its own",
-                param="add_special_tokens",
-            )
-        text = runtime.prompts.render(
-            for_template(body.messages),
-            tools=tools_for_template(body.tools or []),
-            arguments=body.chat_template_kwargs,
-        )
-        ids = await runtime.tokenizer.encode(text, add_special_tokens=False)
+        tools = tools_for_template(body.tools or [])
+        prompt = await exchange.apart(render, body.messages, body, runtime.prompts, tools)
+        text = prompt.text
+        special = bool(body.add_special_tokens)
+        ids = await runtime.tokenizer.encode(text, add_special_tokens=special)
+        ids, _ = await runtime.with_images(body.messages, text, ids, special)
     else:
-        for field in ("tools", "chat_template_kwargs"):
+        for field in ConversationFields.model_fields:
             if getattr(body, field) is not None:
                 raise InvalidValue(f"{field} goes with messages only", param=field)
         ids = await runtime.tokenizer.encode(
@@ -87,8 +97,8 @@ async def tokenize(exchange: Exchange, runtime: Runtime) -> None:
 
 
 async def detokenize(exchange: Exchange, runtime: Runtime) -> None:
-    body = await read_body(exchange, DetokenizeBody, runtime.settings.max_body_bytes)
-    runtime.check_model(body.model)
+    body = await read_body(exchange, DetokenizeBody, runtime.bodies)
+    runtime.adapter(body.model)
     runtime.tokenizer.check(body.tokens, "tokens")
     text = await runtime.tokenizer.decode_long(
         body.tokens, skip_special_tokens=body.skip_special_tokens
@@ -104,29 +114,22 @@ async def cancel(exchange: Exchange, runtime: Runtime) -> None:
     await exchange.respond_json({"id": request_id, "object": "request", "cancelled": True})
 
 
-async def page(exchange: Exchange, pages: ASGIApp) -> None:
-    """Answer with one of BentoML's own pages, with our request id."""
-
-    async def send(message: ASGIMessage) -> None:
-        if message["type"] == "http.response.start":
-            exchange.started = True
-            message["headers"].append((b"x-request-id", exchange.request_id.encode()))
-        await exchange.send(message)
-
-    await pages(exchange.scope, exchange.receive, send)
-
-
-def _model_card(runtime: Runtime) -> dict[str, Any]:
+def model_card(runtime: Runtime, adapter: Adapter | None = None) -> dict[str, Any]:
     settings, model = runtime.settings, runtime.model
+    file = model.path / "config.json" if adapter is None else adapter.path / ADAPTER_CONFIG
     return {
-        "id": model.served_name,
+        "id": runtime.name(adapter),
         "object": "model",
-        "created": int((model.path / "config.json").stat().st_mtime),
+        "created": int(file.stat().st_mtime),
         "owned_by": "self-hosted",
+        "parent": None if adapter is None else model.served_name,
         "backend": runtime.engine.name,
         "backend_version": runtime.engine.version,
         "quantization": runtime.engine.quantization,
         "dtype": model.dtype if settings.dtype == "auto" else settings.dtype,
         "max_model_len": model.max_model_len,
+        "task": model.task,
+        "embedding_size": model.embedding.size if model.task == "embed" else None,
+        "reasoning": None if runtime.prompts.reasoning is None else runtime.prompts.reasoning.name,
         "capabilities": runtime.capabilities.as_map(),
     }

@@ -11,6 +11,12 @@ from common.errors import InternalError, ServiceError
 from common.http.exchange import Exchange
 from common.http.runtime import Runtime
 
+OPERATIONS = {
+    "/generate": "text_completion",
+    "/v1/completions": "text_completion",
+    "/v1/embeddings": "embeddings",
+}
+"""Names of OpenTelemetry for what is no chat."""
 tracer = trace.get_tracer("llm.http")
 
 
@@ -23,14 +29,13 @@ def generation_span(exchange: Exchange, path: str, runtime: Runtime) -> Iterator
         if (value := exchange.header(name.encode())) is not None
     }
     attributes = {
-        "gen_ai.operation.name": "chat" if "chat" in path else "text_completion",
+        "gen_ai.operation.name": OPERATIONS.get(path, "chat"),
         "gen_ai.provider.name": runtime.engine.name,
         "gen_ai.request.model": runtime.model.served_name,
         "gen_ai.response.model": runtime.model.served_name,
         "http.request.method": "POST",
         "http.route": path,
         "url.path": path,
-        "request.id": exchange.request_id,
     }
     with tracer.start_as_current_span(
         f"POST {path}",
@@ -50,6 +55,12 @@ def generation_span(exchange: Exchange, path: str, runtime: Runtime) -> Iterator
             raise
         else:
             span.set_attribute("http.response.status_code", exchange.status)
+        finally:
+            # Both may stand in the body, which has been read meanwhile.
+            span.set_attribute("request.id", exchange.request_id)
+            if exchange.adapter is not None:
+                for side in ("request", "response"):
+                    span.set_attribute(f"gen_ai.{side}.model", exchange.adapter.name)
 
 
 def _fail(span: Span, exchange: Exchange, error: ServiceError) -> None:

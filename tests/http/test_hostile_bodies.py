@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from common.http.messages import ChatMessage, for_template
 from common.http.schemas import ChatBody, CompletionBody
-from common.text.tool_calls import ToolCallParser
+from common.text.tool_calls import FORMATS, ExpectedCalls
 
 MANY = 100_000
 USER = [{"role": "user", "content": "hi"}]
@@ -46,10 +46,10 @@ def test_arguments_that_are_no_json_reach_the_template_as_text(text: str) -> Non
 
 @pytest.mark.parametrize(
     "inner",
-    ["[" * 100_000, '{"name": "f", "arguments": {"a": "\\ud83d"}}', '{"name": 1}', "[]"],
+    ["[" * 100_000, '{"arguments": {"a": "\\ud83d"}, "name": "f"}', '{"name": 1}', "[]"],
 )
 def test_what_only_looks_like_a_tool_call_is_shown_as_text(inner: str) -> None:
-    parser = ToolCallParser("hermes")
+    parser = FORMATS["hermes"].form.parser(ExpectedCalls({"f": {}}))
     spoken = f"<tool_call>{inner}</tool_call>"
     text, calls = parser.feed(spoken)
     rest, last = parser.finish()

@@ -7,11 +7,15 @@ import pytest
 
 from common.engine import Engine
 from common.errors import ContextLengthExceeded, InvalidValue, UnsupportedParameter
-from common.http.parameters import Parameters
+from common.http.parameters import Parameters, has_wrapped_choice
 from common.http.schemas import GenerateBody
-from common.sampling import Sampling
+from common.models.model import DEMO_MODEL
+from common.sampling import Limits, Sampling
 from common.serving.capabilities import NEUTRAL, Capabilities, check_logprobs, default_values
+from common.text.tokenizer import Tokenizer
 from common.text.vocabulary import Vocabulary
+
+TOKENIZER = Tokenizer(DEMO_MODEL)
 
 
 def sampling(
@@ -19,6 +23,7 @@ def sampling(
     prompt_tokens: int = 10,
     defaults: dict[str, Any] | None = None,
     unsupported: dict[str, str] | None = None,
+    limits: Limits | None = None,
 ) -> Sampling:
     parameters = Parameters(
         Capabilities("echo", unsupported or {}),
@@ -26,6 +31,8 @@ def sampling(
         frozenset([2]),
         max_model_len=2048,
         vocabulary=Vocabulary(100, 100),
+        limits=limits or Limits(),
+        tokenizer=TOKENIZER,
     )
     parsed = GenerateBody.model_validate({"prompt": "a", **body})
     return parameters.sampling(parsed, [[5] * prompt_tokens], max_tokens=parsed.max_tokens)
@@ -48,21 +55,22 @@ def test_without_max_tokens_it_is_1024_or_what_is_left(prompt: int, expected: in
     assert sampling({}, prompt).max_tokens == expected
 
 
-@pytest.mark.parametrize(("prompt", "limit"), [(2048, None), (3000, None), (2000, 49), (10, 2039)])
+@pytest.mark.parametrize(("prompt", "limit"), [(2048, None), (3000, 5), (2000, 2049), (10, 9000)])
 def test_the_error_of_what_does_not_fit_has_both_numbers(prompt: int, limit: int | None) -> None:
     with pytest.raises(ContextLengthExceeded) as caught:
         sampling({"max_tokens": limit}, prompt)
     assert str(prompt) in caught.value.message
-    assert "2048" in caught.value.message
-    assert limit is None or str(limit) in caught.value.message
+    assert caught.value.message.startswith("This model's maximum context length is 2048 tokens.")
+    assert (str(limit) in caught.value.message) == (limit is not None and limit > 2048)
 
 
-def test_what_just_fits_is_taken() -> None:
-    assert sampling({"max_tokens": 48}, 2000).max_tokens == 48
+@pytest.mark.parametrize("limit", [48, 49, 2048])
+def test_max_tokens_up_to_the_context_length_are_cut_to_what_is_left(limit: int) -> None:
+    assert sampling({"max_tokens": limit}, 2000).max_tokens == 48
 
 
 def test_an_empty_prompt_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="empty"):
+    with pytest.raises(InvalidValue, match="the prompt is empty"):
         sampling({}, 0)
 
 
@@ -84,6 +92,9 @@ def test_min_tokens_may_not_be_more_than_max_tokens() -> None:
     with pytest.raises(InvalidValue, match="at most") as caught:
         sampling({"min_tokens": 6, "max_tokens": 5})
     assert caught.value.param == "min_tokens"
+    assert sampling({"min_tokens": 1500}).max_tokens == 1500
+    with pytest.raises(InvalidValue, match="leaves 48 of 2048"):
+        sampling({"min_tokens": 49}, 2000)
 
 
 @pytest.mark.parametrize("seed", [0, 5, -1, -(2**63), 2**63 - 1])
@@ -100,9 +111,80 @@ def test_json_is_asked_for_as_a_schema() -> None:
     assert sampling({"response_format": named}).json_schema == {"type": "array"}
 
 
+SCHEMA = {"type": "array"}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"response_format": {"type": "json_object", "schema": SCHEMA}}, {"json_schema": SCHEMA}),
+        ({"response_format": {"type": "json_object", "value": SCHEMA}}, {"json_schema": SCHEMA}),
+        ({"structured_outputs": {"json": SCHEMA}}, {"json_schema": SCHEMA}),
+        ({"structured_outputs": {"json_object": True}}, {"json_schema": {"type": "object"}}),
+        ({"guided_json": '{"type": "array"}'}, {"json_schema": SCHEMA}),
+        ({"json_schema": SCHEMA}, {"json_schema": SCHEMA}),
+        ({"structured_outputs": {"regex": "a+"}}, {"regex": "a+"}),
+        ({"guided_regex": "a+"}, {"regex": "a+"}),
+        ({"regex": "a+"}, {"regex": "a+"}),
+        ({"structured_outputs": {"grammar": "root ::= x"}}, {"grammar": "root ::= x"}),
+        ({"guided_grammar": "root ::= x"}, {"grammar": "root ::= x"}),
+        ({"ebnf": "root ::= x"}, {"grammar": "root ::= x"}),
+        ({"grammar": "root ::= x"}, {"grammar": "root ::= x"}),
+        ({"guided_choice": ["a", 'b"']}, {"grammar": 'root ::= "a" | "b\\""'}),
+        ({"structured_outputs": {"choice": ["a"]}}, {"grammar": 'root ::= "a"'}),
+        ({"structured_outputs": {"json_object": False}}, {}),
+        ({"structured_outputs": {}}, {}),
+    ],
+)
+def test_each_spelling_of_a_form_means_the_same(
+    body: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    values = sampling(body)
+    forms = {"json_schema": None, "regex": None, "grammar": None, **expected}
+    assert {name: getattr(values, name) for name in forms} == forms
+
+
+def test_choices_are_a_schema_where_there_are_no_grammars() -> None:
+    body = {"guided_choice": ["a", "b"]}
+    values = sampling(body, unsupported={"grammar": "there is no way"})
+    assert values.json_schema is not None
+    assert values.json_schema["properties"] == {"answer": {"type": "string", "enum": ["a", "b"]}}
+    assert has_wrapped_choice(GenerateBody.model_validate({"prompt": "a", **body}), values)
+    with pytest.raises(UnsupportedParameter, match="guided_choice") as caught:
+        sampling(body, unsupported={"grammar": "no way", "response_format": "no way at all"})
+    assert caught.value.param == "guided_choice"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"guided_regex": "a", "response_format": {"type": "json_object"}}, "guided_regex"),
+        ({"structured_outputs": {"regex": "a", "choice": ["a"]}}, "structured_outputs.regex"),
+        ({"guided_json": "no JSON"}, "guided_json"),
+        ({"guided_json": "5"}, "guided_json"),
+        ({"regex": "a", "ignore_eos": True}, "ignore_eos"),
+    ],
+)
+def test_a_form_is_one_and_a_whole_one(body: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        sampling(body)
+    assert caught.value.param == param
+
+
+def test_bad_words_are_barred_at_the_start_and_behind_a_space() -> None:
+    words = sampling({"bad_words": ["cat"]}).bad_words
+    assert {TOKENIZER.decode(ids) for ids in words} == {"cat", " cat"}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "neutral"),
     [
+        ("regex", "a", None),
+        ("grammar", "root ::= x", None),
+        ("allowed_token_ids", [5], []),
+        ("bad_words", ["a"], []),
+        ("cache_salt", "a", None),
+        ("priority", 1, 0),
         ("top_k", 5, -1),
         ("temperature", 0.5, 1.0),
         ("logit_bias", {"5": 1}, {}),
@@ -154,6 +236,9 @@ def test_a_models_default_is_left_out_where_the_engine_cannot_honour_it() -> Non
         ({"frequency_penalty": 0.1}, False),
         ({"logit_bias": {1: 2.0}}, False),
         ({"json_schema": {"type": "object"}}, False),
+        ({"regex": "a"}, False),
+        ({"allowed_token_ids": (5,)}, False),
+        ({"bad_words": ((5,),)}, False),
     ],
 )
 def test_probabilities_are_the_models_own_where_sampling_changes_none(
@@ -166,3 +251,40 @@ def test_probabilities_are_the_models_own_where_sampling_changes_none(
     else:
         with pytest.raises(UnsupportedParameter, match="some engine"):
             check_logprobs(given, "some engine")
+
+
+@pytest.mark.parametrize(
+    ("limits", "fields", "message"),
+    [
+        (Limits(ends=3), {"stop_token_ids": [5, 6, 7]}, "4 tokens .* at most 3"),
+        (Limits(ends=3), {"stop_token_ids": [2, 5, 6]}, None),
+        (Limits(ends=3), {"stop_token_ids": [5, 6, 7], "ignore_eos": True}, None),
+        (Limits(ends_with_min_tokens=1), {"stop_token_ids": [5]}, None),
+        (Limits(ends_with_min_tokens=1), {"min_tokens": 1}, None),
+        (
+            Limits(ends_with_min_tokens=1),
+            {"stop_token_ids": [5], "min_tokens": 1},
+            "at most 1 together with min_tokens",
+        ),
+        (Limits(logit_bias=2), {"logit_bias": {"5": 1.0, "6": 1.0}}, None),
+        (
+            Limits(logit_bias=2),
+            {"logit_bias": {"5": 1.0, "6": 1.0, "7": 0.0}},
+            "logit_bias: 3 entries; the .* backend takes at most 2",
+        ),
+        (Limits(allowed_token_ids=2), {"allowed_token_ids": [5, 6, 6]}, None),
+        (Limits(allowed_token_ids=2), {"allowed_token_ids": [5, 6, 7]}, "3 ids; .* at most 2"),
+        (Limits(bad_words=3), {"bad_words": ["a", "b"]}, "4 sequences of tokens .* at most 3"),
+        (Limits(bad_word_tokens=3), {"bad_words": ["Paris is"]}, "tokens; .* at most 3"),
+        (Limits(bad_words=4, bad_word_tokens=20), {"bad_words": ["a", "b"]}, None),
+    ],
+)
+def test_more_than_the_engine_takes_is_refused_with_the_limit(
+    limits: Limits, fields: dict[str, Any], message: str | None
+) -> None:
+    if message is None:
+        sampling(fields, limits=limits)
+        return
+    with pytest.raises(InvalidValue, match=message) as refused:
+        sampling(fields, limits=limits)
+    assert refused.value.param == next(iter(fields))

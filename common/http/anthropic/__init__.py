@@ -1,0 +1,1 @@
+"""Anthropic's Messages API: a request becomes that of a chat, its answer a message."""

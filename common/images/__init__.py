@@ -1,0 +1,1 @@
+"""Images of a request: read within limits, and made into what an engine takes."""
