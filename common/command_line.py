@@ -32,22 +32,21 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def exit_status(
-    work: Callable[[], None], *errors: type[Exception], interrupted: str = "interrupted"
+    work: Callable[[], int | None], *errors: type[Exception], interrupted: str = "interrupted"
 ) -> int:
-    """Returns the exit status of a command that does `work`.
+    """Returns the exit status of a command that does `work`, which may return one of its own.
 
     One of `errors`, an OSError or Ctrl-C becomes one line on stderr.
     """
     try:
-        work()
+        return work() or 0
     except errors as error:
         line, status = f"error: {error}", 1
     except OSError as error:
-        line, status = f"error: {error.strerror or error}: {error.filename}", 1
+        name = "" if error.filename is None else f": {error.filename}"
+        line, status = f"error: {error.strerror or error}{name}", 1
     except KeyboardInterrupt:
         line, status = interrupted, INTERRUPTED
-    else:
-        return 0
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
     return status

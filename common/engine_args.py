@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from common.errors import StartError
 from common.messages import closest
@@ -33,3 +34,23 @@ def check_engine_args(
                 f"setting 'engine_args': {engine} has no argument {name!r}; {hint}"
                 f"allowed are {source or ', '.join(sorted(allowed))}"
             )
+
+
+def check_speculative_args(
+    setting: object,
+    given: Mapping[str, Any],
+    method: str,
+    others: Collection[str],
+    own: Collection[str | None],
+) -> None:
+    """Raises StartError for arguments in `given` that say what the setting `speculative` says.
+
+    `setting` is its value. `method` names the drafting method, `others` its model and its tokens;
+    `own` are the engine's names of the setting's methods. Another method of the engine's may be
+    given, without the setting.
+    """
+    said = next((name for name in (method, *others) if name in given), None)
+    if said and (setting is not None or given.get(method) in own):
+        raise StartError(
+            f"setting 'engine_args': {said!r} is not for you to set: use the setting 'speculative'"
+        )

@@ -2,12 +2,13 @@
 
 ServiceError
 ├── RequestError            the client's doing, 4xx
-│   ├── InvalidJSON, InvalidValue, UnknownParameter, UnsupportedParameter, ContextLengthExceeded
-│   ├── InvalidAPIKey, NotFound, ModelNotFound, MethodNotAllowed
-│   ├── RequestTooLarge, URITooLong, HeadersTooLarge, UnsupportedMediaType, Overloaded, Cancelled
+│   ├── InvalidHTTP, InvalidJSON, InvalidValue, UnknownParameter, UnsupportedParameter
+│   ├── ContextLengthExceeded, InvalidAPIKey, NotAllowed, NotFound, ModelNotFound, MethodNotAllowed
+│   ├── RequestTimeout, RequestTooLarge, URITooLong, HeadersTooLarge, UnsupportedMediaType
+│   ├── Overloaded, RateLimited, Cancelled
 └── ServerError             ours, 5xx
-    ├── InternalError, NotReady, Draining, EngineLost (EngineDead), QueueTimeout,
-        FirstTokenTimeout
+    ├── InternalError, NotReady, Draining, EngineStalled, EngineLost (EngineDead),
+        QueueTimeout, FirstTokenTimeout
 StartError                  the service cannot start; printed on the terminal, never sent
 """
 
@@ -25,12 +26,17 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "server_error"
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        """`retry_after` is known better than the class has it, where it is given."""
         super().__init__(message)
         self.message = message
         self.param = param
+        if retry_after is not None:
+            self.retry_after = retry_after
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -56,6 +62,12 @@ class RequestError(ServiceError):
     type = "invalid_request_error"
 
 
+class InvalidHTTP(RequestError):
+    """Of such bytes nobody can say where the next request begins: the connection ends."""
+
+    code = "invalid_http"
+
+
 class InvalidJSON(RequestError):
     code = "invalid_json"
 
@@ -73,7 +85,17 @@ class UnsupportedParameter(RequestError):
 
 
 class ContextLengthExceeded(RequestError):
+    """Clients with a way out, such as a model of a longer context, know it by these words, too."""
+
     code = "context_length_exceeded"
+
+    @classmethod
+    def of(cls, max_model_len: int, however: str, param: str) -> "ContextLengthExceeded":
+        """`however` says what the request has, with its numbers."""
+        return cls(
+            f"This model's maximum context length is {max_model_len} tokens. However, {however}",
+            param=param,
+        )
 
 
 class InvalidAPIKey(RequestError):
@@ -84,6 +106,14 @@ class InvalidAPIKey(RequestError):
     @property
     def headers(self) -> Mapping[str, str]:
         return {"www-authenticate": "Bearer"}
+
+
+class NotAllowed(RequestError):
+    """The operation is one that the settings of this service do not allow."""
+
+    status = 403
+    code = "not_allowed"
+    type = "permission_error"
 
 
 class NotFound(RequestError):
@@ -108,6 +138,11 @@ class MethodNotAllowed(RequestError):
         return {"allow": self.allow}
 
 
+class RequestTimeout(RequestError):
+    status = 408
+    code = "request_timeout"
+
+
 class RequestTooLarge(RequestError):
     status = 413
     code = "request_too_large"
@@ -126,6 +161,15 @@ class UnsupportedMediaType(RequestError):
 class Overloaded(RequestError):
     status = 429
     code = "overloaded"
+    type = "rate_limit_error"
+    retry_after = 1
+
+
+class RateLimited(RequestError):
+    """The requests or tokens that a key may use in a minute are used."""
+
+    status = 429
+    code = "rate_limit_exceeded"
     type = "rate_limit_error"
     retry_after = 1
 
@@ -150,6 +194,14 @@ class InternalError(ServerError):
     pass
 
 
+class NoSpace(ServerError):
+    """The machine has no memory or no disk space left for this request."""
+
+    status = 507
+    code = "no_space"
+    retry_after = 30
+
+
 class NotReady(ServerError):
     status = 503
     code = "not_ready"
@@ -159,6 +211,14 @@ class NotReady(ServerError):
 class Draining(ServerError):
     status = 503
     code = "draining"
+    retry_after = 5
+
+
+class EngineStalled(ServerError):
+    """The engine has given no token for longer than `stall_timeout`; it may come back."""
+
+    status = 503
+    code = "engine_stalled"
     retry_after = 5
 
 

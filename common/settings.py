@@ -1,32 +1,14 @@
 """One typed set of settings for every backend, from `--arg name=value` and the environment."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
+from common.engine_settings import CommaList, EngineSettings, Seconds
 from common.errors import StartError
 from common.messages import closest, nearest
-
-
-def _json_object(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value or "{}")
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
-
-
-def _comma_list(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    if value and not parts:
-        raise ValueError("holds nothing between its commas")
-    return parts
 
 
 def _url(value: str) -> str:
@@ -36,56 +18,12 @@ def _url(value: str) -> str:
     return value
 
 
-JSONObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]
-CommaList = Annotated[list[str], BeforeValidator(_comma_list)]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
+MAY_BE_SECRET = ("api_keys", "engine_args", "engine_url", "otlp_endpoint")
+"""Settings whose values are a secret, or may hold one."""
 
 
-class Settings(BaseModel):
+class Settings(EngineSettings):
     """Set by `--arg max_model_len=4096` (baked into a bento) or by `MAX_MODEL_LEN` (wins)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-    model: str | None = Field(
-        None, description="directory, hub id or store tag; without one, the demo model"
-    )
-    served_model_name: str | None = Field(None, description="the model's name for clients")
-    revision: str | None = Field(None, description="branch, tag or commit on the hub")
-    trust_remote_code: bool = Field(False, description="run Python code from the model's files")
-    quantization: str | None = Field(
-        None, description="`auto`, `none`, `awq`, `fp8` …; not set means `auto`"
-    )
-    kv_cache_dtype: str = Field("auto", description="type of the KV cache: `auto`, `fp8`, `int8` …")
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        "auto", description="type of the weights: `auto`, `bfloat16`, `float16`, `float32`"
-    )
-    max_model_len: int | None = Field(
-        None, ge=16, description="most tokens of a prompt and its answer together"
-    )
-    tensor_parallel_size: int = Field(1, ge=1, le=64, description="GPUs that share the model")
-    gpu_memory_utilization: float = Field(
-        0.9, gt=0, le=1, description="fraction of GPU memory that the engine may use"
-    )
-    kv_cache_gib: float | None = Field(None, gt=0, description="size of the KV cache in GiB")
-    prefix_caching: bool = Field(
-        True, description="reuse the KV cache for prompts that begin alike"
-    )
-    chunked_prefill: bool = Field(
-        True, description="read long prompts in parts, between the tokens of other answers"
-    )
-    seed: int = Field(
-        0, ge=0, lt=2**31, description="seed of the engine; a request can have its own"
-    )
-    engine_args: JSONObject = Field(
-        default_factory=dict, description="JSON object with the engine's own arguments"
-    )
-    engine_dir: str | None = Field(None, description="directory or store tag of a compiled model")
-    engine_url: str | None = Field(
-        None, description="address of a running engine server, so that none is started"
-    )
-    start_timeout: Seconds = Field(
-        1800, description="seconds that the engine's server may take to start"
-    )
 
     system_prompt: str | None = Field(
         None, description="system prompt of /generate for requests without one"
@@ -93,12 +31,51 @@ class Settings(BaseModel):
     chat_template: str | None = Field(
         None, description="Jinja file that replaces the model's chat template"
     )
-    tool_format: Literal["auto", "hermes", "llama3_json", "none"] = Field(
-        "auto", description="format of tool calls: `auto`, `hermes`, `llama3_json`, `none`"
+    tool_format: Literal[
+        "auto", "hermes", "llama3_json", "pythonic", "mistral", "mistral_list", "deepseek_v3",
+        "deepseek_v31", "kimi", "harmony", "granite", "phi4_mini", "nemotron", "nemotron_4",
+        "cohere", "command_r", "hunyuan", "qwen3_coder", "glm", "minimax_m2", "seed", "lfm2",
+        "none",
+    ] = Field(
+        "auto", description="format of tool calls: `auto`, `none`, or one in docs/tool_calls.md"
+    )  # fmt: skip
+    reasoning: Literal[
+        "auto", "think", "mistral", "cohere", "seed", "hunyuan", "granite", "granite_phrases",
+        "harmony", "none",
+    ] = Field(
+        "auto", description="format of reasoning: `auto`, `none`, or one in docs/reasoning.md"
+    )  # fmt: skip
+    image_urls: CommaList = Field(
+        default_factory=list,
+        description="hosts whose images may be fetched, comma-separated; `*` for all, else none",
+    )
+    max_images: int = Field(8, ge=1, le=1024, description="most images of a request")
+    max_image_bytes: int = Field(
+        8 * 2**20, ge=1024, description="largest file of an image, in bytes"
+    )
+    max_image_pixels: int = Field(
+        2**24, ge=1024, description="most pixels of an image, its width times its height"
+    )
+    reasoning_field: Literal["reasoning", "reasoning_content", "both"] = Field(
+        "reasoning", description="name of it in answers: `reasoning`, `reasoning_content`, `both`"
     )
 
     max_concurrency: int = Field(256, ge=1, description="answers that are generated at once")
-    max_queue: int = Field(1024, ge=0, description="answers that may wait; more get 429")
+    max_queue: int = Field(1024, ge=0, description="requests that may wait; more get 429")
+    max_queue_wait: Seconds = Field(
+        10, description="seconds that the queue may need by its speed; more get 429"
+    )
+    standing_queue_wait: Seconds | None = Field(
+        None,
+        description="the same for a queue that has not been empty for `max_queue_wait`; not set, "
+        "as long as a first token takes; the value of `max_queue_wait` turns it off",
+    )
+    max_request_answers: int = Field(
+        256, ge=1, description="answers to one request, prompts times `n`; more get 400"
+    )
+    stream_interval: int = Field(
+        1, ge=1, le=32, description="tokens in each piece of a stream but the first and the last"
+    )
     queue_timeout: Seconds = Field(60, description="seconds a request may wait, then 503")
     first_token_timeout: Seconds = Field(
         120, description="seconds from the end of the wait to the first token, then 504"
@@ -109,8 +86,48 @@ class Settings(BaseModel):
     probe_interval: Seconds = Field(
         60, description="seconds without a token after which /readyz tests the engine with one"
     )
+    stall_timeout: Seconds = Field(
+        60,
+        description="seconds without any token, and one more per 100 tokens of the prompts that "
+        "came meanwhile, after which an engine that has work is stalled; then 503",
+    )
+    stall_grace: Seconds = Field(
+        60, description="seconds after which a stalled engine is dead unless a token has come"
+    )
+    exit_when_dead: bool = Field(
+        False, description="end with code 1 when the engine has died, to be started anew"
+    )
+    header_timeout: Seconds = Field(
+        10, description="seconds in which a request's headers have to come, else 408"
+    )
+    body_timeout: Seconds = Field(
+        60, description="seconds in which a request's body has to come, else 408"
+    )
+    keep_alive_timeout: Seconds = Field(
+        75, description="seconds that a connection may wait between two requests"
+    )
+    max_connections: int = Field(
+        4096, ge=16, description="open connections; for one more, the oldest that waits is closed"
+    )
+    max_connections_per_address: int = Field(
+        2048, ge=16, description="those of one address, which may be that of a proxy"
+    )
+    max_new_connections: int = Field(
+        1024, ge=16, description="those that have sent no request yet, or none with a valid key"
+    )
     max_body_bytes: int = Field(
         8 * 2**20, ge=1024, description="largest body of a request; a larger one gets 413"
+    )
+    max_bodies_bytes: int = Field(
+        128 * 2**20,
+        ge=2**20,
+        description="bytes of all large bodies that are being read; for more, the oldest gets 429",
+    )
+    max_body_values: int = Field(
+        262144, ge=1024, description="values in a body, such as token ids; with more it gets 413"
+    )
+    max_body_objects: int = Field(
+        10000, ge=1024, description="JSON objects in a body, such as messages; with more, 413"
     )
     max_header_bytes: int = Field(
         32768,
@@ -119,15 +136,34 @@ class Settings(BaseModel):
         description="most bytes of headers and URL, else 431; of the URL a quarter, else 414",
     )
 
+    unknown_fields: Literal["refuse", "warn", "ignore"] = Field(
+        "refuse", description="what unknown request fields do: `refuse`, `warn`, `ignore`"
+    )
+
     api_keys: CommaList = Field(
         default_factory=list,
         repr=False,
         description="keys of clients, comma-separated; without any, everybody is served",
     )
+    api_keys_file: str | None = Field(
+        None, description="TOML file of further keys, with names and limits: docs/operations.md"
+    )
+    batch_dir: str | None = Field(
+        None, description="directory of /v1/files and /v1/batches; without one they are off"
+    )
+    max_batch_bytes: int = Field(
+        200 * 2**20, ge=1024, description="largest file of a batch; a larger one gets 413"
+    )
+    max_batch_lines: int = Field(50_000, ge=1, description="most requests of a batch")
+    batch_concurrency: int = Field(
+        32, ge=1, description="requests of batches that are in the engine or wait for it at once"
+    )
     cors_origins: CommaList = Field(
         default_factory=list, description="origins of web pages that may call, comma-separated"
     )
-    docs: bool = Field(True, description="serve `/`, `/docs.json` and `/schema.json`")
+    docs: bool = Field(
+        True, description="serve the chat at `/`, `/docs`, `/openapi.json` and BentoML's pages"
+    )
     metrics_public: bool = Field(True, description="serve `/metrics` without an API key")
     otlp_endpoint: Annotated[str, AfterValidator(_url)] | None = Field(
         None, description="OpenTelemetry collector for traces, OTLP over HTTP"
@@ -135,6 +171,11 @@ class Settings(BaseModel):
     trace_ratio: float = Field(
         1, ge=0, le=1, description="share of requests traced, where the caller has not decided"
     )
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether clients have to send an API key."""
+        return bool(self.api_keys) or self.api_keys_file is not None
 
     @property
     def changed(self) -> frozenset[str]:
@@ -185,5 +226,5 @@ def _describe(error: ValidationError) -> str:
     """Returns one line for the first problem, never the value of a secret."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
-    given = "" if name == "api_keys" else f", not {first['input']!r}"
+    given = "" if name in MAY_BE_SECRET else f", not {first['input']!r}"
     return f"setting {name!r}: {first['msg'][0].lower()}{first['msg'][1:]}{given}"

@@ -24,12 +24,16 @@ LEAVES = sorted(
     key=lambda kind: kind.__name__,
 )
 ROWS = {
-    (400, "invalid_json"), (400, "invalid_value"), (400, "unknown_parameter"),
-    (400, "unsupported_parameter"), (400, "context_length_exceeded"), (401, "invalid_api_key"),
+    (400, "invalid_http"), (400, "invalid_json"), (400, "invalid_value"),
+    (400, "unknown_parameter"), (400, "unsupported_parameter"),
+    (400, "context_length_exceeded"), (401, "invalid_api_key"), (403, "not_allowed"),
     (404, "not_found"), (404, "model_not_found"), (405, "method_not_allowed"),
+    (408, "request_timeout"),
     (413, "request_too_large"), (414, "uri_too_long"), (415, "unsupported_media_type"),
-    (429, "overloaded"), (431, "headers_too_large"), (499, "cancelled"), (500, "internal_error"),
+    (429, "overloaded"), (429, "rate_limit_exceeded"),
+    (431, "headers_too_large"), (499, "cancelled"), (500, "internal_error"), (507, "no_space"),
     (503, "not_ready"), (503, "draining"), (503, "engine_dead"), (503, "overloaded"),
+    (503, "engine_stalled"),
     (504, "timeout"),
 }  # fmt: skip
 
@@ -65,7 +69,7 @@ def test_a_body_has_the_one_shape(kind: type[ServiceError]) -> None:
 @pytest.mark.parametrize("kind", LEAVES)
 def test_where_trying_again_can_help_there_is_a_retry_after(kind: type[ServiceError]) -> None:
     headers = make(kind).headers
-    assert ("retry-after" in headers) == (kind.status in (429, 503))
+    assert ("retry-after" in headers) == (kind.status in (429, 503, 507))
     assert all(name == name.lower() and value for name, value in headers.items())
 
 

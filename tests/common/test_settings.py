@@ -52,8 +52,6 @@ def test_lists_are_split_at_commas() -> None:
         ("drain_timeout", "-1"),
         ("dtype", "int3"),
         ("tool_format", "xml"),
-        ("engine_args", "{"),
-        ("engine_args", "[1]"),
         ("gpu_memory_utilization", "1.1"),
         ("tensor_parallel_size", "0"),
         ("trust_remote_code", "perhaps"),
@@ -80,3 +78,11 @@ def test_the_error_of_an_unknown_argument_has_the_nearest_name() -> None:
 def test_a_secret_is_never_shown() -> None:
     assert "hunter2" not in refusal({"api_keys": {"hunter2": 1}}, {})
     assert "hunter2" not in repr(load_settings({}, {"API_KEYS": "hunter2"}))
+    for name, value in (
+        ("engine_args", '{"api_key": "hunter2"'),
+        ("engine_args", '["hunter2"]'),
+        ("otlp_endpoint", "me:hunter2@collector:4318"),
+    ):
+        message = refusal({}, {name.upper(): value})
+        assert message.startswith(f"setting {name!r}: ")
+        assert "hunter2" not in message
