@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator, Mapping
 from functools import cached_property
 from typing import Any
 
-from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
+from common.engine import ADAPTER_SETTINGS, IN_PROCESS, Chunk, GenerateRequest, Health, Tested
+from common.engine_args import check_engine_args
 from common.errors import StartError
 from common.files import read_json
+from common.machine import Need
 from common.models.model import Model
 from common.processes.in_process_engine import InProcessEngine
 from common.sampling import Sampling
@@ -16,6 +18,7 @@ from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._mlc.build import Build, check_build, check_model, open_build
 from services._mlc.engine import OWN_ARGS, POLL, AsyncEngine, in_daemon_thread
+from services._mlc.request import SCHEMAS
 
 GRAMMAR_ENDS = frozenset(
     (
@@ -33,6 +36,10 @@ NO_GRAMMAR_END = (
     "after a JSON document MLC-LLM's grammar allows no token but one of "
     f"{' '.join(sorted(GRAMMAR_ENDS))}, and this model has none of them"
 )
+COMPILED_IN = {
+    "pipeline_parallel_stages": "the models that are compiled here have one stage",
+    "tensor_parallel_shards": "use the setting 'tensor_parallel_size'",
+}
 AT_CONVERSION = "it was fixed when the weights were converted"
 WARM_UP_TIMEOUT = 120.0
 
@@ -49,13 +56,16 @@ class MLCEngine(InProcessEngine):
         contract="the source code of commit 79d603f0",
     )
     package = "mlc_llm"
+    needs = (Need.SHARED_MEMORY,)
     environment = {
         # Compiling belongs to the build: here it would take minutes, unasked.
         "MLC_JIT_POLICY": "OFF",
         "MLC_DOWNLOAD_CACHE_POLICY": "OFF",
     }
     warm_up = Sampling(max_tokens=2, top_p=0.9, presence_penalty=0.1, seed=0)
+    schemas = SCHEMAS
     unsupported = {
+        "tool_choice": "its grammars are JSON documents, and a call is more than that",
         "top_k": "MLC-LLM samples by temperature and top_p only",
         "min_p": "MLC-LLM samples by temperature and top_p only",
         "repetition_penalty": "MLC-LLM looks at generated tokens only, not at the prompt's",
@@ -63,10 +73,17 @@ class MLCEngine(InProcessEngine):
         "logprobs": "MLC-LLM has those after temperature and top_p only: 0 where it is greedy",
         "top_logprobs": "MLC-LLM has those after temperature and top_p only: 0 where it is greedy",
     }
+    no_embeddings = "MLC compiles a model to generate"
     unsupported_settings = {
         **{name: reason for name, reason in IN_PROCESS.items() if name != "engine_dir"},
+        **dict.fromkeys(ADAPTER_SETTINGS, "MLC-LLM computes the weights that were compiled only"),
         "dtype": AT_CONVERSION,
         "kv_cache_dtype": "its cache has the number format that the weights were converted to",
+        "data_parallel_size": "one MLC-LLM engine is one copy of the model; run several services",
+        "expert_parallel": "MLC-LLM gives each GPU a part of every expert",
+        "kv_offload": "MLC-LLM's KV cache stays on its GPUs",
+        "pipeline_parallel_size": "its stages need a session between machines, not started here",
+        "speculative": "a compiled draft comes by engine_args speculative_mode, additional_models",
         "kv_cache_gib": "it counts tokens; set max_total_sequence_length in engine_args",
         "seed": "only requests have seeds",
         "trust_remote_code": "it runs none of the model's code",
@@ -79,6 +96,10 @@ class MLCEngine(InProcessEngine):
     @classmethod
     def check(cls, settings: Settings) -> None:
         super().check(settings)
+        # Beside a compiled model MLC-LLM does not heed them.
+        check_engine_args(
+            settings.engine_args, settings.engine_args, cls.title, reserved=COMPILED_IN
+        )
         check_build(open_build(settings), settings)
 
     def gaps(self) -> Mapping[str, str]:

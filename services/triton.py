@@ -11,8 +11,9 @@ from contextlib import aclosing
 from functools import cached_property
 from pathlib import Path
 
-from common.engine import Chunk, Engine, GenerateRequest, Health, Phase, Tested
+from common.engine import ADAPTER_SETTINGS, Chunk, Engine, GenerateRequest, Health, Phase, Tested
 from common.errors import StartError
+from common.machine import Need
 from common.models.model import Model
 from common.processes.ports import LOOPBACK, free_ports
 from common.processes.remote_server import RemoteServer
@@ -54,6 +55,7 @@ class TritonEngine(Engine):
     )
     package = "tritonclient"
     binary = BINARY
+    needs = (Need.SHARED_MEMORY,)
     unsupported = {
         "min_p": "TensorRT-LLM's Triton backend has no such tensor",
         "presence_penalty": COUNTS_PROMPT,
@@ -61,10 +63,16 @@ class TritonEngine(Engine):
         "top_logprobs": "the engine gives the probability of the chosen token only",
         "response_format": ENDS_ALL,
     }
+    no_embeddings = "its TensorRT-LLM backend generates only"
     unsupported_settings = {
+        **dict.fromkeys(ADAPTER_SETTINGS, COMPILED),
         "dtype": COMPILED,
         "kv_cache_dtype": COMPILED,
         "trust_remote_code": "no code of the model is run",
+        "data_parallel_size": "one tritonserver is one copy of the model; run several services",
+        "expert_parallel": COMPILED,
+        "pipeline_parallel_size": "the engines that are compiled here have one stage",
+        "speculative": "its drafts are compiled in: decoding_mode and other engine_args use them",
         "kv_cache_gib": "its size is given in tokens: engine_args max_tokens_in_paged_kv_cache",
     }
 

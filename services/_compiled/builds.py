@@ -4,7 +4,6 @@ The setting `engine_dir` is a directory, a tag of the store, or "auto": the newe
 from the service's model, with the scheme and for the number of GPUs that the settings ask for.
 """
 
-import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from typing import Any
 from common.errors import StartError
 from common.files import read_json
 from common.models.artifacts import MANIFEST, Artifact, find, store_directory
-from common.models.artifacts.manifest import read_manifest, whole
+from common.models.artifacts.manifest import read_manifest
 from common.models.gpu import visible_gpus
 from common.models.store_tags import is_tag, stored_directory
 from common.plan.tables import table
@@ -54,6 +53,19 @@ class Kind:
             words += [f"--{self.gpus.replace('_', '-')}", str(settings.tensor_parallel_size)]
         return shlex.join(words)
 
+    def missing(self, what: str, command: str) -> StartError:
+        """Returns the error for a directory that is not whole; `command` makes one that is."""
+        return StartError(f"setting 'engine_dir': {what}; compile one with: {command}")
+
+    def check_whole(self, directory: Path, record: "Record", command: str) -> None:
+        """Raises StartError for a file that is not there as long as the builder left it."""
+        for name, size in record.sizes.items():
+            file = directory / name
+            if not file.is_file():
+                raise self.missing(f"{directory} has no {name}", command)
+            if (found := file.stat().st_size) != size:
+                raise self.missing(f"{file} is damaged: {found} bytes instead of {size}", command)
+
     def asked(self, settings: Settings) -> str | None:
         return None if settings.quantization in (None, AUTO) else settings.quantization
 
@@ -69,7 +81,8 @@ class Kind:
 class Record:
     """The contents of build.json beside a compiled model; None where it, or a line, is missing.
 
-    `device` is what was compiled for, where that can be another than NVIDIA's GPUs.
+    `device` is what was compiled for, where that can be another than NVIDIA's GPUs. `sizes` are
+    the bytes of each file.
     """
 
     scheme: str | None
@@ -78,6 +91,7 @@ class Record:
     command: str | None
     device: str | None
     tools: Mapping[str, Any]
+    sizes: Mapping[str, int]
 
     @property
     def again(self) -> str:
@@ -102,6 +116,11 @@ def read_record(directory: Path) -> Record:
         command=text("command"),
         device=text("device", _object(values.get("arguments"))),
         tools=_object(values.get("tools")),
+        sizes={
+            name: int(entry["size"])
+            for name, entry in _object(values.get("files")).items()
+            if "size" in _object(entry)
+        },
     )
 
 
@@ -130,8 +149,6 @@ def _tagged(tag: str, kind: Kind) -> Path:
         raise StartError(
             f"setting 'engine_dir': {tag} is of the kind {manifest.kind!r}; needed is {kind.name!r}"
         )
-    if not whole(path, manifest):
-        raise StartError(f"setting 'engine_dir': files of {tag} are missing in {path}")
     return path
 
 
@@ -140,10 +157,7 @@ def _newest(settings: Settings, kind: Kind) -> Artifact:
     built = find(settings, kind=kind.name)
     fitting = [artifact for artifact in built if _fits(artifact, settings, kind)]
     if not fitting:
-        raise StartError(
-            f"setting 'engine_dir': needed, for {_lack(settings, kind, built)}; compile one with: "
-            f"{kind.command(settings)}"
-        )
+        raise kind.missing(f"needed, for {_lack(settings, kind, built)}", kind.command(settings))
     here = _capabilities()
     loads = (each for each in fitting if each.manifest.compute_capability in (None, *here))
     return next(loads, fitting[0])
@@ -175,38 +189,5 @@ def _lack(settings: Settings, kind: Kind, built: list[Artifact]) -> str:
 def _capabilities() -> list[str]:
     """Returns those of the GPUs here; a missing GPU is an error when the engine is checked."""
     with suppress(StartError):
-        return [capability for capability, _ in visible_gpus("any kind")]
+        return [gpu.compute_capability for gpu in visible_gpus("any kind")]
     return []
-
-
-def check_release(kind: Kind, directory: Path, record: Record) -> None:
-    """Raises StartError, naming both releases, for what another one compiled."""
-    version = str(record.tools.get(kind.tool, ""))
-    if version[:1].isdigit() and _numbers(version, kind.parts) != _numbers(
-        kind.release, kind.parts
-    ):
-        raise StartError(
-            f"setting 'engine_dir': {directory} was compiled by {kind.tool} {version}, and this "
-            f"service is for {kind.release}; compile it with that: "
-            f"{record.command or f'python -m {kind.builder}'}"
-        )
-
-
-def _numbers(version: str, parts: int) -> list[int]:
-    """Returns the first of a version's numbers: 0.20.dev5 has 0 and 20."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    return [int(number) for number in match[0].split(".")][:parts] if match else []
-
-
-def check_capability(what: str, record: Record) -> None:
-    """Raises StartError, naming both architectures, when `what` is for another GPU."""
-    built = record.compute_capability
-    if built is None:
-        return
-    made_for = f"compute capability {built}" + (f" ({record.gpu})" if record.gpu else "")
-    for capability, gpu in visible_gpus(made_for):
-        if capability != built:
-            raise StartError(
-                f"setting 'engine_dir': {what} was compiled for {made_for} and this GPU has "
-                f"compute capability {capability} ({gpu}); {record.again}"
-            )

@@ -12,13 +12,14 @@ from common.errors import StartError
 from common.files import read_json
 from common.models.model import Model
 from common.settings import Settings
-from services._compiled.builds import (
-    Kind,
-    Record,
+from services._compiled.builds import Kind, Record, directory_of, read_record
+from services._compiled.checks import (
     check_capability,
+    check_gpus,
+    check_length,
     check_release,
-    directory_of,
-    read_record,
+    check_scheme,
+    check_vocabulary,
 )
 
 KIND = Kind(
@@ -77,18 +78,19 @@ def open_engine(settings: Settings) -> EngineConfig:
 def check_engine_dir(path: Path, command: str = COMMAND) -> EngineConfig:
     """Raises StartError unless `path` holds a complete compiled engine; `command` makes one."""
     if not path.is_dir():
-        raise _missing(f"there is no directory {path}", command)
+        raise KIND.missing(f"there is no directory {path}", command)
     if not (path / "config.json").is_file():
-        raise _missing(f"{path} has no config.json", command)
+        raise KIND.missing(f"{path} has no config.json", command)
     values = read_json(path / "config.json")
     try:
         config = _engine_config(path, values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{path / 'config.json'} is not that of an engine ({error})"
-        raise _missing(reason, command) from None
+        raise KIND.missing(reason, command) from None
     for rank in range(config.world_size):
         if not (path / f"rank{rank}.engine").is_file():
-            raise _missing(f"{path} has no rank{rank}.engine", command)
+            raise KIND.missing(f"{path} has no rank{rank}.engine", command)
+    KIND.check_whole(path, config.record, command)
     return config
 
 
@@ -111,10 +113,6 @@ def _engine_config(path: Path, values: dict[str, Any]) -> EngineConfig:
     )
 
 
-def _missing(what: str, command: str) -> StartError:
-    return StartError(f"setting 'engine_dir': {what}; compile an engine with: {command}")
-
-
 def check_gpu(config: EngineConfig) -> None:
     """Raises StartError, naming both, when the engine is for another GPU or of another release.
 
@@ -126,49 +124,28 @@ def check_gpu(config: EngineConfig) -> None:
 
 def check_settings(config: EngineConfig, settings: Settings) -> None:
     """Raises StartError for a setting that the engine was not compiled for."""
-    where = f"the engine in {config.path} was compiled for"
-    _check_scheme(config, settings)
-    if settings.tensor_parallel_size != config.tp_size:
-        raise StartError(
-            f"setting 'tensor_parallel_size': {settings.tensor_parallel_size}, but {where} "
-            f"{config.tp_size}; allowed is {config.tp_size}"
-        )
-    _check_length(config, settings.max_model_len or 0)
+    what = f"the engine in {config.path}"
+    asked = KIND.schemes(settings)
+    algorithms = {ALGORITHMS.get(name, name).lower() for name in asked}
+    check_scheme(
+        what,
+        settings,
+        config.record.scheme or config.quantization,
+        fits=KIND.asked(settings) is None
+        or config.record.scheme in asked
+        or config.quantization.lower() in algorithms,
+    )
+    check_gpus(what, settings, config.tp_size)
+    check_length(what, settings.max_model_len or 0, config.max_seq_len)
     if "max_concurrency" in settings.changed and settings.max_concurrency > config.max_batch_size:
         raise StartError(
-            f"setting 'max_concurrency': {settings.max_concurrency}, but {where} "
+            f"setting 'max_concurrency': {settings.max_concurrency}, but {what} was compiled for "
             f"{config.max_batch_size} sequences at once; allowed is at most that"
         )
 
 
-def _check_scheme(config: EngineConfig, settings: Settings) -> None:
-    if KIND.asked(settings) is None:
-        return
-    asked = KIND.schemes(settings)
-    algorithms = {ALGORITHMS.get(name, name).lower() for name in asked}
-    if config.record.scheme in asked or config.quantization.lower() in algorithms:
-        return
-    raise StartError(
-        f"setting 'quantization': {settings.quantization!r}, but the engine in {config.path} has "
-        f"{config.record.scheme or config.quantization!r}; allowed is that, or 'auto'"
-    )
-
-
 def check_model(config: EngineConfig, model: Model) -> None:
     """Raises StartError for a model whose tokens, or whose context, the engine does not have."""
-    _check_length(config, model.max_model_len)
-    vocab_size = model.vocab_size or config.vocab_size
-    if vocab_size != config.vocab_size:
-        raise StartError(
-            f"setting 'engine_dir': the engine in {config.path} has a vocabulary of "
-            f"{config.vocab_size} tokens and the model {model.path} one of {vocab_size}; "
-            "compile an engine from that model, or set 'model' to the one it was compiled from"
-        )
-
-
-def _check_length(config: EngineConfig, tokens: int) -> None:
-    if tokens > config.max_seq_len:
-        raise StartError(
-            f"setting 'max_model_len': {tokens} tokens, but the engine in {config.path} was "
-            f"compiled for {config.max_seq_len}; allowed is at most that"
-        )
+    what = f"the engine in {config.path}"
+    check_length(what, model.max_model_len, config.max_seq_len)
+    check_vocabulary(what, model, config.vocab_size)

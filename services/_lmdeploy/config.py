@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 from common import messages
@@ -18,6 +19,20 @@ MODEL_FORMATS: Mapping[Backend, Sequence[str]] = {
     "pytorch": ("fp8",),
 }
 """The values of `model_format` beside None; both engines detect the checkpoint's own method."""
+RESERVED: Mapping[str, str] = {
+    "adapters": "use the setting 'adapters'",
+    "dp": "use the setting 'data_parallel_size'",
+    "ep": "use the setting 'expert_parallel'",
+    "logprobs_mode": "the service tells log-probabilities, not logits",
+    "tp": "use the setting 'tensor_parallel_size'",
+}
+MTP_METHODS: Mapping[str, str] = {
+    "deepseek_v3": "deepseek_mtp",
+    "hy_v3": "hy3_mtp",
+    "qwen3_5": "qwen3_5_mtp",
+    "qwen3_5_moe": "qwen3_5_mtp",
+}
+"""By the model's type: LMDeploy's names of the method `mtp` (pytorch/spec_decode/proposers)."""
 EXECUTOR = "LMDEPLOY_EXECUTOR_BACKEND"
 """LMDeploy's own variable, which wins."""
 
@@ -36,7 +51,27 @@ def backend_of(settings: Settings) -> Backend:
 
 def check_settings(settings: Settings) -> None:
     """Raises StartError for what LMDeploy would refuse only after it has begun to load."""
-    backend_of(settings)
+    backend = backend_of(settings)
+    if backend == "pytorch" and settings.data_parallel_size > 1:
+        raise StartError(
+            "setting 'data_parallel_size': LMDeploy's engine 'pytorch' takes a server for each "
+            "copy; allowed is 1, or engine_args backend 'turbomind'"
+        )
+    if backend == "turbomind" and settings.speculative is not None:
+        raise StartError(
+            "setting 'speculative': LMDeploy's engine 'turbomind' drafts nothing; allowed is none, "
+            "or engine_args backend 'pytorch'"
+        )
+    if backend == "turbomind" and settings.adapters:
+        raise StartError(
+            "setting 'adapters': LMDeploy's engine 'turbomind' has none; allowed is none, or "
+            "engine_args backend 'pytorch'"
+        )
+    if settings.adapters and find_spec("peft") is None:
+        raise StartError(
+            "setting 'adapters': LMDeploy reads them by peft, which is not installed; install the "
+            "release that lmdeploy asks for: pip install 'peft<=0.14.0'"
+        )
     if settings.dtype == "float32":
         raise StartError(
             "setting 'dtype': LMDeploy does not compute in 'float32'; "
@@ -66,11 +101,13 @@ def engine_config(settings: Settings, model: Model) -> Any:
     arguments = {k: v for k, v in settings.engine_args.items() if k != "backend"}
     allowed = {"backend"} | {field.name for field in dataclasses.fields(kind)}
     source = f"backend and the fields of lmdeploy.{kind.__name__}"
-    check_engine_args(arguments, allowed, "LMDeploy", source)
+    check_engine_args(arguments, allowed, "LMDeploy", source, RESERVED)
     values: dict[str, Any] = {
-        "dtype": settings.dtype,
+        "dtype": model.load.dtype,
         "model_format": _model_format(model, backend),
         "tp": settings.tensor_parallel_size,
+        "dp": settings.data_parallel_size,
+        "ep": settings.tensor_parallel_size if settings.expert_parallel else 1,
         "session_len": model.max_model_len,
         "max_batch_size": settings.max_concurrency,
         "enable_prefix_caching": settings.prefix_caching,
@@ -78,13 +115,35 @@ def engine_config(settings: Settings, model: Model) -> Any:
     if "gpu_memory_utilization" in settings.model_fields_set:
         # A share of what the weights leave free; LMDeploy's own default is 0.8 of that.
         values["cache_max_entry_count"] = settings.gpu_memory_utilization
-    if backend == "pytorch":
+    if backend == "turbomind":
+        # It would take fewer where there are fewer.
+        values["device_num"] = settings.gpus
+    else:
         # Without it there are none; it costs nothing until a request asks for them.
         values["logprobs_mode"] = "raw_logprobs"
+        values["adapters"] = {each.key: str(each.path) for each in model.adapters} or None
     try:
         return kind(**(values | arguments))
     except Exception as error:
         raise StartError(f"LMDeploy refuses its arguments: {one_line(error)}") from error
+
+
+def speculative_config(settings: Settings, model: Model) -> Any:
+    """Returns a SpeculativeConfig, None without speculation. Raises StartError."""
+    speculative = settings.speculative
+    if speculative is None:
+        return None
+    from lmdeploy.messages import SpeculativeConfig
+
+    method: str | None = speculative.method
+    if method == "mtp":
+        method = MTP_METHODS.get(model.config.model_type)
+    if method is None:
+        raise StartError(
+            f"setting 'speculative': LMDeploy has no 'mtp' for a {model.config.model_type!r} "
+            f"model; allowed are {', '.join(MTP_METHODS)}"
+        )
+    return SpeculativeConfig(method, speculative.model or "", speculative.tokens)
 
 
 def _model_format(model: Model, backend: Backend) -> str | None:
@@ -101,12 +160,14 @@ def _model_format(model: Model, backend: Backend) -> str | None:
 
 
 def one_line(error: BaseException) -> str:
-    """Returns what `error` says, or the line of LMDeploy whose assertion has no message."""
+    """Returns what `error` says and why, or the line of LMDeploy whose assertion says nothing."""
     details = getattr(error, "errors", None)
     cause = details()[0].get("ctx", {}).get("error") if callable(details) else error
     if isinstance(cause, AssertionError) and not str(cause):
         return _failed_check(cause)
-    return messages.one_line(cause or error)
+    text = messages.one_line(cause or error)
+    because = error.__cause__
+    return text if because is None else f"{text} {messages.one_line(because)}"
 
 
 def _failed_check(error: BaseException) -> str:

@@ -1,18 +1,19 @@
 """The translation of requests to LMDeploy and of its answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from common.engine import Chunk, FinishReason, TokenLogprob
 from common.errors import ContextLengthExceeded, InternalError, InvalidValue, ServiceError
-from common.sampling import Sampling
+from common.sampling import Limits, Sampling
 from services._lmdeploy.config import Backend, one_line
+from services._xgrammar.structural_tag import structural_tag
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
 TURBOMIND_MAX_TOP_K = 1024
 """From src/turbomind/kernels/sampling_topk_kernels.cu: a larger one ends the process."""
-TURBOMIND_MAX_ENDS = 32
+TURBOMIND_LIMITS = Limits(ends=32)
 """From src/turbomind/generation/utils.h: those beyond are dropped with a warning."""
 
 
@@ -36,11 +37,11 @@ def generation_config(sampling: Sampling, backend: Backend, vocab_size: int, see
     turbomind = backend == "turbomind"
     greedy = sampling.temperature == 0
     ends = sampling.end_token_ids
-    if sampling.json_schema is not None and sampling.min_tokens:
-        # Behind its last bracket a document allows the end token only: nothing would be left.
+    if sampling.constrained and sampling.min_tokens:
+        # Behind its end a grammar allows the end token only: nothing would be left.
         raise InvalidValue(
-            "min_tokens cannot be used with response_format: the end of the document is the end "
-            "of the answer",
+            "min_tokens cannot be used with response_format or a forced tool_choice: the end of "
+            "the document or call is the end of the answer",
             param="min_tokens",
         )
     if turbomind:
@@ -63,14 +64,22 @@ def generation_config(sampling: Sampling, backend: Backend, vocab_size: int, see
         random_seed=seed if sampling.seed is None else sampling.seed,
         stop_token_ids=sorted(ends) or None,
         # The PyTorch engine would forbid the tokens that it is to ignore.
-        ignore_eos=turbomind and not ends and sampling.json_schema is None,
+        ignore_eos=turbomind and not ends and not sampling.constrained,
         # Else the end token is neither among the ids nor counted.
         include_stop_str_in_output=True,
         # 0 is none at all.
         logprobs=None if sampling.logprobs is None else max(sampling.logprobs, 1),
         logits_processors=[LogitBias(sampling.logit_bias)] if sampling.logit_bias else None,
-        response_format=_response_format(sampling.json_schema),
+        response_format=_response_format(sampling, backend),
     )
+
+
+def scoring_config(top_logprobs: int) -> Any:
+    """Returns a GenerationConfig with which the PyTorch engine generates nothing, and tells how
+    likely each token of the prompt is but the first: it does so in a request of its own only."""
+    from lmdeploy import GenerationConfig
+
+    return GenerationConfig(max_new_tokens=0, logprobs=top_logprobs, logprob_start_len=0)
 
 
 def _check_turbomind(sampling: Sampling, vocab_size: int) -> None:
@@ -79,14 +88,7 @@ def _check_turbomind(sampling: Sampling, vocab_size: int) -> None:
             f"top_k is {sampling.top_k}; TurboMind takes at most {TURBOMIND_MAX_TOP_K}, or 0",
             param="top_k",
         )
-    ends = sampling.end_token_ids
-    if len(ends) > TURBOMIND_MAX_ENDS:
-        raise InvalidValue(
-            f"{len(ends)} tokens end the answer, the model's own among them; "
-            f"TurboMind takes at most {TURBOMIND_MAX_ENDS}",
-            param="stop_token_ids",
-        )
-    if sampling.min_tokens and 0 in ends:
+    if sampling.min_tokens and 0 in sampling.end_token_ids:
         raise InvalidValue(
             "min_tokens cannot put off token id 0, one of those that end the answer: "
             "TurboMind takes 0 for none",
@@ -94,10 +96,16 @@ def _check_turbomind(sampling: Sampling, vocab_size: int) -> None:
         )
 
 
-def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if schema is None:
-        return None
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema)}}
+def _response_format(sampling: Sampling, backend: Backend) -> dict[str, Any] | None:
+    tag = structural_tag(sampling)
+    if tag is not None or sampling.json_schema is None:
+        return tag
+    schema = dict(sampling.json_schema)
+    if backend == "pytorch":
+        # A plain schema would let a model go on with white space for ever.
+        content = {"type": "json_schema", "json_schema": schema, "max_whitespace_cnt": 1}
+        return {"type": "structural_tag", "format": content}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 
 def restore_ends(prepared: Any, config: Any) -> None:
@@ -127,10 +135,38 @@ def chunk(output: Any, top_logprobs: int | None) -> Chunk:
     return Chunk(ids, logprobs=logprobs, finish_reason=reason, cached_tokens=output.cached_tokens)
 
 
+def prompt_logprobs(
+    prompt_ids: Sequence[int], output: Any, top_logprobs: int
+) -> list[TokenLogprob | None]:
+    """Returns an entry per token of the prompt of the GenOut that ends a request for scores."""
+    entries = zip(prompt_ids[1:], output.logprobs, strict=True)
+    return [None, *(_token_logprob(token_id, entry, top_logprobs) for token_id, entry in entries)]
+
+
 def _token_logprob(token_id: int, entry: Mapping[int, float], top_logprobs: int) -> TokenLogprob:
     """The chosen token is one more where it is not among the top."""
     ranked = sorted(entry.items(), key=itemgetter(1), reverse=True)
     return TokenLogprob(token_id, entry[token_id], ranked[:top_logprobs])
+
+
+def tell_lack_of_memory(llm: Any) -> None:
+    """Let it be seen in the error of a request that the KV cache cannot hold its prompt.
+
+    TurboMind gives up a request so when no other is left to end before it; LMDeploy would raise an
+    internal error without a reason.
+    """
+    from lmdeploy.messages import ResponseType
+    from lmdeploy.serve.core import ErrorCode, RequestError
+
+    as_before = llm._request_error_from_status
+
+    def error(status: Any) -> Any:
+        if status == ResponseType.OUT_OF_MEMORY:
+            message = "the prompt does not fit into its KV cache"
+            return RequestError(ErrorCode.CONTEXT_LENGTH_EXCEEDED, message)
+        return as_before(status)
+
+    llm._request_error_from_status = error
 
 
 def client_error(error: Exception) -> ServiceError | None:

@@ -8,8 +8,9 @@ from contextlib import aclosing
 from typing import Any
 
 from common.errors import EngineDead, InternalError, ServiceError
+from common.models.adapters import Adapter
 from services._lmdeploy.config import one_line
-from services._lmdeploy.request import client_error, restore_ends
+from services._lmdeploy.request import client_error, restore_ends, tell_lack_of_memory
 
 POLL_SECONDS = 0.25
 CLOSE_SECONDS = 1.0
@@ -29,17 +30,20 @@ class Streams:
         self.dead = ""
         """The reason why LMDeploy generates no more, for good; empty while it does."""
         without_text(llm.tokenizer)
+        tell_lack_of_memory(llm)
         self._llm = llm
         self._open: dict[asyncio.Task[None], asyncio.Queue[Any]] = {}
         self._watching = asyncio.create_task(self._watch())
 
-    async def outputs(self, prompt_ids: Sequence[int], config: Any) -> AsyncGenerator[Any, None]:
+    async def outputs(
+        self, prompt_ids: Sequence[int], config: Any, adapter: Adapter | None = None
+    ) -> AsyncGenerator[Any, None]:
         """Yield each GenOut, to the one with a finish reason. Raises ServiceError."""
         if self.dead:
             raise EngineDead(self.dead)
         queue: asyncio.Queue[Any] = asyncio.Queue()
         session = self._llm.session_mgr.get()
-        task = asyncio.create_task(self._fill(queue, session, prompt_ids, config))
+        task = asyncio.create_task(self._fill(queue, session, prompt_ids, config, adapter))
         self._open[task] = queue
         task.add_done_callback(self._open.pop)
         try:
@@ -64,12 +68,22 @@ class Streams:
         await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
     async def _fill(
-        self, queue: asyncio.Queue[Any], session: Any, prompt_ids: Sequence[int], config: Any
+        self,
+        queue: asyncio.Queue[Any],
+        session: Any,
+        prompt_ids: Sequence[int],
+        config: Any,
+        adapter: Adapter | None,
     ) -> None:
         """Put outputs into the queue; an exception is the last unless the answer is complete."""
         try:
             request = await self._llm.preprocess(
-                None, session, gen_config=config, input_ids=list(prompt_ids), do_preprocess=False
+                None,
+                session,
+                gen_config=config,
+                input_ids=list(prompt_ids),
+                do_preprocess=False,
+                adapter_name=None if adapter is None else adapter.key,
             )
             restore_ends(request.gen_config, config)
             task = asyncio.current_task()

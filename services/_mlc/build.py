@@ -13,13 +13,14 @@ from common.errors import StartError
 from common.files import read_json
 from common.models.model import Model, local_directory, open_model
 from common.settings import Settings
-from services._compiled.builds import (
-    Kind,
-    Record,
+from services._compiled.builds import Kind, Record, directory_of, read_record
+from services._compiled.checks import (
     check_capability,
+    check_gpus,
+    check_length,
     check_release,
-    directory_of,
-    read_record,
+    check_scheme,
+    check_vocabulary,
 )
 
 CONFIG = "mlc-chat-config.json"
@@ -56,26 +57,28 @@ class Build:
 
 def open_build(settings: Settings) -> Build:
     """Returns the directory's build. Raises StartError, naming what is missing and a command."""
-    path = directory_of(settings, KIND).resolve()
+    path, command = directory_of(settings, KIND).resolve(), KIND.command(settings)
     if not path.is_dir():
-        raise _missing(f"there is no directory {path}", settings)
+        raise KIND.missing(f"there is no directory {path}", command)
     for name, what in ((CONFIG, "the configuration"), (WEIGHTS, "the weights")):
         if not (path / name).is_file():
-            raise _missing(f"{path} has no {name}, {what}", settings)
+            raise KIND.missing(f"{path} has no {name}, {what}", command)
     values = read_json(path / CONFIG)
-    library = _library(settings, path)
+    library = _library(settings, path, command)
     try:
-        return _build(path, library, values)
+        build = _build(path, library, values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{path / CONFIG} is not one of MLC-LLM's ({error!r})"
-        raise _missing(reason, settings) from None
+        raise KIND.missing(reason, command) from None
+    KIND.check_whole(path, build.record, command)
+    return build
 
 
-def _library(settings: Settings, path: Path) -> Path:
+def _library(settings: Settings, path: Path, command: str) -> Path:
     named = settings.engine_args.get("model_lib")
     if named is None:
         if not (path / LIBRARY).is_file():
-            raise _missing(f"{path} has no {LIBRARY}, the compiled library", settings)
+            raise KIND.missing(f"{path} has no {LIBRARY}, the compiled library", command)
         return path / LIBRARY
     library = Path(str(named)).expanduser().resolve()
     if not library.is_file():
@@ -101,11 +104,6 @@ def _build(path: Path, library: Path, values: Mapping[str, Any]) -> Build:
     )
 
 
-def _missing(what: str, settings: Settings) -> StartError:
-    command = KIND.command(settings)
-    return StartError(f"setting 'engine_dir': {what}; compile the model with: {command}")
-
-
 def check_build(build: Build, settings: Settings) -> None:
     """Raises StartError for what is wrong even without the engine or a download."""
     _check_settings(build, settings)
@@ -116,17 +114,10 @@ def check_build(build: Build, settings: Settings) -> None:
 
 
 def _check_settings(build: Build, settings: Settings) -> None:
-    where = f"the model in {build.path} was compiled"
-    if KIND.asked(settings) is not None and build.quantization not in KIND.schemes(settings):
-        raise StartError(
-            f"setting 'quantization': {settings.quantization!r}, but {where} with "
-            f"{build.quantization!r}; allowed is that, or 'auto'"
-        )
-    if settings.tensor_parallel_size != build.tensor_parallel_shards:
-        raise StartError(
-            f"setting 'tensor_parallel_size': {settings.tensor_parallel_size}, but {where} for "
-            f"{build.tensor_parallel_shards}; allowed is {build.tensor_parallel_shards}"
-        )
+    what = f"the model in {build.path}"
+    fits = KIND.asked(settings) is None or build.quantization in KIND.schemes(settings)
+    check_scheme(what, settings, build.quantization, fits=fits)
+    check_gpus(what, settings, build.tensor_parallel_shards)
 
 
 def _check_gpu(build: Build, settings: Settings) -> None:
@@ -139,19 +130,10 @@ def _check_gpu(build: Build, settings: Settings) -> None:
 
 def check_model(build: Build, model: Model) -> None:
     """Raises StartError for a model whose tokens, or whose context, were not compiled."""
-    limit = build.context_window_size
-    if limit != NO_LIMIT and model.max_model_len > limit:
-        raise StartError(
-            f"setting 'max_model_len': {model.max_model_len} tokens, but the model in "
-            f"{build.path} was compiled for {limit}; allowed is at most that"
-        )
-    vocab_size = model.vocab_size or build.vocab_size
-    if vocab_size != build.vocab_size:
-        raise StartError(
-            f"setting 'engine_dir': {build.path} has a vocabulary of {build.vocab_size} tokens and "
-            f"the model {model.path} one of {vocab_size}; compile that model, or set 'model' to "
-            "the one that was compiled"
-        )
+    what = f"the model in {build.path}"
+    if build.context_window_size != NO_LIMIT:
+        check_length(what, model.max_model_len, build.context_window_size)
+    check_vocabulary(what, model, build.vocab_size)
     copied, own = build.path / TOKENIZER, model.path / TOKENIZER
     if copied.is_file() and read_json(copied) != read_json(own):
         raise StartError(

@@ -75,7 +75,10 @@ class AsyncEngine:
         """
         try:
             from mlc_llm.serve import AsyncMLCEngine, EngineConfig
-
+        except Exception as error:
+            # ctypes raises an OSError for a library that is not there.
+            raise StartError(f"MLC-LLM cannot be imported: {one_line(error)}") from error
+        try:
             fields = {field.name for field in dataclasses.fields(EngineConfig)}
             check_engine_args(config, fields | {*OWN_ARGS}, "MLC-LLM", reserved=RESERVED)
             self._engine = engine = AsyncMLCEngine.__new__(AsyncMLCEngine)
@@ -84,7 +87,7 @@ class AsyncEngine:
             NEEDED(engine)
         except StartError:
             raise
-        except (AttributeError, ImportError) as error:
+        except AttributeError as error:
             raise StartError(f"this MLC-LLM cannot be used: {one_line(error)}") from error
         except Exception as error:
             # An assertion without words is all that it says when it finds no device.

@@ -27,6 +27,7 @@ SCHEMAS = SchemaSupport(
         "string": ("format",),
         **dict.fromkeys(("boolean", "integer", "null", "number", ANY), ()),
     },
+    mixes_names=True,
 )
 """From xgrammar d4f57c44, which MLC-LLM has (cpp/json_schema_converter.cc).
 
@@ -36,10 +37,7 @@ nothing, in JSON Schema as there.
 
 
 def generation_config(sampling: Sampling) -> Any:
-    """Returns a GenerationConfig that leaves nothing to the defaults of mlc-chat-config.json.
-
-    Raises InvalidValue or UnsupportedParameter for a schema.
-    """
+    """Returns a GenerationConfig that leaves nothing to the defaults of mlc-chat-config.json."""
     from mlc_llm.protocol.debug_protocol import DebugConfig
     from mlc_llm.protocol.generation_config import GenerationConfig
     from mlc_llm.protocol.openai_api_protocol import RequestResponseFormat
@@ -67,12 +65,11 @@ def generation_config(sampling: Sampling) -> Any:
 
 
 def grammar_schema(schema: Mapping[str, Any]) -> str:
-    """Returns a schema as JSON text for MLC-LLM. Raises UnsupportedParameter, InvalidValue.
+    """Returns a schema as JSON text for MLC-LLM.
 
     For a schema that it has a rule for already, such as {}, it makes none for the root, and dies:
     so the root is always anyOf.
     """
-    SCHEMAS.check(schema)
     branch = {name: value for name, value in schema.items() if name != "$defs"}
     root = {"anyOf": [branch], "$defs": schema.get("$defs", {})}
     return json.dumps(root, ensure_ascii=False)

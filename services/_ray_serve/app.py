@@ -8,17 +8,18 @@ a file, again and again. Its end is the end of the app, and of a cluster of its 
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from common.errors import StartError
 from common.processes.ports import LOOPBACK, free_ports
-from services._ray_serve.config import llm_config, logical_cpus
+from services._ray_serve.config import coupled, llm_config, logical_cpus
 from services._ray_serve.settings import PLAN_VARIABLE, Plan
 
 STATUS_INTERVAL = 1.0
@@ -30,6 +31,8 @@ INGRESS: dict[str, Any] = {"num_replicas": 1, "ray_actor_options": {"num_cpus": 
 SHOWN_ACTORS = ("LLMServer", "ServeController")
 """In the names of actors whose output is shown. HTTP says enough of the others, which have three
 tracebacks for each request whose client leaves."""
+
+ENGINE_ERROR = re.compile(r"\(EngineCore[^)]*\) ERROR [^\]]*\] (\w*(?:Error|Exception): .+)")
 
 
 class StatusFile:
@@ -52,9 +55,9 @@ def main(plan: Plan) -> int:
         status.write(error=f"Ray cannot be started or reached: {last_line(str(error))}")
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    show_output_of(SHOWN_ACTORS)
+    causes = show_output_of(SHOWN_ACTORS)
     try:
-        deploy(plan)
+        deploy(plan, causes)
         report_status(plan, status)
     except StartError as error:
         status.write(error=str(error))
@@ -94,18 +97,30 @@ def check_reachable(address: str) -> None:
             raise OSError(f"no cluster answers at the ray_address {address!r}: {error}") from None
 
 
-def show_output_of(names: tuple[str, ...]) -> None:
-    """Drop the output of all other actors, which Ray prints here."""
+def show_output_of(names: tuple[str, ...]) -> list[str]:
+    """Drop the output of all other actors, which Ray prints here.
+
+    Returns a list to which the errors are added with which processes of vLLM end: the actors are
+    only told that they did.
+    """
     from ray._private.ray_logging import global_worker_stdstream_dispatcher as dispatcher
 
     def filtered(handle: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
         def handle_shown(data: dict[str, Any]) -> None:
             if any(name in (data.get("actor_name") or "") for name in names):
+                causes.extend(engine_errors(data.get("lines") or ()))
                 handle(data)
 
         return handle_shown
 
+    causes: list[str] = []
     dispatcher.handlers = [(name, filtered(handle)) for name, handle in dispatcher.handlers]
+    return causes
+
+
+def engine_errors(lines: Iterable[str]) -> list[str]:
+    """Returns the last line of each traceback that vLLM's engine has logged."""
+    return [match[1] for line in lines if (match := ENGINE_ERROR.search(line))]
 
 
 def delete_app(plan: Plan) -> None:
@@ -118,20 +133,22 @@ def delete_app(plan: Plan) -> None:
         serve.status()
 
 
-def deploy(plan: Plan) -> None:
+def deploy(plan: Plan, causes: list[str]) -> None:
     """Return when every replica runs. Raises StartError for what vLLM or Ray refuses."""
     from ray import serve
-    from ray.serve.llm import build_openai_app
 
+    try:
+        from ray.serve.llm import build_dp_openai_app, build_openai_app
+    except ImportError as error:
+        raise StartError(f"Ray Serve LLM cannot be imported: {last_line(str(error))}") from None
     # It would show the replicas' environment, secrets included.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
-        app = build_openai_app(
-            {
-                "llm_configs": [llm_config(plan)],
-                "ingress_deployment_config": INGRESS | plan.ray.ingress_deployment_config,
-            }
-        )
+        config, ingress = llm_config(plan), INGRESS | plan.ray.ingress_deployment_config
+        if coupled(plan) > 1:
+            app = build_dp_openai_app({"llm_config": config, "ingress_deployment_config": ingress})
+        else:
+            app = build_openai_app({"llm_configs": [config], "ingress_deployment_config": ingress})
         # Of a cluster of our own as late as can be: its many processes take ports meanwhile.
         port = free_ports(1)[0] if plan.own_cluster else plan.port
         serve.start(
@@ -143,7 +160,8 @@ def deploy(plan: Plan) -> None:
     except StartError:
         raise
     except Exception as error:
-        reason = failed_deployment(plan.name) or last_line(str(error))
+        message = failed_deployment(plan.name) or last_line(str(error))
+        reason = causes[0] if causes and "See root cause" in message else message
         raise StartError(f"Ray Serve cannot deploy the app: {reason}") from error
 
 

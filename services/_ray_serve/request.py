@@ -8,6 +8,7 @@ import orjson
 from common.engine import Chunk, GenerateRequest
 from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
 from common.messages import one_line
+from services._ray_serve.settings import ADAPTER_ARGUMENT
 from services._vllm.request import (
     finish_reason,
     sampling_values,
@@ -26,7 +27,7 @@ GATEWAY_STATUSES = (404, 408, 502, 503, 504)
 
 def completion_body(request: GenerateRequest, model_id: str) -> dict[str, Any]:
     """Returns the body of a streamed completion."""
-    sampling = request.sampling
+    sampling, adapter = request.sampling, request.adapter
     return {
         "model": model_id,
         "prompt": list(request.prompt_ids),
@@ -37,7 +38,9 @@ def completion_body(request: GenerateRequest, model_id: str) -> dict[str, Any]:
         "return_tokens_as_token_ids": True,
         **sampling_values(sampling),
         "logit_bias": {str(token): bias for token, bias in sampling.logit_bias.items()} or None,
-        "structured_outputs": structured_outputs(sampling.json_schema),
+        "structured_outputs": structured_outputs(sampling),
+        "cache_salt": sampling.cache_salt,
+        "vllm_xargs": None if adapter is None else {ADAPTER_ARGUMENT: adapter.name},
     }
 
 

@@ -1,36 +1,31 @@
 """Settings of an app on a Ray cluster, and the plan to launch one; imports neither Ray nor vLLM."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from common.engine import IN_PROCESS
+from common.engine import IN_PROCESS, LOADING_SETTINGS
 from common.errors import StartError
 from common.models.model import Model, local_directory
-from common.processes.remote_server import is_http_address, without_userinfo
+from common.processes.remote_server import check_running, is_http_address, without_userinfo
 from common.settings import Settings
 from services._vllm.arguments import engine_arguments
 
-UNSUPPORTED_SETTINGS = {"engine_dir": IN_PROCESS["engine_dir"]}
-LAUNCH_ONLY = (
-    "chunked_prefill",
-    "dtype",
-    "engine_args",
-    "engine_dir",
-    "gpu_memory_utilization",
-    "kv_cache_dtype",
-    "kv_cache_gib",
-    "prefix_caching",
-    "quantization",
-    "seed",
-    "start_timeout",
-    "tensor_parallel_size",
-    "trust_remote_code",
-)
-"""Settings that only an app of our own can be given."""
+UNSUPPORTED_SETTINGS = {
+    **dict.fromkeys(
+        LOADING_SETTINGS,
+        "Ray starts and replaces replicas, each with the adapters of the start",
+    ),
+    "engine_dir": IN_PROCESS["engine_dir"],
+}
 PLAN_VARIABLE = "LLM_RAY_SERVE_PLAN"
 """The variable in which the driver finds its plan."""
+ADAPTERS_VARIABLE = "LLM_RAY_SERVE_ADAPTERS"
+"""The variable in which a replica finds its adapters, a JSON object of directories by name."""
+ADAPTER_ARGUMENT = "adapter"
+"""The key of a request's vllm_xargs that names its adapter. By the request's model Ray would choose
+one from a cloud's storage, and a replica that has it."""
 
 
 class RayArgs(BaseModel):
@@ -51,6 +46,19 @@ class RayArgs(BaseModel):
     experimental_configs: dict[str, Any] = Field(default_factory=dict)
 
     @property
+    def autoscaling(self) -> dict[str, Any] | None:
+        """The limits of the number of replicas, None where it is fixed."""
+        scaling: dict[str, Any] | None = self.deployment_config.get("autoscaling_config")
+        return scaling
+
+    @property
+    def router(self) -> str | None:
+        """The import path of what chooses a replica for each request, None for Serve's own."""
+        routing = self.deployment_config.get("request_router_config")
+        path: str | None = routing.get("request_router_class") if routing else None
+        return path
+
+    @property
     def vllm_arguments(self) -> dict[str, Any]:
         return self.model_extra or {}
 
@@ -63,6 +71,17 @@ def ray_args(settings: Settings) -> RayArgs:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         raise StartError(f"setting 'engine_args': {key!r}: {first['msg']}") from None
+    if args.autoscaling is not None and "num_replicas" in args.model_fields_set:
+        raise StartError(
+            "setting 'engine_args': autoscaling_config has the replicas between its min_replicas "
+            "and max_replicas; leave num_replicas out"
+        )
+    if "KVAwareRouter" in str(args.router):
+        raise StartError(
+            "setting 'engine_args': KVAwareRouter chooses at random in an app whose proxy does not "
+            "stream from the replicas themselves, as here; allowed is "
+            "ray.serve.llm.request_router:PrefixCacheAffinityRouter"
+        )
     if args.http_port is not None and args.ray_address is None:
         raise StartError(
             "setting 'engine_args': http_port has no effect without ray_address: a cluster of "
@@ -79,12 +98,7 @@ def check_running_app(settings: Settings) -> None:
             f"setting 'engine_url': {without_userinfo(url)!r} is no address of an app; allowed is "
             "one such as 'http://host:8000', with the app's route prefix if it has one"
         )
-    for name in LAUNCH_ONLY:
-        if name in settings.changed:
-            raise StartError(
-                f"setting {name!r} has no effect on the running app that 'engine_url' names; "
-                "leave out the one or the other"
-            )
+    check_running(settings)
 
 
 def app_url(settings: Settings) -> str:
@@ -109,14 +123,17 @@ class Plan:
     """Tells the driver what to launch, and where to say how that goes.
 
     It travels as JSON in the driver's environment. `engine_arguments` are vLLM's, from settings;
-    those of the user are in `ray.vllm_arguments`. `name` is the app's and of its path, `directory`
-    is for Ray's files.
+    those of the user are in `ray.vllm_arguments`. `copies` is how many replicas there are for each
+    that the user asks for. `adapters` are directories by name. `name` is the app's and of its path,
+    `directory` is for Ray's files.
     """
 
     model_id: str
     model_source: str
     engine_arguments: dict[str, Any]
     ray: RayArgs
+    copies: int = 1
+    adapters: dict[str, str] = field(default_factory=dict)
     name: str = ""
     port: int = 0
     directory: str = ""
@@ -146,5 +163,10 @@ def launch_plan(settings: Settings, model: Model) -> Plan:
         # Other nodes have no copy of ours: each fetches its own.
         source = str(settings.model)
         engine["revision"] = settings.revision
-    # A colon begins the name of a LoRA adapter.
-    return Plan(model.served_name.replace(":", "-"), source, engine, args)
+    copies = 1
+    if not model.config.experts:
+        # vLLM refuses to couple copies that share no experts: each is a replica like any other.
+        copies, engine["data_parallel_size"] = settings.data_parallel_size, 1
+    adapters = {adapter.name: str(adapter.path) for adapter in model.adapters}
+    # A colon begins the name of an adapter from a cloud's storage.
+    return Plan(model.served_name.replace(":", "-"), source, engine, args, copies, adapters)

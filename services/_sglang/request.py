@@ -2,13 +2,14 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from common.engine import Chunk, FinishReason, TokenLogprob
 from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
 from common.messages import one_line
 from common.sampling import Sampling
+from services._xgrammar.structural_tag import structural_tag
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
 
@@ -40,11 +41,11 @@ def sampling_params(
 
     `seed` is for a request without one; None where SGLang heeds no seeds.
     """
-    if sampling.json_schema is not None and sampling.min_tokens:
-        # Behind its last bracket a document allows the end token only: nothing would be left.
+    if sampling.constrained and sampling.min_tokens:
+        # Behind its end a grammar allows the end token only: nothing would be left.
         raise InvalidValue(
-            "min_tokens cannot be used with response_format: the end of the document is the end "
-            "of the answer",
+            "min_tokens cannot be used with response_format or a forced tool_choice: the end of "
+            "the document or call is the end of the answer",
             param="min_tokens",
         )
     ends = sampling.end_token_ids
@@ -71,12 +72,22 @@ def sampling_params(
     if sampling.logit_bias:
         # A key that is no string ends the scheduler process.
         params["logit_bias"] = {str(key): value for key, value in sampling.logit_bias.items()}
-    if sampling.json_schema is not None:
-        params["json_schema"] = json.dumps(sampling.json_schema)
     if seed is not None:
         # Without one, SGLang takes the same seed for all.
         params["sampling_seed"] = seed if sampling.seed is None else sampling.seed
-    return params
+    return params | _form(sampling)
+
+
+def _form(sampling: Sampling) -> dict[str, str]:
+    """Returns the field that holds an answer to its form, if it has one."""
+    tag = structural_tag(sampling)
+    if tag is not None:
+        return {"structural_tag": json.dumps(tag)}
+    if sampling.json_schema is not None:
+        return {"json_schema": json.dumps(sampling.json_schema)}
+    if sampling.regex is not None:
+        return {"regex": sampling.regex}
+    return {} if sampling.grammar is None else {"ebnf": sampling.grammar}
 
 
 def chunk(output: Mapping[str, Any], top_logprobs: int | None, ends: frozenset[int]) -> Chunk:
@@ -120,9 +131,24 @@ def _logprobs(meta: Mapping[str, Any], top_logprobs: int) -> list[TokenLogprob]:
     if not top_logprobs:
         return [TokenLogprob(token, logprob, ()) for logprob, token, _ in chosen]
     return [
-        TokenLogprob(token, logprob, [(other, value) for value, other, _ in top])
+        TokenLogprob(token, logprob, _likeliest(top, top_logprobs))
         for (logprob, token, _), top in zip(chosen, meta["output_top_logprobs"], strict=True)
     ]
+
+
+def prompt_logprobs(meta: Mapping[str, Any], top_logprobs: int) -> list[TokenLogprob | None]:
+    """Returns an entry per token of the prompt; SGLang gives none for the first."""
+    own = meta["input_token_logprobs"]
+    tops = meta["input_top_logprobs"] if top_logprobs else [()] * len(own)
+    return [
+        None if logprob is None else TokenLogprob(token, logprob, _likeliest(top, top_logprobs))
+        for (logprob, token, _), top in zip(own, tops, strict=True)
+    ]
+
+
+def _likeliest(top: Sequence[tuple[float, int, Any]], count: int) -> list[tuple[int, float]]:
+    """Returns as many as are asked for: SGLang gives as many for a prompt as for an answer."""
+    return [(token, logprob) for logprob, token, _ in top[:count]]
 
 
 def service_error(error: Exception) -> ServiceError:

@@ -9,11 +9,14 @@ from typing import Any
 from common.engine import Chunk, FinishReason
 from common.errors import EngineDead, InternalError, InvalidValue, ServiceError
 from common.messages import one_line
-from common.sampling import Sampling
+from common.sampling import Limits, Sampling
+from services._xgrammar.structural_tag import structural_tag
 
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
 MAX_TOP_K = 1024
 """TOP_K_MAX of its C++ kernels, which silently take this for a larger one."""
+LIMITS = Limits(ends_with_min_tokens=1)
+"""From cpp/tensorrt_llm/kernels/penaltyKernels.cu: only `end_id` is kept from coming early."""
 NO_END = -1
 """No token has this id: nothing ends the answer."""
 ANY_OBJECT = {"type": "object"}
@@ -54,11 +57,11 @@ def sampling_params(sampling: Sampling, prompt_tokens: int, dialect: Dialect) ->
     from tensorrt_llm import SamplingParams
 
     ends = sampling.end_token_ids
-    if sampling.json_schema is not None:
-        # When the document is done its grammar allows nothing but the model's end.
+    if sampling.constrained:
+        # When the document or call is done its grammar allows nothing but the model's end.
         ends |= dialect.model_ends
     end_id = min(ends & dialect.model_ends or ends, default=NO_END)
-    _check(sampling, ends)
+    _check(sampling)
     return SamplingParams(
         max_tokens=sampling.max_tokens,
         end_id=end_id,
@@ -85,18 +88,11 @@ def _embedding_bias(bias: Mapping[int, float], vocab_size: int) -> Any:
     return every
 
 
-def _check(sampling: Sampling, ends: frozenset[int]) -> None:
-    if not sampling.min_tokens:
-        return
-    if len(ends) > 1:
+def _check(sampling: Sampling) -> None:
+    if sampling.min_tokens and sampling.constrained:
         raise InvalidValue(
-            "min_tokens: TensorRT-LLM can keep one token from ending the answer early, and here "
-            f"{len(ends)} may end it; allowed is min_tokens without stop_token_ids",
-            param="min_tokens",
-        )
-    if sampling.json_schema is not None:
-        raise InvalidValue(
-            "min_tokens: not allowed together with response_format, whose document ends by itself",
+            "min_tokens: not allowed together with response_format or a forced tool_choice: the "
+            "document or call ends by itself",
             param="min_tokens",
         )
 
@@ -126,8 +122,9 @@ def _penalties(sampling: Sampling, prompt_tokens: int, dialect: Dialect) -> dict
     return {
         "seed": seed,
         "min_p": None if sampling.temperature == 0 else sampling.min_p or None,
-        # By default it is 1 as soon as any other request has set it.
-        "min_tokens": sampling.min_tokens,
+        # By default it is 1 as soon as any other request has set it. Without an end token the
+        # kernel would write before its logits.
+        "min_tokens": sampling.min_tokens if sampling.end_token_ids else 0,
         "repetition_penalty": None
         if sampling.repetition_penalty == 1
         else sampling.repetition_penalty,
@@ -142,24 +139,29 @@ def _guided_decoding(sampling: Sampling) -> Any:
     """Its `json_object` would also allow an array."""
     from tensorrt_llm.llmapi import GuidedDecodingParams
 
+    tag = structural_tag(sampling)
+    if tag is not None:
+        return GuidedDecodingParams(structural_tag=json.dumps(tag))
     if sampling.json_schema is None:
         return None
     return GuidedDecodingParams(json=dict(sampling.json_schema))
 
 
-def check_schema(schema: Mapping[str, Any]) -> None:
-    """Raises InvalidValue. Inside the engine, a schema that cannot be compiled would fail every
+def check_grammar(sampling: Sampling) -> None:
+    """Raises InvalidValue. Inside the engine, a grammar that cannot be compiled would fail every
     request of its batch. Takes milliseconds."""
-    if schema == ANY_OBJECT:
-        return
     from xgrammar import Grammar
 
     try:
-        Grammar.from_json_schema(json.dumps(schema))
+        tag = structural_tag(sampling)
+        if tag is not None:
+            Grammar.from_structural_tag(json.dumps(tag))
+        elif sampling.json_schema is not None and sampling.json_schema != ANY_OBJECT:
+            Grammar.from_json_schema(json.dumps(sampling.json_schema))
     except Exception as error:
+        field = "response_format" if sampling.calls is None else "tools"
         raise InvalidValue(
-            f"response_format: xgrammar refuses the schema: {one_line(error)}",
-            param="response_format",
+            f"{field}: xgrammar refuses the schema: {one_line(error)}", param=field
         ) from error
 
 
@@ -172,10 +174,12 @@ def chunk(result: Any, params: Any, *, has_cached_tokens: bool) -> Chunk:
     reason = FINISH_REASONS.get(output.finish_reason)
     if reason is None:
         raise InternalError(f"TensorRT-LLM ended the generation with {output.finish_reason!r}")
-    if reason == "stop" and output.stop_reason is None and ids[-1:] != [params.end_id]:
+    # Not of `ids`: the last result may bring none.
+    last: list[int] = output.token_ids[-1:]
+    if reason == "stop" and output.stop_reason is None and last != [params.end_id]:
         # The C++ sampler leaves out the end token itself, not the other stop tokens.
         ids = [*ids, params.end_id]
-    elif reason == "length" and ids and ids[-1] in (params.stop_token_ids or ()):
+    elif reason == "length" and last and last[0] in (params.stop_token_ids or ()):
         # Both are true of a stop token that is the last one.
         reason = "stop"
     cached = int(result.cached_tokens) if has_cached_tokens else None

@@ -11,8 +11,9 @@ from typing import Any
 
 import psutil
 
-from common.errors import EngineDead
+from common.errors import EngineDead, StartError
 from common.processes.descendants import is_alive
+from common.processes.exits import exit_of
 
 INTERVAL = 0.25
 """Seconds between two checks."""
@@ -21,8 +22,18 @@ RANK = "mpi4py.futures"
 
 
 def ranks(processes: Iterable[psutil.Process]) -> frozenset[psutil.Process]:
-    """Returns those of `processes` without which nothing is generated; MPI has others."""
-    return frozenset(process for process in processes if _is_rank(process))
+    """Returns those of `processes` without which nothing is generated; MPI has others.
+
+    Raises StartError where there is none: the engine could then die unseen.
+    """
+    running = frozenset(process for process in processes if _is_rank(process))
+    if not running:
+        raise StartError(
+            f"TensorRT-LLM runs its model in no process of this service that {RANK} names, so its "
+            "death would not be seen; start it without the engine argument orchestrator_type, "
+            "TLLM_WORKER_USE_SINGLE_PROCESS and trtllm-llmapi-launch"
+        )
+    return running
 
 
 def _is_rank(process: psutil.Process) -> bool:
@@ -41,9 +52,8 @@ def why_dead(llm: Any, ranks: Collection[psutil.Process]) -> str | None:
         return "TensorRT-LLM failed in the background"
     if any(future.done() for future in getattr(executor, "mpi_futures", ())):
         return "TensorRT-LLM's executor has ended"
-    if not all(map(is_alive, ranks)):
-        return "a process of TensorRT-LLM's has died"
-    return None
+    dead = next((rank for rank in ranks if not is_alive(rank)), None)
+    return None if dead is None else f"a process of TensorRT-LLM's has died{exit_of(dead.pid)}"
 
 
 class DeathWatcher:

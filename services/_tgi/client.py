@@ -125,12 +125,18 @@ class Answer:
     """
 
     def __init__(
-        self, client: TGIClient, prompts: Prompts, max_model_len: int, sampling: Sampling
+        self,
+        client: TGIClient,
+        prompts: Prompts,
+        max_model_len: int,
+        sampling: Sampling,
+        adapter: str | None = None,
     ) -> None:
         self._client = client
         self._prompts = prompts
         self._max_model_len = max_model_len
         self._sampling = sampling
+        self._adapter = adapter
         self._texts: list[str] = []
 
     async def chunks(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
@@ -155,7 +161,7 @@ class Answer:
         top_logprobs = sampling.logprobs
         new_tokens = min(left, MAX_NEW_TOKENS)
         pause = len(texts) + (PAUSE_AFTER if left > new_tokens else left + 1)
-        body = request_body(prompt, sampling, new_tokens, len(texts))
+        body = request_body(prompt, sampling, new_tokens, len(texts), self._adapter)
         async with aclosing(self._client.tokens(body)) as events:
             async for event in events:
                 token = event["token"]

@@ -1,21 +1,23 @@
 """The command of text-generation-launcher: its flags, its environment, and its path."""
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from common.engine_args import check_engine_args
 from common.errors import StartError
+from common.machine import find_program
+from common.models.adapters import Adapter
 from common.models.model import Model, local_directory
 from common.processes.ports import LOOPBACK, free_ports
 from common.processes.server import Command
 from common.settings import Settings
+from services._tgi.prefill import reads_in_parts
 from services._tgi.request import MAX_TOP_TOKENS
 
 LAUNCHER = "text-generation-launcher"
-IMAGE = "ghcr.io/huggingface/text-generation-inference:3.3.5"
+IMAGE = "ghcr.io/huggingface/text-generation-inference:3.3.7"
 STOP_TIMEOUT = 2
 """Seconds that the launcher gives its own children; requests have been drained by then."""
 PAYLOAD_LIMIT = 2**32
@@ -23,9 +25,9 @@ PAYLOAD_LIMIT = 2**32
 SWITCHES = ("disable-custom-kernels", "enable-prefill-logprobs", "trust-remote-code")
 OPTIONS = (
     "cuda-graphs", "graceful-termination-timeout", "huggingface-hub-cache", "kv-cache-dtype",
-    "lora-adapters", "max-batch-prefill-tokens", "max-batch-size", "max-batch-total-tokens",
+    "max-batch-prefill-tokens", "max-batch-size", "max-batch-total-tokens",
     "max-best-of", "max-client-batch-size", "max-stop-sequences", "max-waiting-tokens",
-    "otlp-endpoint", "otlp-service-name", "rope-factor", "rope-scaling", "sharded", "speculate",
+    "otlp-endpoint", "otlp-service-name", "rope-factor", "rope-scaling",
     "tokenizer-config-path", "usage-stats", "validation-workers", "waiting-served-ratio",
     "watermark-delta", "watermark-gamma", "weights-cache-override",
 )  # fmt: skip
@@ -33,6 +35,7 @@ OPTIONS = (
 BY_SETTING = {
     "cuda-memory-fraction": "gpu_memory_utilization",
     "dtype": "dtype",
+    "lora-adapters": "adapters",
     "max-concurrent-requests": "max_concurrency",
     "max-input-tokens": "max_model_len",
     "max-total-tokens": "max_model_len",
@@ -40,6 +43,8 @@ BY_SETTING = {
     "num-shard": "tensor_parallel_size",
     "quantize": "quantization",
     "revision": "revision",
+    "sharded": "tensor_parallel_size",
+    "speculate": "speculative",
     "trust-remote-code": "trust_remote_code",
 }
 READ_FROM_ENVIRONMENT = (
@@ -68,23 +73,17 @@ def check_formats(settings: Settings) -> None:
     """Raises StartError for a number format that TGI does not have."""
     if settings.dtype == "float32":
         raise StartError("setting 'dtype': TGI has no float32; allowed are auto, bfloat16, float16")
-    if settings.quantization not in (None, "none", "auto") and settings.dtype != "auto":
-        raise StartError("setting 'dtype': TGI takes none together with quantization")
 
 
 def find_launcher(settings: Settings) -> str:
     """Returns the program's path. Raises StartError, which says how to get it."""
     given = settings.engine_args.get("launcher")
-    path = shutil.which(LAUNCHER if given is None else os.path.expanduser(str(given)))
-    if path is not None:
-        return path
-    where = f"at {given!r} (setting 'engine_args')"
-    if given is None:
-        where = f"on PATH ({os.environ.get('PATH', os.defpath)})"
-    raise StartError(
-        f"{LAUNCHER} was looked for {where} and is not there; run it from its image "
-        f"({server_command(settings)}) and set ENGINE_URL=http://127.0.0.1:8080, or set "
-        f"""ENGINE_ARGS='{{"launcher": "/its/path/{LAUNCHER}"}}'"""
+    return find_program(
+        LAUNCHER,
+        None if given is None else str(given),
+        f"run it from its image ({server_command(settings)}) and set "
+        f"ENGINE_URL=http://127.0.0.1:8080, or set "
+        f"""ENGINE_ARGS='{{"launcher": "/its/path/{LAUNCHER}"}}'""",
     )
 
 
@@ -122,11 +121,15 @@ def launch(settings: Settings, model: Model, directory: Path) -> tuple[Command, 
         "graceful-termination-timeout": STOP_TIMEOUT,
         "trust-remote-code": settings.trust_remote_code,
     }
-    if settings.dtype != "auto":
-        flags["dtype"] = settings.dtype
+    if model.load.dtype != "auto" and _takes_dtype(model):
+        flags["dtype"] = model.load.dtype
     if model.load.engine_name is not None:
         flags["quantize"] = model.load.engine_name
-    if not settings.chunked_prefill:
+    if settings.speculative is not None:
+        flags["speculate"] = settings.speculative.tokens
+    if model.adapters:
+        flags["lora-adapters"] = ",".join(map(_adapter, model.adapters))
+    if not reads_in_parts(settings, model):
         flags["max-batch-prefill-tokens"] = model.max_model_len
     flags |= {
         name.replace("_", "-"): value
@@ -135,6 +138,23 @@ def launch(settings: Settings, model: Model, directory: Path) -> tuple[Command, 
     }
     argv = [find_launcher(settings), *_arguments(flags)]
     return Command(argv, _environment(settings), directory), f"http://{LOOPBACK}:{port}"
+
+
+def _adapter(adapter: Adapter) -> str:
+    """Returns an adapter as the launcher takes it. Raises StartError for a path it would cut."""
+    if set(",=@") & set(str(adapter.path)):
+        raise StartError(
+            f"setting 'adapters': {adapter.path} has one of , = @ in it, where TGI ends a path; "
+            "allowed is a path without them"
+        )
+    return f"{adapter.name}={adapter.path}"
+
+
+def _takes_dtype(model: Model) -> bool:
+    """Returns whether the weights leave TGI a choice of its number format: with any other scheme it
+    refuses the flag, also where the checkpoint alone names the scheme."""
+    scheme = model.load.engine_name or model.quantization
+    return scheme == "none" or scheme.startswith("bitsandbytes")
 
 
 def _arguments(flags: Mapping[str, Any]) -> list[str]:
@@ -151,8 +171,9 @@ def _arguments(flags: Mapping[str, Any]) -> list[str]:
 def _environment(settings: Settings) -> dict[str, str]:
     read = {name.upper().replace("-", "_") for name in READ_FROM_ENVIRONMENT}
     environment = {name: value for name, value in os.environ.items() if name not in read}
-    # Left out, they are on wherever the model allows it.
-    if not settings.prefix_caching:
+    # Left out, they are on wherever the model allows it. A cached prefix does not tell adapters
+    # apart, and the launcher knows that for some attention kernels only.
+    if not settings.prefix_caching or settings.adapters:
         environment["PREFIX_CACHING"] = "0"
     if not settings.chunked_prefill:
         environment["PREFILL_CHUNKING"] = "0"

@@ -55,12 +55,20 @@ ANY_OBJECT = _object(f"({SCALAR}|{_array(SCALAR)}|{_object(SCALAR)})")
 """A regular expression of JSON objects with two levels: TGI takes no schema without properties."""
 
 
-def request_body(prompt: Prompt, sampling: Sampling, new_tokens: int, generated: int) -> bytes:
+def request_body(
+    prompt: Prompt,
+    sampling: Sampling,
+    new_tokens: int,
+    generated: int,
+    adapter: str | None = None,
+) -> bytes:
     """Returns a body of /generate_stream, for `new_tokens` after the `generated` ones."""
     parameters = sampling_parameters(sampling, generated)
     parameters["max_new_tokens"] = new_tokens
     if prompt.truncate is not None:
         parameters["truncate"] = prompt.truncate
+    if adapter is not None:
+        parameters["adapter_id"] = adapter
     return orjson.dumps({"inputs": prompt.text, "parameters": parameters})
 
 
@@ -95,13 +103,11 @@ def grammar(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     if schema == {"type": "object"}:
         return {"type": "regex", "value": ANY_OBJECT}
-    SCHEMAS.check(schema)
-    root: Mapping[str, Any] = schema
-    if root.keys() == {"anyOf"} and len(root["anyOf"]) == 1:
-        (root,) = root["anyOf"]
-    if "properties" not in root:
-        SCHEMAS.refuse("anything but an object with properties at the root")
-    return {"type": "json", "value": dict(root)}
+    if "properties" not in schema:
+        SCHEMAS.refusals("response_format").unsupported(
+            "anything but an object with properties at the root"
+        )
+    return {"type": "json", "value": dict(schema)}
 
 
 def _choice(sampling: Sampling, generated: int) -> dict[str, Any]:

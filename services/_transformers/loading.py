@@ -2,12 +2,14 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Mapping
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     BitsAndBytesConfig,
     ContinuousBatchingConfig,
     GenerationConfig,
@@ -16,10 +18,14 @@ from transformers import (
 from transformers.generation.continuous_batching.model_runner import infer_max_single_request_tokens
 from transformers.utils.logging import disable_progress_bar
 
+from common.engine_args import check_engine_args
 from common.errors import StartError
 from common.messages import first_line
 from common.models.model import Model
 from common.settings import Settings
+from services._transformers.adapters import BatchAdapters
+from services._transformers.families import takes_images
+from services._transformers.images import ImageTokens
 from services._transformers.sampler import Sampler
 
 CPU_KV_CACHE_GIB = 1.0
@@ -50,31 +56,49 @@ NOT_FOR_USERS = {
 }
 
 
-def load_manager(settings: Settings, model: Model) -> tuple[Any, Sampler, int]:
-    """A manager not yet started, its sampler, and the tokens that one sequence may have.
+class Loaded(NamedTuple):
+    """A manager not yet started, its sampler, the tokens that one sequence may have, what computes
+    adapters where there may be some, and what gives images their tokens, where the model takes
+    some."""
 
-    Raises StartError.
-    """
-    options = _model_options(settings, model)
+    manager: Any
+    sampler: Sampler
+    capacity: int
+    adapters: BatchAdapters | None
+    image_tokens: ImageTokens | None
+
+
+def load_manager(settings: Settings, model: Model) -> Loaded:
+    """Raises StartError."""
+    options = model_options(settings, model)
     engine_args = _engine_args(settings)
     disable_progress_bar()
     try:
-        network = AutoModelForCausalLM.from_pretrained(model.path, **options)
+        loader = AutoModelForImageTextToText if takes_images(model) else AutoModelForCausalLM
+        network, loaded = loader.from_pretrained(
+            model.path, output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
+        check_whole(loaded)
         if "device_map" not in options and torch.cuda.is_available():
             network = network.to("cuda")
+        image_tokens = ImageTokens(network) if takes_images(model) else None
         values = _pool_values(settings, model, network, engine_args)
         manager = network.init_continuous_batching(
             generation_config=GenerationConfig(eos_token_id=-1, do_sample=False),
             continuous_batching_config=ContinuousBatchingConfig(**values),
         )
-        vocab_size = network.config.get_text_config().vocab_size
-        sampler = Sampler(vocab_size, network.device, settings.seed)
+        adapters = BatchAdapters(network) if settings.adapter_slots else None
+        sampler = Sampler(network, settings.seed, adapters)
         processors = manager.logit_processor
         processors.logits_processor = LogitsProcessorList([sampler])
         processors.tensors_required = 1
         processors.do_processing = True
         # Allocates the KV cache, which `start` would do in its thread where an error kills it.
         manager.warmup()
+        if adapters is not None:
+            adapters.attach(manager.batch_processor)
+            for adapter in model.adapters:
+                adapters.load(adapter)
     except Exception as error:
         raise StartError(f"transformers cannot load the model: {first_line(error)}") from error
     capacity = infer_max_single_request_tokens(manager.batch_processor.cache)
@@ -84,10 +108,25 @@ def load_manager(settings: Settings, model: Model) -> tuple[Any, Sampler, int]:
             f"setting {name!r}: the KV cache holds {capacity} tokens and max_model_len is "
             f"{model.max_model_len}; raise the one or lower the other"
         )
-    return manager, sampler, capacity
+    return Loaded(manager, sampler, capacity, adapters, image_tokens)
 
 
-def _model_options(settings: Settings, model: Model) -> dict[str, Any]:
+def check_whole(loaded: Mapping[str, Any]) -> None:
+    """Raises ValueError for weights that the files lack, or have in another shape: they would be
+    random numbers."""
+    missing, mismatched = loaded["missing_keys"], loaded["mismatched_keys"]
+    if missing:
+        name = min(missing)
+        raise ValueError(f"its files lack {len(missing)} of the model's weights, such as {name}")
+    if mismatched:
+        name, stored, expected = min(mismatched)
+        raise ValueError(
+            f"{name} has the shape {tuple(stored)} in its files and {tuple(expected)} by "
+            f"config.json; {len(mismatched)} weights differ so"
+        )
+
+
+def model_options(settings: Settings, model: Model) -> dict[str, Any]:
     """Arguments of from_pretrained."""
     if settings.kv_cache_gib is not None and torch.cuda.is_available():
         raise StartError(
@@ -95,7 +134,7 @@ def _model_options(settings: Settings, model: Model) -> dict[str, Any]:
             "gpu_memory_utilization; set that one"
         )
     options: dict[str, Any] = {
-        "dtype": settings.dtype,
+        "dtype": model.load.dtype,
         "attn_implementation": "sdpa",
         "trust_remote_code": settings.trust_remote_code,
     }
@@ -121,11 +160,8 @@ def _bitsandbytes(name: str) -> BitsAndBytesConfig:
 def _engine_args(settings: Settings) -> dict[str, Any]:
     known = {field.name for field in dataclasses.fields(ContinuousBatchingConfig)}
     allowed = sorted(known - NOT_FOR_USERS)
-    for name in settings.engine_args:
-        if name not in allowed:
-            raise StartError(
-                f"setting 'engine_args': not {name!r}; allowed are {', '.join(allowed)}"
-            )
+    reserved = {"cpu_offload_space": "use the setting 'kv_offload'"}
+    check_engine_args(settings.engine_args, allowed, "Transformers", reserved=reserved)
     return settings.engine_args
 
 
@@ -142,6 +178,7 @@ def _pool_values(
         "use_cuda_graph": False,
     }
     if network.device.type == "cuda":
+        values["cpu_offload_space"] = settings.kv_offload or 0.0
         return values | {"max_memory_percent": settings.gpu_memory_utilization} | engine_args
     values |= {"max_batch_tokens": CPU_BATCH_TOKENS} | engine_args
     config = network.config.get_text_config()

@@ -4,6 +4,7 @@ Its own processors know temperature, top_k and top_p only, and all requests shar
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,19 +15,31 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
 
 from common.engine import TokenLogprob
 from common.sampling import Sampling
+from services._transformers.adapters import BatchAdapters
+from services._transformers.prompt_logprobs import prompt_logprobs
 
 TINY = 1e-30
 
 
 class Row:
-    """One sequence: its sampling values and its chosen tokens so far."""
+    """One sequence: its sampling values, the number of its adapter, 0 for none, and its chosen
+    tokens so far."""
 
     def __init__(
-        self, sampling: Sampling, prompt_ids: Sequence[int], vocab_size: int, device: torch.device
+        self,
+        sampling: Sampling,
+        prompt_ids: Sequence[int],
+        read_ids: Sequence[int],
+        adapter: int,
+        vocab_size: int,
+        device: torch.device,
     ) -> None:
         self.sampling = sampling
+        self.adapter = adapter
         self.length = 0
         self.logprobs: list[TokenLogprob] = []
+        self.unread = (prompt_ids, read_ids) if sampling.prompt_logprobs is not None else None
+        self.prompt_logprobs: list[TokenLogprob | None] | None = None
         self.generator: torch.Generator | None = None
         if sampling.seed is not None:
             self.generator = torch.Generator(device).manual_seed(sampling.seed % 2**63)
@@ -38,6 +51,11 @@ class Row:
             self.bias = torch.zeros(vocab_size, device=device)
             ids = torch.tensor(list(sampling.logit_bias), device=device)
             self.bias[ids] = torch.tensor(list(sampling.logit_bias.values()), device=device)
+        self.barred: Tensor | None = None
+        if sampling.allowed_token_ids:
+            self.barred = torch.ones(vocab_size, dtype=torch.bool, device=device)
+            self.barred[torch.tensor(sampling.allowed_token_ids, device=device)] = False
+        self.tokens: list[int] = []
         self.counts: Tensor | None = None
         if (
             sampling.repetition_penalty != 1
@@ -53,6 +71,11 @@ class Row:
         sampling = self.sampling
         if self.bias is not None:
             logits.add_(self.bias)
+        if self.barred is not None:
+            logits.masked_fill_(self.barred, -torch.inf)
+        for *start, last in sampling.bad_words:
+            if self.tokens[len(self.tokens) - len(start) :] == start:
+                logits[last] = -torch.inf
         if self.length < sampling.min_tokens:
             logits[self.end_ids] = -torch.inf
         if self.counts is not None:
@@ -63,8 +86,18 @@ class Row:
             logits.sub_(sampling.frequency_penalty * self.counts)
             logits.sub_(sampling.presence_penalty * generated)
 
+    def read_prompt(self, network: Any, adapters: BatchAdapters | None) -> None:
+        """Computes the log-probabilities of the prompt, once, where they are asked for."""
+        if self.unread is not None:
+            top = self.sampling.prompt_logprobs or 0
+            with nullcontext() if adapters is None else adapters.alone(self.adapter):
+                self.prompt_logprobs = prompt_logprobs(network, *self.unread, top)
+            self.unread = None
+
     def record(self, token_id: int, logprobs: Tensor | None) -> None:
         self.length += 1
+        if self.sampling.bad_words:
+            self.tokens.append(token_id)
         if self.counts is not None:
             self.counts[token_id] += 1
         if logprobs is None:
@@ -84,16 +117,25 @@ class Sampler(ContinuousBatchingLogitsProcessor):
     supported_kwargs: dict[str, type] = {}
     ignored_kwargs: tuple[str, ...] = ()
 
-    def __init__(self, vocab_size: int, device: torch.device, seed: int) -> None:
+    def __init__(self, network: Any, seed: int, adapters: BatchAdapters | None) -> None:
         self.rows: dict[str, Row] = {}
-        self.vocab_size = vocab_size
-        self.device = device
+        self.vocab_size = network.config.get_text_config().vocab_size
+        self.device = device = network.device
+        self._network = network
+        self._adapters = adapters
         self._generator = torch.Generator(device).manual_seed(seed)
-        self._cancelled = self.new_row(Sampling(max_tokens=1, temperature=0), ())
+        self._cancelled = self.new_row(Sampling(max_tokens=1, temperature=0), (), ())
         self._batch: list[Row] = []
 
-    def new_row(self, sampling: Sampling, prompt_ids: Sequence[int]) -> Row:
-        return Row(sampling, prompt_ids, self.vocab_size, self.device)
+    def new_row(
+        self,
+        sampling: Sampling,
+        prompt_ids: Sequence[int],
+        read_ids: Sequence[int],
+        adapter: int = 0,
+    ) -> Row:
+        """`read_ids` are those of the prompt as the network reads them: images have their own."""
+        return Row(sampling, prompt_ids, read_ids, adapter, self.vocab_size, self.device)
 
     def fill_defaults(self, int32_tensor: Tensor) -> None:
         int32_tensor.zero_()
@@ -113,6 +155,7 @@ class Sampler(ContinuousBatchingLogitsProcessor):
             if row.sampling.logprobs is not None
         }
         for i, row in enumerate(rows):
+            row.read_prompt(self._network, self._adapters)
             row.adjust(logits[i])
         tokens = logits.argmax(-1)
         drawn = [i for i, row in enumerate(rows) if row.sampling.temperature > 0]

@@ -111,14 +111,17 @@ class TritonClient:
     ) -> AsyncGenerator[Chunk, None]:
         """Yield chunks; closing it cancels the generation. Raises ServiceError, StreamBroken."""
         with_logprobs = request.sampling.logprobs is not None
-        generated = 0
+        generated, last = 0, None
         call = self._client.stream_infer(single_request(infer_request(request, part, vocab_size)))
         try:
             async for result, error in call:
                 if error is not None:
                     raise service_error(error)
-                piece = chunk(result.get_response(), part, generated, with_logprobs=with_logprobs)
-                generated += len(piece.token_ids)
+                piece = chunk(
+                    result.get_response(), part, generated, last, with_logprobs=with_logprobs
+                )
+                if piece.token_ids:
+                    generated, last = generated + len(piece.token_ids), piece.token_ids[-1]
                 if piece.token_ids or piece.finish_reason:
                     yield piece
                 if piece.finish_reason:

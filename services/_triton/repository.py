@@ -115,7 +115,7 @@ OUTPUTS: tuple[Tensor, ...] = (
 TUNING = _names(
     "max_tokens_in_paged_kv_cache max_attention_window_size sink_token_length "
     "batch_scheduler_policy kv_cache_free_gpu_mem_fraction cross_kv_cache_fraction "
-    "kv_cache_host_memory_bytes kv_cache_onboard_blocks enable_trt_overlap "
+    "kv_cache_onboard_blocks enable_trt_overlap "
     "cancellation_check_period_ms stats_check_period_ms iter_stats_max_iterations "
     "request_stats_max_iterations enable_kv_cache_reuse enable_chunked_context gpu_device_ids "
     "participant_ids num_nodes decoding_mode lookahead_window_size lookahead_ngram_size "
@@ -150,6 +150,10 @@ def parameters(config: EngineConfig, settings: Settings) -> dict[str, str]:
         "guided_decoding_backend": "",
         "xgrammar_tokenizer_info_path": "",
     }
+    if settings.kv_offload is not None:
+        # Of each GPU; it keeps only what may be used again.
+        size = int(settings.kv_offload * 2**30) // config.world_size
+        values |= {"kv_cache_host_memory_bytes": size}
     values |= {name: value for name, value in settings.engine_args.items() if name in TUNING}
     return {name: _string(value) for name, value in values.items()}
 

@@ -108,8 +108,13 @@ def _words(ids: frozenset[int]) -> list[list[int]]:
     return [sorted(ids), list(range(1, len(ids) + 1))]
 
 
-def chunk(response: Any, part: Part, generated: int, *, with_logprobs: bool) -> Chunk:
-    """Returns what a ModelInferResponse adds to the `generated` tokens before it."""
+def chunk(
+    response: Any, part: Part, generated: int, last: int | None, *, with_logprobs: bool
+) -> Chunk:
+    """Returns what a ModelInferResponse adds to the `generated` tokens before it.
+
+    `last` is the last of those: the final response may have none.
+    """
     ids: Sequence[int] = ()
     every_logprob: memoryview[float] = memoryview(b"").cast("f")
     for output, data in zip(response.outputs, response.raw_output_contents, strict=True):
@@ -124,13 +129,13 @@ def chunk(response: Any, part: Part, generated: int, *, with_logprobs: bool) -> 
         logprobs = [TokenLogprob(*pair, ()) for pair in zip(ids, new, strict=True)]
     reason = None
     if response.parameters["triton_final_response"].bool_param:
-        reason = _finish_reason(ids, generated + len(ids), part)
+        reason = _finish_reason(ids[-1] if ids else last, generated + len(ids), part)
     return Chunk(ids, logprobs=logprobs, finish_reason=reason)
 
 
-def _finish_reason(ids: Sequence[int], generated: int, part: Part) -> FinishReason:
+def _finish_reason(last: int | None, generated: int, part: Part) -> FinishReason:
     """Returns why the engine ended, which it does not say. Raises InternalError for no reason."""
-    if ids and ids[-1] in part.ends:
+    if last in part.ends:
         return "stop"
     if generated == part.max_tokens:
         return "length"

@@ -4,13 +4,14 @@ import asyncio
 import http.client
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from common.engine_args import check_engine_args
 from common.errors import StartError
+from common.machine import find_program
 from common.processes.ports import LOOPBACK
+from common.processes.remote_server import check_running, without_userinfo
 from common.processes.server import Command
 from common.settings import Settings
 from services._compiled.tensorrt_engine import (
@@ -19,23 +20,15 @@ from services._compiled.tensorrt_engine import (
     check_settings,
     open_engine,
 )
-from services._triton.repository import MODEL, TUNING
+from services._triton.repository import BACKEND, MODEL, TUNING
 
 BINARY = "tritonserver"
 MPIRUN = "mpirun"
 IMAGE = "nvcr.io/nvidia/tritonserver:26.07-trtllm-python-py3"
+LIBRARY = re.compile(rf"libtriton_{BACKEND}\w*\.so|model\.py")
+"""A backend in C++ or in Python, which is how Triton finds one."""
 ALLOWED_ARGS = (BINARY, *TUNING)
-CHILD_ONLY = (
-    "engine_dir",
-    "engine_args",
-    "quantization",
-    "tensor_parallel_size",
-    "gpu_memory_utilization",
-    "prefix_caching",
-    "chunked_prefill",
-    "start_timeout",
-)
-"""Settings that only a server of our own can be given."""
+RESERVED = {"kv_cache_host_memory_bytes": "use the setting 'kv_offload'"}
 ADDRESS = re.compile(r"(?P<host>[^\s:/]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 METRICS_TIMEOUT = 2.0
 KV_CACHE_USAGE = re.compile(
@@ -47,42 +40,47 @@ def check_remote(settings: Settings, url: str) -> None:
     """Raises StartError for an address that is none, or settings without effect."""
     if not ADDRESS.fullmatch(url):
         raise StartError(
-            f"setting 'engine_url': {url!r} is no address; allowed is host:port of a "
-            "tritonserver's gRPC, such as localhost:8001"
+            f"setting 'engine_url': {without_userinfo(url)!r} is no address; allowed is "
+            "host:port of a tritonserver's gRPC, such as localhost:8001"
         )
-    for name in CHILD_ONLY:
-        if name in settings.changed:
-            raise StartError(
-                f"setting {name!r} has no effect with 'engine_url': it is for a server that the "
-                "service starts"
-            )
+    # The adapter's own generator of the seeds of requests begins with it.
+    check_running(settings, taken=("seed",))
 
 
 def check_local(settings: Settings) -> EngineConfig:
     """Returns the compiled engine. Raises StartError for what tritonserver lacks to start."""
-    check_engine_args(settings.engine_args, ALLOWED_ARGS, "Triton")
+    check_engine_args(settings.engine_args, ALLOWED_ARGS, "Triton", reserved=RESERVED)
     config = open_engine(settings)
     check_settings(config, settings)
-    find_binary(settings)
-    if config.world_size > 1 and shutil.which(MPIRUN) is None:
-        raise StartError(
-            f"{MPIRUN} is not on PATH and the engine in {config.path} needs it for "
-            f"{config.world_size} GPUs; it comes with the image {IMAGE}"
-        )
+    check_backend(Path(find_binary(settings)))
+    if config.world_size > 1:
+        needed = f"the engine in {config.path} needs it for {config.world_size} GPUs"
+        find_program(MPIRUN, None, f"{needed}; it comes with the image {IMAGE}")
     check_gpu(config)
     return config
+
+
+def check_backend(binary: Path) -> None:
+    """Raises StartError where the backend of compiled engines is not beside the program, as it is
+    in NVIDIA's images: not every release's has it."""
+    folder = binary.resolve().parents[1] / "backends"
+    names = [file.name for file in (folder / BACKEND).glob("*")]
+    if folder.is_dir() and not any(map(LIBRARY.fullmatch, names)):
+        raise StartError(
+            f"{folder} has no backend {BACKEND!r} (libtriton_{BACKEND}.so), and so this {BINARY} "
+            "cannot run compiled engines; use an image that has it, or serve the same engine_dir "
+            "with the backend tensorrt_llm"
+        )
 
 
 def find_binary(settings: Settings) -> str:
     """Returns the program's path. Raises StartError when there is none to run."""
     given = settings.engine_args.get(BINARY)
-    path = shutil.which(str(given or BINARY))
-    if path is not None:
-        return path
-    where = f"{given} is no program that can be run" if given else f"{BINARY} is not on PATH"
-    raise StartError(
-        f"{where}; it comes with NVIDIA's image: docker pull {IMAGE}; or give its path as "
-        f'engine_args {{"{BINARY}": "/path"}}, or the address of a running one as engine_url'
+    return find_program(
+        BINARY,
+        None if given is None else str(given),
+        f"it comes with NVIDIA's image: docker pull {IMAGE}; or give its path as "
+        f'engine_args {{"{BINARY}": "/path"}}, or the address of a running one as engine_url',
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,60 +12,53 @@ import pytest
 
 from tests.contract.support import CHAT, COMPLETIONS, assert_error, post, text_of, tokenize
 from tests.limits import AT_ONCE, DEADLINE
+from tests.model_directories import demo_copy
 from tests.processes.test_stop import SECONDS_TO_VANISH, assert_gone, family, stream
+from tests.refusals import refusal, refusal_lines, refusals_before_start
 from tests.service_process import Service, eventually, start_service
 
 PYTORCH = {"backend": "pytorch"}
 DIE_AFTER = 200
-"""Tokens: the start takes a few."""
+"""Tokens, or the PyTorch engine's forward passes: the start takes a few."""
 SECONDS_TO_START = 60.0
 
 
-@pytest.fixture(scope="module")
-def turbomind() -> Iterator[Service]:
-    with start_service("lmdeploy") as service:
-        yield service
+def test_a_machine_without_a_gpu_is_told_by_either_engine() -> None:
+    """Where nothing helps them onto the CPU."""
+    line = refusal("lmdeploy", doubled=False)
+    assert "its native module is unavailable. libcu" in line
+    assert "cannot open shared object file" in line
+    *said, line = refusal_lines("lmdeploy", doubled=False, engine_args=PYTORCH)
+    assert "LMDeploy cannot work here: see above for what it said" in line
+    assert any("Torch not compiled with CUDA enabled" in each for each in said)
 
 
-def refusal(**settings: Any) -> str:
-    """The one line that tells why the service does not start."""
-    service = start_service("lmdeploy", wait=False, **settings)
-    try:
-        assert service.process.wait(SECONDS_TO_START) == 1
-    finally:
-        service.process.kill()
-        service.http.close()
-    lines = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
-    assert "Traceback" not in service.log_text()
-    (line,) = lines
-    return line
+def test_a_cache_that_is_too_small_for_the_context_is_one_line() -> None:
+    """What else fails when the engine is there: adapter/test_failing_starts.py."""
+    line = refusal("lmdeploy", engine_args={**PYTORCH, "num_gpu_blocks": 16})
+    assert "setting 'max_model_len': 4096 tokens do not fit into LMDeploy's KV cache" in line
 
 
-def test_an_exit_of_lmdeploy_is_one_line_with_what_it_said() -> None:
-    """Its check of the environment ends the process where nothing catches that."""
-    line = refusal(engine_args=PYTORCH, DOUBLE_EXIT_AT_START=1)
-    assert "<Environment> check failed! Please check your environment." in line
+def test_a_setting_that_lmdeploy_cannot_honour_is_one_line() -> None:
+    expected: dict[str, dict[str, Any]] = {
+        "allowed are turbomind and pytorch": {"engine_args": {"backend": "tm"}},
+        "gpu_memory_utilization": {"kv_cache_gib": 1},
+        "max_prefill_token_num": {"chunked_prefill": "false"},
+        "allowed are auto, bfloat16, float16": {"dtype": "float32"},
+    }
+    lines = refusals_before_start("lmdeploy", *expected.values())
+    for part, line in zip(expected, lines, strict=True):
+        assert part in line
 
 
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({"engine_args": {"session_length": 9}}, "did you mean 'session_len'"),
-        ({"engine_args": {"backend": "tm"}}, "allowed are turbomind and pytorch"),
-        ({"kv_cache_gib": 1}, "gpu_memory_utilization"),
-        ({"chunked_prefill": "false"}, "max_prefill_token_num"),
-        ({"dtype": "float32"}, "allowed are auto, bfloat16, float16"),
-    ],
-)
-def test_a_setting_that_lmdeploy_cannot_honour_is_one_line(
-    settings: dict[str, Any], expected: str
+async def test_a_broken_device_is_told_to_who_waits_and_by_the_health_routes(
+    tmp_path: Path,
 ) -> None:
-    assert expected in refusal(**settings)
-
-
-async def test_a_dead_engine_is_told_to_who_waits_and_by_the_health_routes() -> None:
-    settings: dict[str, Any] = {"engine_args": PYTORCH, "DOUBLE_DIE_AFTER": DIE_AFTER}
-    with start_service("lmdeploy", **settings) as service:
+    """And the directory of the model is as it was."""
+    folder = demo_copy(tmp_path / "model")
+    files = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+    settings: dict[str, Any] = {"model": folder, "CPU_DEVICE_FAILS_AT": DIE_AFTER}
+    with start_service("lmdeploy", engine_args=PYTORCH, **settings) as service:
         body = {"prompt": "hello", "max_tokens": 3000, "ignore_eos": True}
         last = 0.0
         async with (
@@ -79,18 +72,28 @@ async def test_a_dead_engine_is_told_to_who_waits_and_by_the_health_routes() -> 
         for path in ("/livez", "/readyz"):
             assert_error(service.http.get(path), 503, "engine_dead")
         assert_error(post(service, CHAT), 503, "engine_dead")
-        assert "loop is not alive" in service.log_text()
+        assert "the engine is dead: PyTorch engine " in service.log_text()
+    assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == files
+
+
+def first_answers(service: Service) -> list[str]:
+    fields: dict[str, Any] = {"temperature": 2, "max_tokens": 20}
+    return [text_of(post(service, CHAT, "Qxz fjord 9", **fields).json()) for _ in range(2)]
 
 
 def test_the_end_of_the_process_breaks_the_stream_off_and_a_new_one_serves() -> None:
-    """A failed check inside TurboMind ends its process, which is the worker."""
-    with start_service("lmdeploy", DOUBLE_DIE_AFTER=DIE_AFTER) as service:
+    """A failed check inside TurboMind ends its process, which is the worker. The new one has the
+    seed of the service, too, and repeats the first answers."""
+    with start_service("lmdeploy", seed=5, DOUBLE_DIE_AFTER=DIE_AFTER) as service:
         old = service.worker()
+        first = first_answers(service)
         body = {"prompt": "hello", "max_tokens": 3000, "ignore_eos": True}
         with pytest.raises(httpx.RemoteProtocolError):
             service.http.post("/generate", json=body)
         assert_gone([old])
         eventually(service.is_ready, SECONDS_TO_START, "a new worker serves")
+        assert first_answers(service) == first
+    assert first[0] != first[1]
 
 
 def test_a_failed_request_is_no_death() -> None:
@@ -101,11 +104,9 @@ def test_a_failed_request_is_no_death() -> None:
         assert service.http.get("/readyz").status_code == 200
 
 
-async def test_workers_let_streams_finish_and_are_gone_with_the_service() -> None:
-    with start_service("lmdeploy", engine_args=PYTORCH, tensor_parallel_size=2) as service:
+async def test_streams_finish_and_everything_is_gone_with_the_service() -> None:
+    with start_service("lmdeploy", engine_args=PYTORCH) as service:
         everything = family(service)
-        workers = [p for p in everything if any("spawn_main" in part for part in p.cmdline())]
-        assert len(workers) == 2
         started = asyncio.Event()
         running = asyncio.create_task(stream(service, started, max_tokens=400))
         await started.wait()
@@ -144,15 +145,3 @@ def test_lmdeploys_own_series_move(turbomind: Service) -> None:
     before = generated()
     assert post(turbomind, CHAT, max_tokens=7, ignore_eos=True).status_code == 200
     eventually(lambda: generated() - before == 7, DEADLINE, "seven tokens more")
-
-
-def test_the_seed_of_the_service_repeats_its_first_answers() -> None:
-    first: list[str] = []
-    again: list[str] = []
-    for answers in (first, again):
-        with start_service("lmdeploy", seed=5) as service:
-            for _ in range(2):
-                value = post(service, CHAT, "Qxz fjord 9", temperature=2, max_tokens=20).json()
-                answers.append(text_of(value))
-    assert first == again
-    assert first[0] != first[1]

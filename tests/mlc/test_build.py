@@ -11,6 +11,7 @@ from common.models.model import open_model
 from common.settings import Settings
 from services._mlc.build import check_build, check_model, open_build
 from tests.conftest import MODEL
+from tests.gpus import put_gpus
 from tests.mlc.builds import write_build
 
 
@@ -33,21 +34,13 @@ def build(tmp_path: Path) -> Path:
     return write_build(tmp_path / "build")
 
 
-def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str) -> None:
-    """nvidia-smi that answers with `line`."""
-    program = tmp_path / "bin" / "nvidia-smi"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\necho '{line}'\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent))
-
-
-BUILD = "compile the model with: python -m build_scripts.mlc"
+BUILD = "compile one with: python -m build_scripts.mlc"
 
 
 def test_a_complete_build_is_taken(build: Path) -> None:
     accepted(engine_dir=str(build))
     accepted(engine_dir=str(build), quantization="q4f16_1", tensor_parallel_size=1)
+    assert "'quantization'" in refusal(engine_dir=str(build), quantization="q0f16")
 
 
 def test_without_a_directory_the_builders_command_is_told(
@@ -71,6 +64,14 @@ def test_a_missing_file_is_named_with_where_it_was_looked_for(build: Path, name:
     (build / name).unlink()
     message = refusal(engine_dir=str(build))
     assert f"{build} has no {name}" in message
+    assert BUILD in message
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    files = {"tensor-cache.json": {"sha256": "0", "size": 10**6}}
+    build = write_build(tmp_path / "build", manifest={"files": files})
+    message = refusal(engine_dir=str(build))
+    assert f"{build / 'tensor-cache.json'} is damaged" in message
     assert BUILD in message
 
 
@@ -138,7 +139,7 @@ def test_a_library_for_another_gpu_is_refused_with_both_named(
 ) -> None:
     manifest = {"engine": "mlc", "compute_capability": "8.0", "gpu": "NVIDIA A100"}
     build = write_build(tmp_path / "build", manifest=manifest)
-    gpu(monkeypatch, tmp_path, "9.0, NVIDIA H100")
+    put_gpus(monkeypatch, "NVIDIA H100, 9.0")
     message = refusal(engine_dir=str(build))
     for word in ("8.0", "NVIDIA A100", "9.0", "NVIDIA H100", "lib.so"):
         assert word in message
@@ -147,11 +148,11 @@ def test_a_library_for_another_gpu_is_refused_with_both_named(
 
 def test_a_library_for_this_gpu_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build = write_build(tmp_path / "build", manifest={"compute_capability": "9.0"})
-    gpu(monkeypatch, tmp_path, "9.0, NVIDIA H100")
+    put_gpus(monkeypatch, "NVIDIA H100, 9.0")
     accepted(engine_dir=str(build))
 
 
 def test_a_library_for_a_gpu_needs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build = write_build(tmp_path / "build", manifest={"compute_capability": "9.0"})
-    monkeypatch.setenv("PATH", str(tmp_path))
+    put_gpus(monkeypatch)
     assert "needs a GPU of compute capability 9.0" in refusal(engine_dir=str(build))

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ import pytest
 
 from build_scripts.mlc import tables
 from common.models.artifacts.fingerprint import fingerprint
-from common.models.model import DEMO_MODEL
-from tests.builder.support import Home, gone, tool_of
-from tests.limits import DEADLINE
-from tests.service_process import REPOSITORY, eventually
+from tests.builder.support import Home
+from tests.gpus import put_gpus
+from tests.model_directories import change_json, model_flags
+from tests.service_process import NVML, REPOSITORY
 
 TOOLS = REPOSITORY / "tests/doubles/build_tools"
 CONTRACT = json.loads((REPOSITORY / "tests/doubles/contracts/mlc_llm_tools.json").read_text())
@@ -26,17 +25,10 @@ BLOCKS = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_sc
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(TOOLS / "mlc"), str(REPOSITORY))))
-    monkeypatch.setenv("PATH", f"{TOOLS / 'trtllm' / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    folders = (TOOLS / "mlc", NVML, REPOSITORY)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
+    put_gpus(monkeypatch, "Double GPU, 8.0")
     return Home(tmp_path / "home", "build_scripts.mlc")
-
-
-def model(folder: Path, **values: Any) -> tuple[str, str]:
-    """The demo model with another config."""
-    path = Path(shutil.copytree(DEMO_MODEL, folder / "model", dirs_exist_ok=True))
-    config = json.loads((path / "config.json").read_text()) | values
-    (path / "config.json").write_text(json.dumps(config))
-    return ("--model", str(path))
 
 
 def test_what_a_service_needs_is_built_once(home: Home) -> None:
@@ -56,7 +48,7 @@ def test_what_a_service_needs_is_built_once(home: Home) -> None:
 
 
 def test_how_it_is_served_is_told(home: Home, tmp_path: Path) -> None:
-    flags = model(tmp_path)
+    flags = model_flags(tmp_path)
     told = home.run(*flags, *ANY_GPU, "--context-window-size", "512")
     expected = (
         f"scripts/serve mlc --arg model={flags[1]} --arg quantization=q4f16_1 "
@@ -76,7 +68,7 @@ def test_how_it_is_served_is_told(home: Home, tmp_path: Path) -> None:
 
 def test_the_model_stays_as_it_is(home: Home, tmp_path: Path) -> None:
     """MLC-LLM writes an index beside weights in one file; and then it would be another model."""
-    flags = model(tmp_path, rope_parameters={"rope_theta": 5e5, "rope_type": "default"})
+    flags = model_flags(tmp_path, rope_parameters={"rope_theta": 5e5, "rope_type": "default"})
     before = fingerprint(Path(flags[1]))
     artifact = home.build(*flags, *ANY_GPU)
     assert fingerprint(Path(flags[1])) == before == artifact.manifest.fingerprint
@@ -86,7 +78,7 @@ def test_the_model_stays_as_it_is(home: Home, tmp_path: Path) -> None:
 def test_every_scheme_has_the_commands_that_are_recorded(
     home: Home, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    monkeypatch.setenv("DOUBLE_COMPUTE_CAPABILITY", "9.0")
+    monkeypatch.setenv("DOUBLE_GPUS", "Double GPU, 9.0")
     device = "cuda" if tables.SCHEMES[scheme].device else "metal"
     shown = home.run("--dry-run", "--quantization", scheme, "--device", device)
     for command in ("convert_weight", "gen_config", "compile"):
@@ -110,7 +102,7 @@ def test_the_tables_are_those_of_mlc() -> None:
 def test_fp8_is_measured_before_it_is_compiled(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("DOUBLE_COMPUTE_CAPABILITY", "8.9")
+    monkeypatch.setenv("DOUBLE_GPUS", "Double GPU, 8.9")
     fp8 = ("--quantization", "e4m3_e4m3_f16")
     artifact = home.build(*fp8)
     assert "params_shard_1.bin" in artifact.manifest.files
@@ -130,7 +122,7 @@ def test_fp8_is_measured_before_it_is_compiled(
 
 def test_an_awq_checkpoint_is_named_by_its_file(home: Home, tmp_path: Path) -> None:
     """Of this format alone MLC-LLM takes no directory."""
-    flags = model(tmp_path, quantization_config=AWQ)
+    flags = model_flags(tmp_path, quantization_config=AWQ)
     awq = ("--quantization", "q4f16_autoawq")
     assert home.build(*flags, *awq, *ANY_GPU).manifest.scheme == "q4f16_autoawq"
     shown = home.run("--dry-run", *flags, *awq, *ANY_GPU)
@@ -196,7 +188,9 @@ def test_what_cannot_be_compiled_is_one_line_before_any_work(
     values, flags, told = REFUSED[mistake]
     scheme, *others = flags or ("q4f16_1",)
     device = () if "--device" in others else ANY_GPU
-    line = home.refusal(*model(tmp_path, **values), "--quantization", scheme, *others, *device)
+    line = home.refusal(
+        *model_flags(tmp_path, **values), "--quantization", scheme, *others, *device
+    )
     assert told in line
     assert home.left() == []
 
@@ -212,20 +206,13 @@ def test_a_failed_command_leaves_nothing(home: Home, command: str, trouble: str)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_build_ends_its_tool(home: Home, number: signal.Signals) -> None:
     home.trouble = "compile=hang"
-    with home.start(*ANY_GPU) as builder:
-        tools = tool_of(builder)
-        builder.send_signal(number)
-        builder.communicate(timeout=DEADLINE)
-    eventually(lambda: gone(tools), DEADLINE, "the tool has ended")
+    home.interrupt(number, *ANY_GPU)
     assert not [name for name in home.left() if name.startswith("models")]
 
 
 def test_a_model_without_a_chat_template_has_the_plain_one(home: Home, tmp_path: Path) -> None:
-    flags = model(tmp_path)
-    file = Path(flags[1]) / "tokenizer_config.json"
-    config = json.loads(file.read_text())
-    del config["chat_template"]
-    file.write_text(json.dumps(config))
+    flags = model_flags(tmp_path)
+    change_json(Path(flags[1]) / "tokenizer_config.json", {"chat_template": None})
     assert "--conv-template LM " in home.run("--dry-run", *flags, *ANY_GPU)
 
 

@@ -1,7 +1,6 @@
 """The service over MLC-LLM's double: what its users see when it cannot start, and when it dies."""
 
 import json
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,36 +9,22 @@ import pytest
 
 from tests.contract.support import CHAT, assert_error, body_for, post
 from tests.mlc.builds import DEMO, write_build
-from tests.service_process import Service, start_service
+from tests.refusals import refusal, refusals_before_start
+from tests.service_process import start_service
 
 STREAMS = 8
 
 
-def ends_with(service: Service) -> str:
-    """The line that says why the service ended, which it must do by itself."""
-    try:
-        assert service.process.wait(60) == 1
-    except subprocess.TimeoutExpired:
-        service.stop()
-        raise
-    service.http.close()
-    (line,) = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
-    return line
-
-
 def test_without_a_compiled_model_the_command_is_told_before_anything_starts() -> None:
-    service = start_service("mlc", wait=False)
-    line = ends_with(service)
+    (line,) = refusals_before_start("mlc", {})
     assert "setting 'engine_dir': needed" in line
     assert "compile one with: python -m build_scripts.mlc" in line
-    assert "entry_service" not in service.log_text()
 
 
 def test_a_library_that_cannot_be_loaded_ends_the_service(tmp_path: Path) -> None:
     build = write_build(tmp_path / "build")
     (build / "lib.so").write_text("this is no library")
-    line = ends_with(start_service("mlc", wait=False, engine_dir=build))
-    assert "MLC-LLM cannot load the model: " in line
+    assert "MLC-LLM cannot load the model: " in refusal("mlc", engine_dir=build)
 
 
 @pytest.mark.parametrize("thread", ["loop", "stream"])

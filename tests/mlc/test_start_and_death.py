@@ -34,6 +34,17 @@ async def test_a_library_that_cannot_be_loaded_is_a_start_error(
     assert message.startswith("MLC-LLM cannot load the model: Expecting value")
 
 
+async def test_a_library_that_is_missing_is_named(
+    start: StartEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "mlc_llm"
+    package.mkdir()
+    said = "libvulkan.so.1: cannot open shared object file"
+    (package / "__init__.py").write_text(f"raise OSError({said!r})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert await refusal(start) == f"MLC-LLM cannot be imported: {said}"
+
+
 async def test_no_device_is_a_start_error(
     start: StartEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

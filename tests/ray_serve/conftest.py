@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import pytest
@@ -18,6 +19,12 @@ STOP_DEADLINE = 30
 ONE_REPLICA = 8
 """Requests at once: fewer than the load has, so that each node has some of them."""
 
+BY_PREFIX = {
+    "request_router_class": "ray.serve.llm.request_router:PrefixCacheAffinityRouter",
+    "request_router_kwargs": {"imbalanced_threshold": 1},
+}
+"""Of requests that begin alike, a second one at a time goes to the other replica."""
+
 
 @dataclass
 class TwoNodes:
@@ -29,17 +36,21 @@ class TwoNodes:
     def serve_url(self) -> str:
         return f"http://{self.address.split(':')[0]}:{self.serve_port}"
 
-    def kill_second(self) -> None:
-        """SIGKILL; returns when it is gone."""
+    def ask(self, line: str) -> str:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write("kill\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "killed\n"
+        return self.process.stdout.readline().strip()
+
+    def kill_second(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        assert self.ask("kill") == "killed"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def two_nodes() -> Iterator[TwoNodes]:
+    """The modules share it, in their order: the last one kills its second node."""
     require_backend("ray_serve")
     # Sockets are in it, and their paths may not be long.
     directory = tempfile.mkdtemp(prefix="ray-")
@@ -75,17 +86,21 @@ def end_session(session: int) -> None:
             continue
 
 
-@pytest.fixture(scope="module")
-def on_two_nodes(two_nodes: TwoNodes) -> Iterator[Service]:
-    arguments = {
-        "ray_address": two_nodes.address,
-        "http_port": two_nodes.serve_port,
-        "num_replicas": 2,
-        "deployment_config": {"max_ongoing_requests": ONE_REPLICA},
+def arguments(nodes: TwoNodes, **deployment: Any) -> dict[str, Any]:
+    """Returns the engine's arguments of an app whose replicas take a node each."""
+    return {
+        "ray_address": nodes.address,
+        "http_port": nodes.serve_port,
+        "deployment_config": {"max_ongoing_requests": ONE_REPLICA, **deployment},
         "placement_group_config": {"bundles": [{"CPU": 1, "slot": 1}]},
         "ingress_deployment_config": {
             "ray_actor_options": {"num_cpus": 0.1, "resources": {"head": 0.1}}
         },
     }
-    with start_service("ray_serve", engine_args=arguments) as service:
+
+
+@pytest.fixture(scope="module")
+def on_two_nodes(two_nodes: TwoNodes) -> Iterator[Service]:
+    given = arguments(two_nodes, request_router_config=BY_PREFIX)
+    with start_service("ray_serve", data_parallel_size=2, engine_args=given) as service:
         yield service

@@ -38,7 +38,7 @@ def workers() -> list[int]:
 
 def test_users_are_shared_by_the_machines_of_a_cluster(two_nodes: TwoNodes, tmp_path: Path) -> None:
     with truth_server(ttft=0.05, itl=0.01, tokens=TOKENS) as server:
-        process = start(server, two_nodes, tmp_path, duration=4)
+        process = start(server, two_nodes, tmp_path, duration=2)
         out, err = process.communicate()
         truth = server.truth()
     assert process.returncode in (VALID, VOID), out + err

@@ -1,21 +1,20 @@
 """An app and a cluster of our own: clients learn of their death, and nothing outlives us.
 
-The tests share one service, in their order.
+The tests share one service, in their order: that of the contract, which they end.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import psutil
 import pytest
 
-from tests.conftest import require_backend
 from tests.contract.support import GENERATE
 from tests.limits import AT_ONCE, DEADLINE
 from tests.processes.test_stop import assert_gone, family
-from tests.service_process import Service, eventually, start_service
+from tests.service_process import Service, eventually
 
 STREAMS = 4
 TOLD_WITHIN = AT_ONCE
@@ -25,11 +24,12 @@ NOTICED_WITHIN = DEADLINE
 START_SECONDS = 60.0
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    require_backend("ray_serve")
-    with start_service("ray_serve") as started:
-        yield started
+pytestmark = pytest.mark.parametrize("backend_service", ["ray_serve"], indirect=True)
+
+
+@pytest.fixture
+def service(backend_service: Service) -> Service:
+    return backend_service
 
 
 def driver(service: Service) -> psutil.Process:
@@ -118,15 +118,3 @@ def test_a_killed_supervisor_leaves_nothing_even_of_a_cluster_that_starts(servic
     service.process.kill()
     service.process.wait()
     assert_gone(old)
-
-
-def test_an_argument_that_neither_ray_nor_vllm_has_is_one_line() -> None:
-    require_backend("ray_serve")
-    service = start_service("ray_serve", wait=False, engine_args={"max_num_sequs": 4})
-    try:
-        assert service.process.wait(START_SECONDS) == 1
-    finally:
-        service.process.kill()
-        service.http.close()
-    (line,) = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
-    assert "has no argument 'max_num_sequs'; did you mean 'max_num_seqs'?" in line

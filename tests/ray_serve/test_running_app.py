@@ -19,6 +19,8 @@ from common.errors import (
 from common.models.model import DEMO_MODEL
 from common.sampling import Sampling
 from common.settings import Settings
+from services._xgrammar.structural_tag import structural_tag
+from tests.conftest import require_backend
 from tests.ray_serve.running_app import (
     ACTOR_LOST,
     DONE,
@@ -31,6 +33,8 @@ from tests.ray_serve.running_app import (
     running_app,
     tokens,
 )
+from tests.real_packages.samplings import CALLS
+from tests.refusals import refusal
 
 REQUEST = GenerateRequest("asked", (5, 6, 7), Sampling(max_tokens=2))
 
@@ -145,13 +149,19 @@ async def test_every_value_is_sent_in_vllms_terms() -> None:
         body = app.body
         free = Sampling(max_tokens=1, min_tokens=1, json_schema={"type": "object"})
         await answer(engine, GenerateRequest("name", (1, 2), free))
+        free_body = app.body
+        await answer(engine, GenerateRequest("name", (1, 2), Sampling(max_tokens=1, calls=CALLS)))
     assert body["prompt"] == [1, 2]
     assert body["request_id"] == "name"
     assert (body["stop_token_ids"], body["min_tokens"], body["ignore_eos"]) == ([2, 9], 4, False)
     assert (body["logit_bias"], body["seed"], body["top_k"]) == ({"7": 5.0}, 2**63 - 1, 3)
     assert body["structured_outputs"] == {"json": {"type": "array"}}
-    assert app.body["structured_outputs"] == {"json_object": True}
-    assert app.body["min_tokens"] == 0
+    assert free_body["structured_outputs"] == {"json_object": True}
+    assert free_body["min_tokens"] == 0
+    assert json.loads(app.body["structured_outputs"]["structural_tag"]) == structural_tag(
+        Sampling(1, calls=CALLS)
+    )
+    assert app.body["ignore_eos"] is False
 
 
 async def refused(**given: Any) -> str:
@@ -204,3 +214,9 @@ async def test_where_nothing_answers_the_start_ends_with_one_line() -> None:
         pass
     with pytest.raises(StartError, match="'engine_url': no Ray Serve answers at"):
         await engine_of(app).__aenter__()
+
+
+def test_an_argument_that_neither_ray_nor_vllm_has_is_one_line() -> None:
+    require_backend("ray_serve")
+    line = refusal("ray_serve", engine_args={"max_num_sequs": 4})
+    assert "has no argument 'max_num_sequs'; did you mean 'max_num_seqs'?" in line

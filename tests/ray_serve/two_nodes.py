@@ -1,6 +1,7 @@
 """A Ray cluster of two nodes on this machine, for the tests; run by the Python that has Ray.
 
-Prints its address. Kills the second node at the line "kill" on standard input, and ends with it.
+Prints its address. It kills the second node at the line "kill" on standard input, and ends with its
+standard input.
 """
 
 import sys

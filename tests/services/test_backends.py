@@ -12,6 +12,7 @@ from common.serving.capabilities import NEUTRAL
 from common.settings import Settings
 from services import __main__ as listing
 from services._backends import load
+from services._proofs import read_proofs
 from tests.conftest import BACKENDS
 from tests.service_process import REPOSITORY, loads_weights, package_name, service_name
 
@@ -19,22 +20,40 @@ EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["proj
     "optional-dependencies"
 ]
 ENGINES = {backend: load(backend)[1] for backend in BACKENDS}
+ADAPTERS: dict[str, Any] = {
+    "adapters": {"mine": "org/name"},
+    "adapter_loading": ["/adapters"],
+    "max_adapters": 2,
+    "max_adapter_rank": 8,
+}
 CHANGED: dict[str, Any] = {
     "chunked_prefill": False,
+    "data_parallel_size": 2,
     "dtype": "float16",
     "engine_args": {"a": 1},
     "engine_dir": "compiled",
     "engine_url": "http://localhost:1",
+    "expert_parallel": True,
     "gpu_memory_utilization": 0.5,
     "kv_cache_dtype": "fp8",
     "kv_cache_gib": 2,
+    "kv_offload": 2,
+    "pipeline_parallel_size": 2,
     "prefix_caching": False,
     "quantization": "awq",
     "revision": "main",
     "seed": 1,
+    "speculative": "ngram:4",
     "start_timeout": 5,
     "tensor_parallel_size": 2,
     "trust_remote_code": True,
+}
+SPECULATIVE: dict[str, str] = {
+    "ngram": "ngram:4",
+    "draft": "draft:org/small:4",
+    "eagle": "eagle:org/head:4",
+    "eagle3": "eagle3:org/head:4",
+    "mtp": "mtp:1",
 }
 
 
@@ -46,7 +65,7 @@ def test_an_engine_is_named_like_its_module_and_says_what_it_is(backend: str) ->
     assert engine.loads_weights == loads_weights(backend)
     assert engine.title
     assert engine.interface
-    assert engine.tested.cpu or engine.tested.contract
+    assert engine.tested.cpu or engine.tested.contract or read_proofs(backend)
     assert load(backend)[0] == f"services.{backend}:{service_name(backend)}"
 
 
@@ -79,9 +98,11 @@ def test_a_setting_without_effect_stops_the_start_with_its_reason(
 ) -> None:
     engine = ENGINES[backend]
     monkeypatch.setattr(engine, "package", None)
-    for name, reason in engine.unsupported_settings.items():
+    for key, reason in engine.unsupported_settings.items():
+        name, _, method = key.partition("=")
+        value = SPECULATIVE[method] if method else {**CHANGED, **ADAPTERS}[name]
         with pytest.raises(StartError) as refused:
-            Engine.check.__func__(engine, Settings(**{name: CHANGED[name]}))  # type: ignore[attr-defined]
+            Engine.check.__func__(engine, Settings(**{name: value}))  # type: ignore[attr-defined]
         assert repr(name) in str(refused.value)
         assert reason in str(refused.value)
         assert "\n" not in str(refused.value)
@@ -104,6 +125,19 @@ def test_every_other_setting_of_an_engine_is_read_by_its_adapter(backend: str) -
         assert re.search(rf"\b{name}\b", sources), f"{name} is neither used nor declared"
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_engine_has_adapters_and_their_loading_or_refuses_the_settings(backend: str) -> None:
+    engine, refused = ENGINES[backend], ENGINES[backend].unsupported_settings
+    own = {"load_adapter", "unload_adapter"} & vars(engine).keys()
+    assert own == (set() if "adapter_loading" in refused else {"load_adapter", "unload_adapter"})
+    if "adapters" in refused:
+        assert ADAPTERS.keys() <= refused.keys()
+    folder = REPOSITORY / "services"
+    files = [folder / f"{backend}.py", *folder.glob(f"_{backend}/*.py")]
+    source = "".join(file.read_text("utf-8") for file in files)
+    assert ("request.adapter" in source) == ("adapters" not in refused)
+
+
 def test_a_missing_engine_is_one_line_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for backend, engine in ENGINES.items():
         if engine.package is None:
@@ -120,6 +154,14 @@ def test_the_readme_has_the_table_that_the_classes_make() -> None:
     table = listing.TABLE.search(readme)
     assert table is not None
     assert table[0].strip() == listing.markdown(list(ENGINES.values())), (
+        "run: python -m services --write"
+    )
+
+
+def test_the_page_on_parallel_settings_has_the_table_that_the_classes_make() -> None:
+    table = listing.TABLE.search(listing.PARALLEL.read_text("utf-8"))
+    assert table is not None
+    assert table[0].strip() == listing.parallel_markdown(list(ENGINES.values())), (
         "run: python -m services --write"
     )
 

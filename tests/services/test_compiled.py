@@ -13,9 +13,11 @@ from common.models.model import DEMO_MODEL
 from common.settings import Settings
 from services._backends import load
 from services._compiled import builds
-from services._compiled.builds import check_capability, check_release, directory_of, read_record
+from services._compiled.builds import directory_of, read_record
+from services._compiled.checks import check_capability, check_release
 from services._compiled.tensorrt_engine import KIND as TENSORRT
 from services._mlc.build import KIND as MLC
+from tests.gpus import put_gpus
 
 MANIFEST = Manifest(
     kind="tensorrt_llm",
@@ -38,16 +40,8 @@ MANIFEST = Manifest(
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (store, builds):
         monkeypatch.setattr(module, "store_directory", lambda: tmp_path / "models")
-    smi(tmp_path, monkeypatch, "8.0, NVIDIA A100")
+    put_gpus(monkeypatch, "NVIDIA A100, 8.0")
     return tmp_path / "models"
-
-
-def smi(folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    program = folder / "bin" / "nvidia-smi"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text(f"#!/bin/sh\necho '{line}'\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent))
 
 
 def put(folder: Path, version: str, **changes: Any) -> Path:
@@ -92,7 +86,7 @@ def test_what_runs_on_this_gpu_is_taken_before_what_does_not(
     put(folder, "a100")
     put(folder, "h100", compute_capability="9.0", created="2026-01-02T00:00:00+00:00")
     assert chosen() == "a100"
-    smi(tmp_path, monkeypatch, "8.9, NVIDIA L4")
+    put_gpus(monkeypatch, "NVIDIA L4, 8.9")
     assert chosen() == "h100"
 
 
@@ -113,8 +107,20 @@ def test_a_tag_names_one_of_several(folder: Path) -> None:
     assert chosen(engine_dir="demo:old") == "old"
     assert "there are: demo:new, demo:old" in refusal(engine_dir="demo:none")
     assert "is of the kind 'checkpoint'" in refusal(engine_dir="demo:weights")
-    (folder / "demo" / "old" / "rank0.engine").write_text("cut")
-    assert "files of demo:old are missing in" in refusal(engine_dir="demo:old")
+
+
+def test_a_file_that_is_not_as_long_as_it_was_built_is_named(folder: Path) -> None:
+    directory = put(folder, "old")
+    record, file = read_record(directory), directory / "rank0.engine"
+    TENSORRT.check_whole(directory, record, "make it")
+    file.write_text("cut")
+    with pytest.raises(StartError) as refused:
+        TENSORRT.check_whole(directory, record, "make it")
+    damaged = f"{file} is damaged: 3 bytes instead of 5; compile one with: make it"
+    assert str(refused.value) == f"setting 'engine_dir': {damaged}"
+    file.unlink()
+    with pytest.raises(StartError, match=r"has no rank0\.engine; compile one with: make it"):
+        TENSORRT.check_whole(directory, record, "make it")
 
 
 def test_a_directory_is_taken_as_it_is(folder: Path, tmp_path: Path) -> None:
@@ -132,7 +138,7 @@ def test_another_gpu_and_another_release_are_refused_with_the_command_that_rebui
     assert "tensorrt_llm 1.1.0, and this service is for 1.2.1" in str(refused.value)
     assert str(refused.value).endswith(MANIFEST.command)
     check_capability("the engine", record)
-    smi(tmp_path, monkeypatch, "9.0, NVIDIA H100")
+    put_gpus(monkeypatch, "NVIDIA H100, 9.0")
     with pytest.raises(StartError) as refused:
         check_capability("the engine", record)
     assert "8.0 (NVIDIA A100) and this GPU has compute capability 9.0" in str(refused.value)

@@ -2,7 +2,6 @@
 
 import json
 from itertools import islice, permutations
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from common.engine import Chunk, TokenLogprob
 from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.reasoning_text import ReasoningText
 from common.sampling import Sampling
 from services._sglang.request import (
     chunk,
@@ -18,16 +18,19 @@ from services._sglang.request import (
     sampling_params,
     service_error,
 )
-from tests.doubles.sglang.sglang.srt.sampling.sampling_params import TOP_K_ALL, SamplingParams
+from services._xgrammar.structural_tag import structural_tag
+from tests.real_packages.samplings import CALLS
 
-CONTRACT = Path(__file__).parents[1] / "doubles" / "contracts" / "sglang.json"
 EOS = frozenset({2})
 
 
+THOUGHT = ReasoningText("<think>", "</think>", bare="")
+
+
 def params(own_ends: frozenset[int] = EOS, own_seed: int | None = None, **fields: Any) -> Any:
-    """As SGLang reads them."""
+    """As attributes, of which those that are not given are not there."""
     fields = {"max_tokens": 7, "end_token_ids": EOS, **fields}
-    return SamplingParams(**sampling_params(Sampling(**fields), own_ends, own_seed))
+    return SimpleNamespace(**sampling_params(Sampling(**fields), own_ends, own_seed))
 
 
 def answer(
@@ -41,15 +44,9 @@ def answer(
 
 
 def test_a_request_says_all_that_sglang_would_choose_by_itself() -> None:
-    given = sampling_params(Sampling(7), EOS, None)
-    fields = json.loads(CONTRACT.read_text("utf-8"))["objects"][
-        "sglang.srt.sampling.sampling_params:SamplingParams"
-    ]["fields"]
-    assert set(given) <= {field["name"] for field in fields}
-    assert params(temperature=0).top_k == 1
     plain = params()
-    assert (plain.max_new_tokens, plain.top_k, plain.min_new_tokens) == (7, TOP_K_ALL, 0)
-    assert (plain.stop_token_ids, plain.ignore_eos) == ({2}, False)
+    assert (plain.max_new_tokens, plain.top_k, plain.min_new_tokens) == (7, -1, 0)
+    assert (plain.stop_token_ids, plain.ignore_eos) == ([2], False)
 
 
 def test_every_value_arrives_under_sglangs_name_for_it() -> None:
@@ -63,12 +60,26 @@ def test_every_value_arrives_under_sglangs_name_for_it() -> None:
     )
     assert (given.temperature, given.top_p, given.top_k, given.min_p) == (0.7, 0.8, 9, 0.05)
     assert (given.presence_penalty, given.frequency_penalty) == (0.3, -0.4)
-    assert given.repetition_penalty == 1
 
 
 def test_a_bias_has_strings_for_keys_and_a_schema_is_text() -> None:
     assert params(logit_bias={5: 1.5}).logit_bias == {"5": 1.5}
     assert json.loads(params(json_schema={"type": "object"}).json_schema) == {"type": "object"}
+
+
+def test_a_form_behind_reasoning_is_a_structural_tag() -> None:
+    form: dict[str, Any] = {"json_schema": {"type": "object"}, "reasoning": THOUGHT}
+    given = params(**form)
+    assert json.loads(given.structural_tag) == structural_tag(Sampling(1, **form))
+    assert not hasattr(given, "json_schema")
+
+
+def test_calls_are_a_structural_tag_that_ends_the_answer() -> None:
+    assert json.loads(params(calls=CALLS).structural_tag) == structural_tag(
+        Sampling(1, calls=CALLS)
+    )
+    with pytest.raises(InvalidValue, match="end of the document or call"):
+        params(min_tokens=1, calls=CALLS)
 
 
 def test_sglangs_own_ends_are_ignored_unless_all_of_them_end_the_answer() -> None:
@@ -97,7 +108,7 @@ def test_min_tokens_that_would_also_put_off_an_ignored_end_are_refused() -> None
 
 
 def test_seeds_are_given_where_they_count_and_then_always() -> None:
-    assert params(seed=5).sampling_seed is None
+    assert not hasattr(params(seed=5), "sampling_seed")
     assert params(seed=5, own_seed=8).sampling_seed == 5
     assert params(own_seed=8).sampling_seed == 8
 

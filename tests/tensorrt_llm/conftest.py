@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.builder.support import Home
-from tests.service_process import REPOSITORY
+from tests.gpus import put_gpus
+from tests.service_process import NVML, REPOSITORY
 from tests.tensorrt_llm.builds import DOUBLE as BUILD_TOOLS
 
 # bentoml's own decorators warn, and here every warning is an error.
@@ -24,7 +25,7 @@ MODULES = {"tensorrt_llm", "xgrammar", "mpi4py"}
 def _double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(DOUBLE))
     monkeypatch.setenv("PYTHONPATH", f"{DOUBLE}{os.pathsep}{REPOSITORY}")
-    monkeypatch.setenv("PATH", f"{DOUBLE / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    put_gpus(monkeypatch, "Double GPU, 8.0")
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] in MODULES]:
         del sys.modules[name]
@@ -33,13 +34,12 @@ def _double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("PATH", f"{BUILD_TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(BUILD_TOOLS / "site"))
+    monkeypatch.setenv("PYTHONPATH", f"{BUILD_TOOLS / 'site'}{os.pathsep}{NVML}")
     return Home(tmp_path / "home", "build_scripts.trtllm")
 
 
 @pytest.fixture
 def docker(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is here and TensorRT-LLM is not."""
-    folders = (BUILD_TOOLS / "docker", BUILD_TOOLS / "gpu")
     path = os.environ["PATH"].partition(os.pathsep)[2]
-    monkeypatch.setenv("PATH", os.pathsep.join((*map(str, folders), path)))
+    monkeypatch.setenv("PATH", f"{BUILD_TOOLS / 'docker'}{os.pathsep}{path}")

@@ -1,14 +1,17 @@
 """What TensorRT-LLM is constructed with, and what is refused before."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common.errors import StartError
+from common.errors import InvalidValue, StartError
+from common.models.adapters import Adapter
 from common.settings import Settings
 from services._compiled.tensorrt_engine import check_engine_dir
-from services._tensorrt_llm.arguments import kv_cache_tokens, llm_arguments
+from services._tensorrt_llm.adapters import ADAPTER_TARGETS, check_targets, lora_config
+from services._tensorrt_llm.arguments import kv_cache_tokens, llm_arguments, llm_class
 from services.tensorrt_llm import TensorRTLLMEngine
 from tests.tensorrt_llm.support import compiled_engine, demo_model, running_engine
 
@@ -39,6 +42,7 @@ def test_the_defaults_serve_well() -> None:
         "guided_decoding_backend": "xgrammar",
         "trust_remote_code": False,
         "tensor_parallel_size": 1,
+        "pipeline_parallel_size": 1,
         "dtype": "auto",
         "max_seq_len": 4096,
         "max_batch_size": 256,
@@ -61,6 +65,82 @@ def test_settings_arrive_in_the_engines_own_terms() -> None:
     assert (values["tensor_parallel_size"], values["trust_remote_code"]) == (2, True)
     cache = values["kv_cache_config"]
     assert (cache.enable_block_reuse, cache.free_gpu_memory_fraction) == (False, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "fields"),
+    [
+        ("ngram:4", "NGramDecodingConfig", {"max_draft_len": 4}),
+        (
+            "draft:/small:4",
+            "DraftTargetDecodingConfig",
+            {"max_draft_len": 4, "speculative_model_dir": "/small"},
+        ),
+        (
+            "eagle3:/head:3",
+            "EagleDecodingConfig",
+            {"max_draft_len": 3, "speculative_model_dir": "/head"},
+        ),
+        ("mtp:2", "MTPDecodingConfig", {"num_nextn_predict_layers": 2}),
+    ],
+)
+def test_drafts_are_asked_for_in_the_engines_own_terms(
+    text: str, kind: str, fields: dict[str, Any]
+) -> None:
+    values = arguments(speculative=text)
+    config = values["speculative_config"]
+    assert (type(config).__name__, config.model_dump()) == (kind, fields)
+    assert values["sampler_type"] == "auto"
+    assert values.get("disable_overlap_scheduler", False) is text.startswith(("ngram", "draft"))
+
+
+def test_stages_experts_and_host_memory_have_arguments_of_their_own() -> None:
+    values = arguments(
+        tensor_parallel_size=2, pipeline_parallel_size=2, expert_parallel=True, kv_offload=8
+    )
+    assert values["pipeline_parallel_size"] == values["moe_expert_parallel_size"] == 2
+    assert values["kv_cache_config"].host_cache_size == 2 * 2**30
+
+
+def test_room_is_made_for_the_modules_that_the_adapters_change() -> None:
+    settings = Settings(adapters="mine=/mine", max_adapter_rank=8)
+    mine = Adapter("mine", Path("/mine"), 1, 4, frozenset({"q_proj", "down_proj"}))
+    config = lora_config(settings, replace(demo_model(Settings()), adapters=(mine,)))
+    assert config.lora_target_modules == ["attn_q", "attn_k", "attn_v", "mlp_4h_to_h"]
+    assert (config.max_lora_rank, config.max_loras, config.max_cpu_loras) == (8, 1, 1)
+
+
+def test_room_is_made_for_all_modules_where_clients_load_adapters() -> None:
+    config = arguments(adapter_loading="/adapters", max_adapters=3)["lora_config"]
+    assert config.lora_target_modules == list(ADAPTER_TARGETS.values())
+    assert config.max_loras == 3
+
+
+def test_adapters_are_no_engine_argument() -> None:
+    with pytest.raises(StartError, match="use the settings 'adapters' and 'adapter_loading'"):
+        llm_class(Settings(engine_args={"enable_lora": True}))
+
+
+def test_an_adapter_of_experts_is_refused_by_name() -> None:
+    adapter = Adapter("mine", Path("/mine"), 1, 4, frozenset({"q_proj", "w1"}))
+    with pytest.raises(InvalidValue, match="'mine' changes w1; TensorRT-LLM takes adapters of q_"):
+        check_targets(adapter)
+
+
+@pytest.mark.parametrize(
+    ("values", "setting"),
+    [
+        ({"engine_args": {"kv_cache_config": {"host_cache_size": 1}}}, "kv_offload"),
+        ({"engine_args": {"speculative_config": {"decoding_type": "NGram"}}}, "speculative"),
+        (
+            {"speculative": "mtp:1", "engine_args": {"speculative_config": {"max_draft_len": 3}}},
+            "speculative",
+        ),
+    ],
+)
+def test_what_a_setting_says_is_no_engine_argument(values: dict[str, Any], setting: str) -> None:
+    with pytest.raises(StartError, match=f"use the setting '{setting}'"):
+        TensorRTLLMEngine.check(Settings(**values))
 
 
 def test_without_chunked_prefill_the_longest_prompt_fits_one_forward_pass() -> None:
@@ -140,8 +220,12 @@ def test_a_seed_of_the_engine_needs_the_sampler_that_has_one() -> None:
         ({"dtype": "float16"}, "'dtype': it was fixed"),
         ({"tensor_parallel_size": 2}, "'tensor_parallel_size'"),
         ({"max_concurrency": 500}, "'max_concurrency'"),
+        ({"pipeline_parallel_size": 2}, "'pipeline_parallel_size': it was fixed.* allowed is 1"),
+        ({"speculative": "ngram:4"}, "'speculative': it was fixed"),
         ({"quantization": "awq"}, "'quantization': 'awq', but the engine in .* has 'none'"),
         ({"kv_cache_dtype": "fp8"}, "'kv_cache_dtype': it was fixed"),
+        ({"adapters": "mine=/mine"}, "'adapters': it was fixed.* allowed is {}"),
+        ({"adapter_loading": "/mine"}, "'adapter_loading': it was fixed"),
     ],
 )
 def test_a_compiled_engine_refuses_what_was_compiled_in(
@@ -169,7 +253,8 @@ def test_gaps_follow_from_the_sampler() -> None:
     assert gaps() == of_cpp
     assert gaps(engine_args={"sampler_type": "TorchSampler"}) == of_torch
     assert gaps(engine_args={"sampler_type": "auto"}) == of_torch
-    assert gaps(engine_args={"speculative_config": {"decoding_type": "NGram"}}) == of_torch
+    assert gaps(engine_args={"speculative_config": {"decoding_type": "Medusa"}}) == of_torch
+    assert gaps(speculative="ngram:4") == of_torch
     assert gaps(engine_dir="somewhere", engine_args={"sampler_type": "auto"}) == of_cpp
     assert gaps(engine_args={"guided_decoding_backend": None}) == of_cpp | {"response_format"}
 

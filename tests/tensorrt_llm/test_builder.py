@@ -16,8 +16,9 @@ from build_scripts.trtllm.tables import FAMILIES, SCHEMES
 from common.models.model import DEMO_MODEL
 from tests.builder.support import Home, gone, tool_of
 from tests.limits import DEADLINE
+from tests.model_directories import model_flags
 from tests.service_process import REPOSITORY, eventually
-from tests.tensorrt_llm.builds import AUTOAWQ, AWQ, DOUBLE, EXAMPLES, GPTQ, model
+from tests.tensorrt_llm.builds import AUTOAWQ, AWQ, EXAMPLES, GPTQ
 
 CONTRACT = json.loads((REPOSITORY / "tests/doubles/contracts/trtllm_tools.json").read_text())
 
@@ -53,9 +54,9 @@ def test_every_family_and_scheme_has_the_commands_that_are_recorded(
 ) -> None:
     generation = (SCHEMES[scheme].generations or (int(SCHEMES[scheme].minimum),))[-1]
     capability = max(SCHEMES[scheme].minimum, float(generation))
-    monkeypatch.setenv("DOUBLE_COMPUTE_CAPABILITY", str(capability))
-    monkeypatch.setenv("PATH", str(DOUBLE / "gpu"))
-    flags = model(tmp_path, model_type=family)
+    monkeypatch.setenv("DOUBLE_GPUS", f"Double GPU, {capability}")
+    monkeypatch.setenv("PATH", "")
+    flags = model_flags(tmp_path, model_type=family)
     shown = "".join(
         f"   {line}\n" for line in commands(*flags, *EXAMPLES, "--quantization", scheme)
     )
@@ -137,7 +138,7 @@ def test_each_default_can_be_another(home: Home) -> None:
 def test_a_cache_that_cannot_be_read_in_pages_takes_whole_prompts(
     home: Home, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], paged: str, tokens: int
 ) -> None:
-    monkeypatch.setenv("DOUBLE_COMPUTE_CAPABILITY", "9.0")
+    monkeypatch.setenv("DOUBLE_GPUS", "Double GPU, 9.0")
     shown = home.run("--dry-run", *EXAMPLES, *arguments)
     assert f"--use_paged_context_fmha {paged}" in shown
     assert f"--max_num_tokens {tokens} " in shown
@@ -145,12 +146,12 @@ def test_a_cache_that_cannot_be_read_in_pages_takes_whole_prompts(
 
 def test_another_gpu_has_another_engine(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     first = home.build(*EXAMPLES).tag
-    monkeypatch.setenv("DOUBLE_COMPUTE_CAPABILITY", "9.0")
+    monkeypatch.setenv("DOUBLE_GPUS", "Double GPU, 9.0")
     assert home.build(*EXAMPLES).tag != first
 
 
 def test_how_it_is_served_is_told(home: Home, tmp_path: Path) -> None:
-    flags = (*model(tmp_path), "--max-seq-len", "1024", *AWQ)
+    flags = (*model_flags(tmp_path), "--max-seq-len", "1024", *AWQ)
     told = home.run(*EXAMPLES, *flags)
     settings = (
         "--arg quantization=int4_awq --arg max_model_len=1024 --arg max_concurrency=2048 "
@@ -171,7 +172,7 @@ def test_how_it_is_served_is_told(home: Home, tmp_path: Path) -> None:
 
 def test_quantized_checkpoints_are_compiled_as_they_are(home: Home, tmp_path: Path) -> None:
     for name, values in (("awq", AUTOAWQ), ("gptq", GPTQ)):
-        flags = model(tmp_path, quantization_config=values)
+        flags = model_flags(tmp_path, quantization_config=values)
         assert home.build(*EXAMPLES, *flags).manifest.scheme == name
         shown = home.run("--dry-run", *EXAMPLES, *flags, "--quantization", name)
         assert "convert_checkpoint.py --model_dir SCRATCH/model" in shown

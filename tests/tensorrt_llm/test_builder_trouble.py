@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from common.models.model import DEMO_MODEL
-from tests.builder.support import Home, gone, tool_of
-from tests.limits import DEADLINE
-from tests.service_process import eventually
-from tests.tensorrt_llm.builds import AUTOAWQ, AWQ, DOUBLE, EXAMPLES, GPTQ, model
+from tests.builder.support import Home
+from tests.model_directories import model_flags
+from tests.tensorrt_llm.builds import AUTOAWQ, AWQ, DOUBLE, EXAMPLES, GPTQ
 
 
 @pytest.mark.parametrize("tool", ["convert_checkpoint.py", "trtllm-build"])
@@ -27,11 +26,7 @@ def test_a_tool_in_trouble_leaves_nothing(home: Home, tool: str, trouble: str) -
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_build_ends_its_tool(home: Home, number: signal.Signals) -> None:
     home.trouble = "trtllm-build=hang"
-    with home.start(*EXAMPLES) as builder:
-        tools = tool_of(builder)
-        builder.send_signal(number)
-        builder.communicate(timeout=DEADLINE)
-    eventually(lambda: gone(tools), DEADLINE, "the tool has ended")
+    home.interrupt(number, *EXAMPLES)
     assert not [name for name in home.left() if name.startswith("models")]
 
 
@@ -72,7 +67,7 @@ def test_what_cannot_be_compiled_is_one_line_before_any_work(
     home: Home, monkeypatch: pytest.MonkeyPatch, mistake: str
 ) -> None:
     capability, arguments, told = REFUSED[mistake]
-    monkeypatch.setenv("DOUBLE_COMPUTE_CAPABILITY", capability)
+    monkeypatch.setenv("DOUBLE_GPUS", f"Double GPU, {capability}")
     if "--docker" in arguments:
         monkeypatch.setenv("PATH", f"{DOUBLE / 'docker'}{os.pathsep}{os.environ['PATH']}")
     assert told in home.refusal(*EXAMPLES, *arguments)
@@ -112,7 +107,7 @@ MODELS: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
 @pytest.mark.parametrize("mistake", MODELS)
 def test_a_model_that_is_not_compiled_is_one_line(home: Home, tmp_path: Path, mistake: str) -> None:
     values, arguments, told = MODELS[mistake]
-    assert told in home.refusal(*EXAMPLES, *model(tmp_path, **values), *arguments)
+    assert told in home.refusal(*EXAMPLES, *model_flags(tmp_path, **values), *arguments)
 
 
 def test_an_empty_text_and_a_mistaken_path_are_told(home: Home, tmp_path: Path) -> None:
@@ -141,7 +136,7 @@ def test_tools_that_are_missing_or_of_another_release(
     assert "has made an engine of TensorRT-LLM 1.1.0, not 1.2.1" in home.refusal(*EXAMPLES)
     monkeypatch.setenv("PYTHONPATH", str(DOUBLE / "other_site"))
     assert "TensorRT-LLM is 1.3.0 here; needed is 1.2.1" in home.refusal(*EXAMPLES)
-    monkeypatch.setenv("PATH", str(DOUBLE / "gpu"))
+    monkeypatch.setenv("PATH", "")
     assert "trtllm-build is not on PATH; run this where" in home.refusal(*EXAMPLES)
     assert "docker is not on PATH; run this where" in home.refusal("--docker")
     shown = home.run("--dry-run", *AWQ)

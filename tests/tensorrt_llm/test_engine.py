@@ -2,17 +2,23 @@
 
 import asyncio
 import contextlib
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from common.engine import Chunk
 from common.errors import EngineDead, InternalError, StartError
+from common.models.model import LoadPlan, open_model
 from common.processes.descendants import descendants, is_alive
+from common.settings import Settings
 from services._tensorrt_llm.watch import ranks
 from services.tensorrt_llm import TensorRTLLMEngine
 from tests.limits import AT_ONCE, DEADLINE
+from tests.model_directories import change_json, demo_copy
 from tests.tensorrt_llm.support import (
     END,
     chunks,
@@ -36,6 +42,51 @@ async def test_an_answer_has_all_its_tokens_and_its_end_token_once() -> None:
             assert [token for piece in pieces for token in piece.token_ids] == full[:length]
             assert pieces[-1].finish_reason == ("stop" if ends else "length")
             assert not any(piece.finish_reason for piece in pieces[:-1])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "ImportError('libcudart.so.13: cannot open shared object file')",
+        "OSError('libmpi.so.40: cannot open shared object file')",
+        "RuntimeError('cannot load MPI library')",
+    ],
+)
+async def test_a_missing_library_is_told_with_what_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    package = tmp_path / "tensorrt_llm"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"raise {error}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(StartError) as refused:
+        async with running_engine():
+            pass
+    words = error.split("'")[1]
+    assert str(refused.value).startswith(f"TensorRT-LLM cannot be imported: {words}; it needs Open")
+
+
+async def test_a_checkpoint_of_transformers_5_loads_in_the_planned_number_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    source = demo_copy(tmp_path / "source", torch_dtype="float32")
+    change_json(source / "tokenizer_config.json", {"tokenizer_class": "TokenizersBackend"})
+    settings = Settings(model=str(source))
+    model = replace(open_model(settings, source), load=LoadPlan("none", None, "bfloat16"))
+    engine = TensorRTLLMEngine(settings, model)
+    try:
+        await engine.start(lambda _: None)
+        assert engine._llm.torch_dtype == "bfloat16"
+        assert len(await ids(engine, request(3))) == 3
+    finally:
+        await engine.stop()
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_an_engine_whose_processes_are_not_known_is_refused() -> None:
+    with pytest.raises(StartError, match="its death would not be seen"):
+        ranks([psutil.Process()])
 
 
 async def test_closing_or_cancelling_a_generation_aborts_it_in_the_engine() -> None:
@@ -203,6 +254,23 @@ async def test_a_compiled_engine_answers_as_the_model_does(tmp_path: Path) -> No
         last = (await chunks(engine, request(2)))[-1]
         assert last.finish_reason == "length"
         assert last.cached_tokens is None
+
+
+async def test_a_damaged_engine_is_told_in_tensorrts_words(tmp_path: Path) -> None:
+    directory = compiled_engine(tmp_path)
+    (directory / "rank0.engine").write_text("no engine")
+    with pytest.raises(StartError, match=r"cannot start: .*Failed to deserialize cuda engine"):
+        async with running_engine(engine_dir=str(directory)):
+            pass
+
+
+async def test_an_engine_that_is_not_as_long_as_it_was_built_is_refused(tmp_path: Path) -> None:
+    directory = compiled_engine(tmp_path)
+    note = {"files": {"rank0.engine": {"sha256": "0", "size": 10**6}}}
+    change_json(directory / "build.json", note)
+    with pytest.raises(StartError, match=r"rank0\.engine is damaged: \d+ bytes instead of 1000000"):
+        async with running_engine(engine_dir=str(directory)):
+            pass
 
 
 async def test_a_compiled_engine_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What is read from the directory of a compiled engine; the refusals are tested with services."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from common.errors import StartError
 from common.settings import Settings
 from services._compiled.tensorrt_engine import check_engine_dir, check_gpu, check_settings
+from tests.gpus import put_gpus
 from tests.service_process import REPOSITORY
 
 ENGINE = REPOSITORY / "tests" / "doubles" / "triton" / "engine"
@@ -52,7 +54,7 @@ def test_a_scheme_may_have_our_name_or_its_own(tmp_path: Path, asked: str | None
 def test_each_gpu_needs_its_file(tmp_path: Path) -> None:
     engine(tmp_path, None, mapping={"world_size": 2, "tp_size": 2})
     (tmp_path / "rank1.engine").unlink()
-    with pytest.raises(StartError, match=r"has no rank1\.engine; compile an engine with"):
+    with pytest.raises(StartError, match=r"has no rank1\.engine; compile one with"):
         check_engine_dir(tmp_path)
 
 
@@ -63,42 +65,33 @@ def test_another_kind_of_config_is_refused(tmp_path: Path, text: str) -> None:
         check_engine_dir(tmp_path)
 
 
-def smi(folder: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program in the place of nvidia-smi."""
-    program = folder / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\n{line}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
-
-
 def test_both_architectures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "engine"
     folder.mkdir()
     manifest = {"compute_capability": "8.0", "gpu": "NVIDIA A100"}
     config = check_engine_dir(engine(folder, manifest))
-    smi(tmp_path, 'echo "8.0, NVIDIA A100"', monkeypatch)
+    put_gpus(monkeypatch, "NVIDIA A100, 8.0")
     check_gpu(config)
-    smi(tmp_path, 'echo "8.0, NVIDIA A100"; echo "9.0, NVIDIA H100"', monkeypatch)
+    put_gpus(monkeypatch, "NVIDIA A100, 8.0", "NVIDIA H100, 9.0")
     with pytest.raises(StartError, match=r"8\.0 \(NVIDIA A100\) and .* 9\.0 \(NVIDIA H100\)"):
         check_gpu(config)
 
 
-@pytest.mark.parametrize("line", ["exit 0", "echo no devices; exit 6"])
-def test_no_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+def test_no_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     config = check_engine_dir(ENGINE)
-    smi(tmp_path, line, monkeypatch)
-    with pytest.raises(StartError, match=r"needs a GPU of compute capability 8\.0 .* finds none"):
+    put_gpus(monkeypatch)
+    with pytest.raises(
+        StartError, match=r"needs a GPU of compute capability 8\.0 .* none here \(.*Not Loaded"
+    ):
         check_gpu(config)
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(StartError, match="it is not installed"):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with pytest.raises(StartError, match="nvidia-ml-py is not installed"):
         check_gpu(config)
 
 
-def test_only_the_gpus_that_may_be_used_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_gpus_that_may_be_used_count(monkeypatch: pytest.MonkeyPatch) -> None:
     config = check_engine_dir(ENGINE)
-    smi(tmp_path, '[ "$4" = 1 ] && echo "8.0, A" || echo "9.0, B"', monkeypatch)
+    put_gpus(monkeypatch, "B, 9.0", "A, 8.0")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     check_gpu(config)
 

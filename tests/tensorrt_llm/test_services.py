@@ -13,51 +13,44 @@ import pytest
 
 from tests.contract.support import CHAT, answer, chat, text_of, user
 from tests.limits import AT_ONCE, DEADLINE
+from tests.refusals import refusal_lines, refusals_before_start
 from tests.service_process import Service, start_service
 from tests.tensorrt_llm.support import compiled_engine
 
-SECONDS_TO_START = 60.0
 SECONDS_TO_TELL = AT_ONCE
 CLIENTS = 4
 COUNT = "Count from 1 to 40."
 
 
-def refusal(**settings: Any) -> str:
-    """The one line of a service that must not start."""
-    service = start_service("tensorrt_llm", wait=False, **settings)
-    try:
-        assert service.process.wait(SECONDS_TO_START) == 1
-    finally:
-        service.process.kill()
-        service.http.close()
-    lines = [line for line in service.log_text().splitlines() if line and "[INFO]" not in line]
-    assert len(lines) == 1, lines
-    return lines[0]
+def refused_engines(*folders: Path, **settings: Any) -> list[str]:
+    given = [{"engine_dir": folder, **settings} for folder in folders]
+    return refusals_before_start("tensorrt_llm", *given)
 
 
 def test_a_missing_engine_directory_is_one_line_with_the_command_that_makes_it(
     tmp_path: Path,
 ) -> None:
-    missing = tmp_path / "engine"
-    line = refusal(engine_dir=missing)
-    assert line.startswith(f"error: setting 'engine_dir': there is no directory {missing}")
-    assert "compile an engine with: python -m build_scripts.trtllm" in line
-    missing.mkdir()
-    assert f"{missing} has no config.json" in refusal(engine_dir=missing)
-    compiled_engine(missing)
-    (missing / "rank0.engine").unlink()
-    assert f"{missing} has no rank0.engine" in refusal(engine_dir=missing)
+    missing, empty, whole = (tmp_path / name for name in ("missing", "empty", "whole"))
+    empty.mkdir()
+    whole.mkdir()
+    (compiled_engine(whole) / "rank0.engine").unlink()
+    first, second, third = refused_engines(missing, empty, whole)
+    assert first.startswith(f"error: setting 'engine_dir': there is no directory {missing}")
+    assert "compile one with: python -m build_scripts.trtllm" in first
+    assert f"{empty} has no config.json" in second
+    assert f"{whole} has no rank0.engine" in third
 
 
 def test_an_engine_for_another_gpu_is_refused_with_both_architectures(tmp_path: Path) -> None:
     engine_dir = compiled_engine(tmp_path, "8.0")
-    line = refusal(engine_dir=engine_dir, double_compute_capability="9.0")
+    (line,) = refused_engines(engine_dir, double_gpus="Double GPU, 9.0")
     assert "compute capability 8.0 (Some GPU)" in line
     assert "this GPU has compute capability 9.0 (Double GPU)" in line
 
 
 def test_an_unknown_engine_argument_is_one_line() -> None:
-    assert "did you mean 'max_batch_size'" in refusal(engine_args={"max_batchsize": 4})
+    (line,) = refusal_lines("tensorrt_llm", engine_args={"max_batchsize": 4})
+    assert "did you mean 'max_batch_size'" in line
 
 
 def test_a_compiled_engine_serves(tmp_path: Path) -> None:

@@ -1,24 +1,33 @@
 """Each field in TensorRT-LLM's own terms, and its results in those of common/."""
 
+import json
 from random import Random
 from typing import Any
 
 import pytest
 
+from common.call_grammar import CallGrammar, CallText
 from common.engine import Chunk
 from common.errors import EngineDead, InternalError, InvalidValue
+from common.reasoning_text import ReasoningText
 from common.sampling import Sampling
 from services._tensorrt_llm.request import (
+    LIMITS,
     Dialect,
-    check_schema,
+    check_grammar,
     chunk,
     failure,
     sampling_params,
 )
+from services._xgrammar.structural_tag import structural_tag
 from tests.tensorrt_llm.support import END
 
 VOCABULARY = 50_000
 PROMPT = 7
+
+
+def calls_of(schema: dict[str, Any]) -> CallGrammar:
+    return CallGrammar((CallText("<a>", schema, "</a>"),), "")
 
 
 def dialect(*, cpp: bool = True, ends: tuple[int, ...] = (END,)) -> Dialect:
@@ -95,9 +104,10 @@ def test_without_ends_no_token_ends_the_answer() -> None:
 
 def test_min_tokens_hold_back_the_one_end_and_are_refused_with_several() -> None:
     assert translated(min_tokens=4).min_tokens == 4
-    with pytest.raises(InvalidValue, match="2 may end it") as refused:
-        translated(min_tokens=4, end_token_ids=frozenset({1, END}))
-    assert refused.value.param == "min_tokens"
+    assert translated(min_tokens=4, end_token_ids=frozenset()).min_tokens == 0
+    with pytest.raises(InvalidValue, match="at most 1 together with min_tokens") as refused:
+        LIMITS.check(Sampling(8, min_tokens=4, end_token_ids=frozenset({1, END})), "any")
+    assert refused.value.param == "stop_token_ids"
     with pytest.raises(InvalidValue, match="together with response_format"):
         translated(min_tokens=4, json_schema={"type": "object"})
 
@@ -124,21 +134,45 @@ def test_the_torch_sampler_is_not_asked_for_what_it_ignores() -> None:
 
 
 def test_a_schema_that_is_none_never_reaches_the_engine() -> None:
-    check_schema({"type": "object"})
-    check_schema({"type": "string", "maxLength": 3})
+    check_grammar(Sampling(9, json_schema={"type": "object"}))
+    check_grammar(Sampling(9, json_schema={"type": "string", "maxLength": 3}))
+    check_grammar(Sampling(9, calls=calls_of({"type": "object"})))
     with pytest.raises(InvalidValue, match="refuses the schema") as refused:
-        check_schema({"type": "nonsense"})
+        check_grammar(Sampling(9, json_schema={"type": "nonsense"}))
     assert refused.value.param == "response_format"
+    with pytest.raises(InvalidValue, match="refuses the schema") as refused:
+        check_grammar(Sampling(9, calls=calls_of({"type": "nonsense"})))
+    assert refused.value.param == "tools"
+
+
+def test_a_form_behind_reasoning_is_a_structural_tag() -> None:
+    form: dict[str, Any] = {"json_schema": {"type": "object"}}
+    form["reasoning"] = ReasoningText("<think>", "</think>", bare="")
+    guided = translated(**form, end_token_ids=frozenset()).guided_decoding
+    assert json.loads(guided.structural_tag) == structural_tag(Sampling(1, **form))
+    assert guided.json is None
+
+
+def test_calls_are_a_structural_tag() -> None:
+    grammar = calls_of({"type": "object"})
+    guided = translated(calls=grammar, end_token_ids=frozenset()).guided_decoding
+    assert json.loads(guided.structural_tag) == structural_tag(Sampling(1, calls=grammar))
+    with pytest.raises(InvalidValue, match="ends by itself"):
+        translated(min_tokens=4, calls=grammar)
 
 
 class Result:
     """The part of a RequestOutput that `chunk` reads."""
 
-    def __init__(self, ids: list[int], finish: str | None = None, stop: int | None = None) -> None:
+    def __init__(
+        self, ids: list[int], finish: str | None = None, stop: int | None = None, before: int = 0
+    ) -> None:
         from tensorrt_llm.executor import CompletionOutput
 
         self.cached_tokens = 3
-        self.outputs = [CompletionOutput(0, token_ids=ids, finish_reason=finish, stop_reason=stop)]
+        output = CompletionOutput(0, token_ids=ids, finish_reason=finish, stop_reason=stop)
+        output._last_token_ids_len = before
+        self.outputs = [output]
 
 
 def test_a_chunk_keeps_its_ids_when_the_result_goes_on() -> None:
@@ -165,6 +199,16 @@ def test_the_last_chunk_has_the_end_token(
 ) -> None:
     params = translated(end_token_ids=frozenset({END, 9}))
     assert chunk(Result(ids, finish, stop), params, has_cached_tokens=True) == expected
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+@pytest.mark.parametrize("end", [END, 9])
+def test_a_last_result_without_ids_adds_no_second_end_token(finish: str, end: int) -> None:
+    params = translated(end_token_ids=frozenset({END, 9}))
+    stop = 9 if (finish, end) == ("stop", 9) else None
+    piece = chunk(Result([5, end], finish, stop, before=2), params, has_cached_tokens=True)
+    reason = "length" if (finish, end) == ("length", END) else "stop"
+    assert (piece.token_ids, piece.finish_reason) == ([], reason)
 
 
 def test_an_engine_that_does_not_tell_of_its_cache_is_not_believed() -> None:

@@ -2,12 +2,14 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.errors import StartError
+from common.models.adapters import Adapter
 from common.models.model import DEMO_MODEL, open_model
 from common.settings import Settings
 from services.__main__ import row
@@ -63,11 +65,14 @@ def test_each_setting_has_its_flag(tmp_path: Path) -> None:
             "disable-custom-kernels": "true",
         }.items()
     )
-    assert "dtype" not in given
+    assert not {"dtype", "speculate"} & set(given)
     ports = {given[name] for name in ("port", "prometheus-port", "master-port")}
     assert len(ports) == 3
     assert given["shard-uds-path"].startswith(str(tmp_path))
     assert flags(tmp_path, dtype="float16")["dtype"] == "float16"
+    drafted = flags(tmp_path, speculative="ngram:3", max_model_len=1000)
+    # Where it checks drafts it reads a prompt in one piece.
+    assert (drafted["speculate"], drafted["max-batch-prefill-tokens"]) == ("3", "1000")
     assert flags(tmp_path, engine_args={"usage_stats": "on"})["usage-stats"] == "on"
 
 
@@ -78,6 +83,19 @@ def test_whole_prefills_get_a_budget_that_every_prompt_fits_in(tmp_path: Path) -
     assert parse(command.argv[1:])["max-batch-prefill-tokens"] == "4096"
     assert command.environment["PREFILL_CHUNKING"] == "0"
     assert command.environment["PREFIX_CACHING"] == "0"
+
+
+@pytest.mark.usefixtures("with_launcher")
+def test_adapters_are_the_launchers_and_end_the_prefix_cache(tmp_path: Path) -> None:
+    settings = Settings(adapters={"terse": "/a/terse"})
+    adapters = (Adapter("terse", Path("/a/terse"), 1, 4), Adapter("p/irate", Path("/b"), 2, 4))
+    model = replace(open_model(settings, DEMO_MODEL), adapters=adapters)
+    command, _ = launch(settings, model, tmp_path)
+    assert parse(command.argv[1:])["lora-adapters"] == "terse=/a/terse,p/irate=/b"
+    assert command.environment["PREFIX_CACHING"] == "0"
+    cut = replace(model, adapters=(Adapter("terse", Path("/a@b"), 1, 4),))
+    with pytest.raises(StartError, match=r"/a@b has one of , = @ in it"):
+        launch(settings, cut, tmp_path)
 
 
 @pytest.mark.usefixtures("with_launcher")
@@ -107,8 +125,10 @@ def test_variables_that_the_launcher_would_read_are_kept_from_it(
         ({"engine_args": {"port": 4}}, "has no argument 'port'; .*allowed are "),
         ({"engine_args": {"max_batch_size": [4]}}, "'max-batch-size' must be a string or a number"),
         ({"engine_args": {"disable_custom_kernels": 1}}, "must be true or false"),
+        ({"engine_args": {"lora_adapters": "a=b"}}, "use the setting 'adapters'"),
+        ({"adapter_loading": "/a"}, "'adapter_loading' has no effect with TGI"),
+        ({"engine_url": "http://a", "adapters": "a=/b"}, "'adapters' has no effect with 'engine_"),
         ({"dtype": "float32"}, "'dtype': TGI has no float32; allowed are auto, bfloat16, float16"),
-        ({"quantization": "awq", "dtype": "float16"}, "'dtype': TGI takes none together"),
         ({"engine_dir": "/tmp"}, "'engine_dir' has no effect with TGI"),
         ({"kv_cache_gib": 2}, "'kv_cache_gib' has no effect with TGI"),
         ({"seed": 2}, "'seed' has no effect with TGI"),
@@ -116,7 +136,7 @@ def test_variables_that_the_launcher_would_read_are_kept_from_it(
         ({"engine_url": "http://[::1"}, "is no address"),
         ({"engine_url": "http://a:99999"}, "is no address"),
         ({"engine_url": "ftp://me:secret@a"}, "'ftp://a' is no address"),
-        ({"engine_url": "http://a", "dtype": "float16"}, "'dtype' has no effect with engine_url"),
+        ({"engine_url": "http://a", "dtype": "float16"}, "'dtype' has no effect with 'engine_url'"),
         ({"engine_url": "http://a", "kv_cache_dtype": "fp8"}, "'kv_cache_dtype' has no effect"),
         ({"engine_url": "http://a", "engine_args": {"launcher": "x"}}, "'engine_args' has no eff"),
     ],
@@ -138,7 +158,7 @@ def test_a_missing_launcher_is_told_with_where_and_with_the_command_that_makes_i
     assert str(raised.value) == (
         "text-generation-launcher was looked for on PATH (/nowhere:/neither) and is not there; run "
         f"it from its image (docker run --gpus all --shm-size 1g -p 8080:80 -v {DEMO_MODEL}:/model "
-        "ghcr.io/huggingface/text-generation-inference:3.3.5 --model-id /model "
+        "ghcr.io/huggingface/text-generation-inference:3.3.7 --model-id /model "
         "--max-total-tokens 512 --max-input-tokens 511 --max-top-n-tokens 20 --usage-stats off) "
         "and set ENGINE_URL=http://127.0.0.1:8080, or set ENGINE_ARGS="
         """'{"launcher": "/its/path/text-generation-launcher"}'"""

@@ -10,9 +10,9 @@ import pytest
 from common.models.model import DEMO_MODEL
 from tests.contract.support import CHAT, answer, assert_error, body_for, post
 from tests.limits import DEADLINE
+from tests.refusals import refusal
 from tests.service_process import Service, eventually, start_service
 from tests.tgi.servers import Server, server
-from tests.tgi.test_processes import refusal
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_remote_server_may_go_and_come_back_and_is_never_stopped(remote: Serve
 
 
 def test_an_address_where_nothing_answers_is_told_with_the_command() -> None:
-    line = refusal(engine_url="http://127.0.0.1:9", max_model_len=512)
+    line = refusal("tgi", engine_url="http://127.0.0.1:9", max_model_len=512)
     assert "setting 'engine_url': no TGI answers at 'http://127.0.0.1:9'" in line
     assert "docker run --gpus all" in line
     assert "--max-total-tokens 512" in line
@@ -59,7 +59,7 @@ def test_an_address_where_nothing_answers_is_told_with_the_command() -> None:
 
 def test_a_server_for_shorter_answers_is_refused(tmp_path: Path) -> None:
     with server(tmp_path, "--max-total-tokens", 100) as remote:
-        line = refusal(engine_url=remote.url)
+        line = refusal("tgi", engine_url=remote.url)
         assert "'max_model_len': 4096 is more than the 100 tokens of TGI" in line
         with start_service("tgi", engine_url=remote.url, max_model_len=100) as service:
             assert post(service, CHAT).status_code == 200
@@ -69,11 +69,11 @@ def test_a_server_of_another_model_is_refused(remote: Server, tmp_path: Path) ->
     other = shutil.copytree(DEMO_MODEL, tmp_path / "other")
     written = (other / "tokenizer.json").read_text("utf-8")
     (other / "tokenizer.json").write_text(written.replace("<|im_end|>", "</s>"), "utf-8")
-    line = refusal(engine_url=remote.url, model=other)
+    line = refusal("tgi", engine_url=remote.url, model=other)
     assert "has another tokenizer than" in line
 
 
 def test_what_is_no_tgi_is_refused() -> None:
     with start_service("echo") as echo:
-        line = refusal(engine_url=echo.url)
-    assert "no TGI answers at" in line
+        line = refusal("tgi", engine_url=echo.url)
+    assert line.endswith("/info does not answer as TGI does: HTTP 404")

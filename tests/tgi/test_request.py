@@ -44,6 +44,12 @@ def test_every_request_is_one_by_the_document_and_the_routers_checks(sampling: S
     check_parameters(body["parameters"], LIMITS)
 
 
+def test_an_adapter_is_named_as_the_document_has_it() -> None:
+    body = json.loads(request_body(Prompt("Hello"), Sampling(1), 1, 0, "terse"))
+    assert problem("GenerateRequest", body) is None
+    assert body["parameters"]["adapter_id"] == "terse"
+
+
 def test_neutral_values_are_left_out() -> None:
     assert parameters() == {"details": True, "do_sample": True}
 

@@ -32,19 +32,6 @@ def triton(**settings: Any) -> Service:
     return start_service("triton", **{"engine_dir": ENGINE, **settings})
 
 
-def refusal(**settings: Any) -> str:
-    """The one line with which a service that cannot start ends."""
-    service = start_service("triton", wait=False, **settings)
-    try:
-        assert service.process.wait(START_SECONDS) == 1
-    finally:
-        service.process.kill()
-        service.http.close()
-    lines = service.log_text().splitlines()
-    (line,) = [line for line in lines if line and "[INFO]" not in line]
-    return line
-
-
 def below(process: int) -> list[psutil.Process]:
     return psutil.Process(process).children(recursive=True)
 

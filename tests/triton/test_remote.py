@@ -10,14 +10,9 @@ import pytest
 
 from tests.contract.support import chat, model_card, text_of, user
 from tests.limits import AT_ONCE
+from tests.refusals import refusal
 from tests.service_process import Service, eventually, start_service
-from tests.triton.support import (
-    RunningServer,
-    Watchers,
-    refusal,
-    repository,
-    running_server,
-)
+from tests.triton.support import RunningServer, Watchers, repository, running_server
 
 SECONDS = 30.0
 
@@ -78,6 +73,6 @@ def test_another_model_is_refused(tmp_path: Path, change: tuple[str, str], expec
             file.parent.joinpath("1").rmdir()
             file.parent.rmdir()
         server = stack.enter_context(running_server(root))
-        line = refusal(engine_url=server.url)
+        line = refusal("triton", engine_url=server.url)
     assert line.startswith("error: setting 'engine_url'")
     assert expected in line

@@ -1,5 +1,6 @@
 """The model repository written for tritonserver, read by the parser of Triton's own protocol."""
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from common.errors import StartError
 from common.settings import Settings
 from services._compiled.tensorrt_engine import EngineConfig, check_engine_dir
 from services._triton.repository import TUNING, write_repository
-from services._triton.server import command
+from services._triton.server import check_backend, command
 from tests.conftest import require_backend
 from tests.service_process import REPOSITORY, interpreter
 
@@ -117,6 +119,12 @@ def test_settings_reach_the_parameters(tmp_path: Path, engine: EngineConfig, on:
     assert values["normalize_log_probs"] == "false"
 
 
+def test_host_memory_is_given_to_each_gpu(tmp_path: Path, engine: EngineConfig) -> None:
+    two = dataclasses.replace(engine, world_size=2)
+    values = parsed(tmp_path, two, kv_offload=8)["parameters"]
+    assert values["kv_cache_host_memory_bytes"]["string_value"] == str(4 * 2**30)
+
+
 def test_a_path_may_hold_quotes_and_backslashes(tmp_path: Path) -> None:
     folder = tmp_path / 'an "engine" \\ ü'
     folder.mkdir()
@@ -135,3 +143,15 @@ def test_an_engine_for_two_gpus_is_served_by_two_processes(
     assert argv[:2] == ["mpirun", "--allow-run-as-root"]
     assert argv.count("/bin/true") == argv.count(":") == argv.count("-n") == 2
     assert argv.index("--load-model=tensorrt_llm") > argv.index(":")
+
+
+def test_a_server_without_the_backend_of_compiled_engines_is_refused(tmp_path: Path) -> None:
+    binary = tmp_path / "bin" / "tritonserver"
+    folder = tmp_path / "backends" / "tensorrtllm"
+    check_backend(binary)
+    folder.mkdir(parents=True)
+    (folder / "libtriton_tensorrtllm_common.a").touch()
+    with pytest.raises(StartError, match=r"no backend 'tensorrtllm' .*same engine_dir"):
+        check_backend(binary)
+    (folder / "libtriton_tensorrtllm.so").touch()
+    check_backend(binary)

@@ -30,7 +30,7 @@ def packed(kind: str, values: list[Any]) -> bytes:
 
 
 def test_new_tokens_have_the_last_of_the_log_probabilities_so_far() -> None:
-    piece = chunk(response([5, 6], [-0.25, -0.5, -1.0]), PART, 1, with_logprobs=True)
+    piece = chunk(response([5, 6], [-0.25, -0.5, -1.0]), PART, 1, None, with_logprobs=True)
     assert piece.token_ids == [5, 6]
     assert piece.logprobs is not None
     assert [(entry.token_id, entry.logprob) for entry in piece.logprobs] == [(5, -0.5), (6, -1.0)]
@@ -43,14 +43,22 @@ def test_new_tokens_have_the_last_of_the_log_probabilities_so_far() -> None:
 def test_the_reason_follows_from_the_last_token_and_the_count(
     ids: list[int], generated: int, reason: str
 ) -> None:
-    piece = chunk(response(ids, final=True), PART, generated, with_logprobs=False)
+    piece = chunk(response(ids, final=True), PART, generated, None, with_logprobs=False)
     assert piece.finish_reason == reason
+
+
+@pytest.mark.parametrize(("generated", "last", "reason"), [(2, 7, "stop"), (4, 3, "length")])
+def test_a_final_response_without_ids_ends_as_the_one_before_it(
+    generated: int, last: int, reason: str
+) -> None:
+    piece = chunk(response([], final=True), PART, generated, last, with_logprobs=False)
+    assert (piece.token_ids, piece.finish_reason) == ([], reason)
 
 
 @pytest.mark.parametrize("ids", [[], [3]])
 def test_an_end_that_nothing_explains_is_an_error(ids: list[int]) -> None:
     with pytest.raises(InternalError, match="of 4 tokens without an end"):
-        chunk(response(ids, final=True), PART, 1, with_logprobs=False)
+        chunk(response(ids, final=True), PART, 1, None, with_logprobs=False)
 
 
 def test_a_prompt_that_is_too_long_is_the_clients_mistake() -> None:
@@ -79,7 +87,7 @@ def test_the_log_probabilities_of_a_long_answer_are_not_all_made_anew_for_each_t
     answer = response([5], [-0.5] * 100_000)
     tracemalloc.start()
     try:
-        piece = chunk(answer, PART, 99_999, with_logprobs=True)
+        piece = chunk(answer, PART, 99_999, None, with_logprobs=True)
         assert tracemalloc.get_traced_memory()[1] < 10_000
     finally:
         tracemalloc.stop()

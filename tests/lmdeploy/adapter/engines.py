@@ -1,6 +1,7 @@
-"""An AsyncEngine over a double of one of LMDeploy's engines."""
+"""An AsyncEngine over each of LMDeploy's engines: the real one in PyTorch, TurboMind's double."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,13 +22,20 @@ async def async_engine(backend: Backend) -> AsyncIterator[Any]:
     from lmdeploy.serve.core import AsyncEngine
 
     kind = TurbomindEngineConfig if backend == "turbomind" else PytorchEngineConfig
-    config = kind(max_batch_size=PLACES, enable_metrics=False)
+    config = kind(session_len=4096, max_batch_size=PLACES, enable_metrics=False)
     engine = AsyncEngine(str(DEMO_MODEL), backend=backend, backend_config=config)
     engine.start_loop(asyncio.get_running_loop(), use_async_api=True)
     try:
         yield engine
     finally:
         engine.close()
+
+
+def break_device() -> None:
+    """The PyTorch engine's next forward pass fails, and only that."""
+    from lmdeploy_on_cpu.operators import FAILS_AT, CpuOperators
+
+    CpuOperators.passes = itertools.count(FAILS_AT)
 
 
 def asked(max_new_tokens: int = 3000, **values: Any) -> Any:
@@ -52,9 +60,13 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.002)
 
 
+def running(engine: Any) -> int:
+    """Returns how many sequences the engine computes or holds back."""
+    metrics = engine.engine.get_schedule_metrics()
+    return int(metrics.active_seqs + metrics.waiting_seqs)
+
+
 async def idle(engine: Any) -> None:
     """The engine has its handles back and no session is left."""
-    pool, generator = engine.session_mgr.request_handle_pool, engine.engine.generator
-    await until(
-        lambda: not (pool.num_dispatched or engine.session_mgr.sessions or generator.running)
-    )
+    pool = engine.session_mgr.request_handle_pool
+    await until(lambda: not (pool.num_dispatched or engine.session_mgr.sessions or running(engine)))

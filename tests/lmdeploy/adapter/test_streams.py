@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -11,16 +11,19 @@ import pytest
 from common.errors import ContextLengthExceeded, EngineDead, InternalError, InvalidValue
 from services._lmdeploy.streams import Streams
 from tests.limits import AT_ONCE
-from tests.lmdeploy.engines import BOTH, PROMPT, asked, async_engine, idle, prepared, until
-from tests.lmdeploy.package import importable
+from tests.lmdeploy.adapter.engines import (
+    BOTH,
+    PROMPT,
+    asked,
+    async_engine,
+    break_device,
+    idle,
+    prepared,
+    running,
+    until,
+)
 
 NONSENSE = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "nonsense"}}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def package() -> Iterator[None]:
-    with importable():
-        yield
 
 
 @pytest.fixture(params=BOTH)
@@ -87,7 +90,8 @@ async def test_a_time_limit_around_the_reader_is_a_timeout(llm: Any, streams: St
 
 async def test_closing_ends_the_generation(llm: Any, streams: Streams) -> None:
     async with aclosing(streams.outputs(PROMPT, asked())) as outputs:
-        await anext(outputs)
+        first = await anext(outputs)
+    assert first.finish_reason is None
     await idle(llm)
 
 
@@ -109,7 +113,7 @@ async def test_leaving_while_all_handles_are_taken_leaves_nothing(
 async def test_a_reader_that_does_not_read_is_no_sign_of_death(llm: Any, streams: Streams) -> None:
     async with aclosing(llm.generate(await prepared(llm, asked(4)))) as outputs:
         await anext(outputs)
-        await until(lambda: not llm.engine.generator.running)
+        await until(lambda: not running(llm))
         for _ in range(2):
             assert not await streams.unhealthy()
 
@@ -122,6 +126,18 @@ async def test_what_lmdeploy_refuses_is_the_clients_error(streams: Streams) -> N
             pass
 
 
+@pytest.mark.parametrize("llm", ["turbomind"], indirect=True)
+async def test_a_prompt_that_the_cache_cannot_hold_is_the_clients_error(
+    llm: Any, streams: Streams
+) -> None:
+    llm.engine.cache_tokens = len(PROMPT) - 1
+    with pytest.raises(ContextLengthExceeded, match="does not fit into its KV cache"):
+        await collect(streams, asked(1))
+    llm.engine.cache_tokens = len(PROMPT)
+    assert await collect(streams, asked(1))
+
+
+@pytest.mark.parametrize("llm", ["turbomind"], indirect=True)
 async def test_a_failure_of_a_healthy_engine_is_no_death(llm: Any, streams: Streams) -> None:
     llm.engine.fail_after = 3
     with pytest.raises(InternalError):
@@ -136,14 +152,14 @@ async def test_a_death_is_told_to_all_who_wait_within_a_second(llm: Any, streams
     """LMDeploy takes up to two."""
 
     async def until_death() -> float:
-        with pytest.raises(EngineDead, match="loop is not alive"):
+        with pytest.raises(EngineDead, match="PyTorch engine "):
             await collect(streams, asked())
         return time.monotonic()
 
     waiting = [asyncio.create_task(until_death()) for _ in range(2)]
-    await until(lambda: llm.engine.tokens > 10)
+    await until(lambda: running(llm) == 2)
     died = time.monotonic()
-    llm.engine.die()
+    break_device()
     assert max(await asyncio.gather(*waiting)) - died < AT_ONCE
     with pytest.raises(EngineDead):
         await collect(streams, asked(1))
@@ -152,7 +168,7 @@ async def test_a_death_is_told_to_all_who_wait_within_a_second(llm: Any, streams
 async def test_closing_tells_those_who_wait(llm: Any) -> None:
     streams = Streams(llm)
     waiting = asyncio.create_task(collect(streams, asked()))
-    await until(lambda: llm.engine.tokens)
+    await until(lambda: running(llm))
     await streams.close()
     with pytest.raises(EngineDead, match="stopped"):
         await waiting

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 
 from common.engine import TokenLogprob
 from common.errors import ContextLengthExceeded, InternalError, InvalidValue
+from common.reasoning_text import ReasoningText
 from common.sampling import Sampling
 from services._lmdeploy.config import Backend
 from services._lmdeploy.request import (
@@ -19,17 +19,12 @@ from services._lmdeploy.request import (
     generation_config,
     restore_ends,
 )
-from tests.lmdeploy.package import importable
+from services._xgrammar.structural_tag import structural_tag
+from tests.real_packages.samplings import CALLS
 
 VOCABULARY = 32000
 SEED = 7
 BOTH: list[Backend] = ["turbomind", "pytorch"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def package() -> Iterator[None]:
-    with importable():
-        yield
 
 
 def asked(backend: Backend = "turbomind", **values: Any) -> Any:
@@ -120,9 +115,9 @@ def test_min_tokens_are_the_same_on_both_engines() -> None:
 @pytest.mark.parametrize(
     ("values", "param"),
     [
-        ({"end_token_ids": frozenset(range(1, 34))}, "stop_token_ids"),
         ({"end_token_ids": frozenset({0}), "min_tokens": 1}, "min_tokens"),
         ({"min_tokens": 1, "json_schema": {"type": "object"}}, "min_tokens"),
+        ({"min_tokens": 1, "calls": CALLS}, "min_tokens"),
     ],
 )
 def test_what_turbomind_would_silently_leave_out_is_refused(
@@ -139,7 +134,23 @@ def test_a_schema_is_wrapped_as_lmdeploy_wants_it() -> None:
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": schema},
     }
+    content = {"type": "json_schema", "json_schema": schema, "max_whitespace_cnt": 1}
+    compact = {"type": "structural_tag", "format": content}
+    assert asked("pytorch", json_schema=schema).response_format == compact
     assert asked().response_format is None
+
+
+def test_a_form_behind_reasoning_is_a_structural_tag() -> None:
+    form: dict[str, Any] = {"json_schema": {"type": "object"}}
+    form["reasoning"] = ReasoningText("<think>", "</think>", bare="")
+    config = asked(**form)
+    assert config.response_format == structural_tag(Sampling(1, **form))
+
+
+def test_calls_are_a_structural_tag() -> None:
+    config = asked(calls=CALLS)
+    assert config.response_format == structural_tag(Sampling(1, calls=CALLS))
+    assert config.ignore_eos is False
 
 
 def test_logprobs_of_the_chosen_token_only_are_asked_for_as_one() -> None:

@@ -1,23 +1,27 @@
 """What the adapter knows of AsyncEngine: run on a double, and in tests/real_packages on itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from tests.lmdeploy.engines import BOTH, PROMPT, asked, async_engine, idle, prepared, until
-from tests.lmdeploy.package import importable
+from services._lmdeploy.request import prompt_logprobs, scoring_config
+from tests.lmdeploy.adapter.engines import (
+    BOTH,
+    PROMPT,
+    asked,
+    async_engine,
+    break_device,
+    idle,
+    prepared,
+    running,
+    until,
+)
 
 EOS = 2
 """Of the demo model's files."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def package() -> Iterator[None]:
-    with importable():
-        yield
 
 
 @pytest.fixture(params=BOTH)
@@ -71,6 +75,17 @@ async def test_the_stop_token_is_there_only_when_asked_for(llm: Any, included: b
     assert stopped_ids == ([*before, stop] if included else before)
     assert outputs[-1].finish_reason == "stop"
     assert outputs[-1].generate_token_len == len(stopped_ids)
+
+
+@pytest.mark.parametrize("llm", ["pytorch"], indirect=True)
+@pytest.mark.parametrize("top", [0, 2])
+async def test_a_request_for_scores_has_one_output_with_a_row_per_token(llm: Any, top: int) -> None:
+    (output,) = await outputs_of(llm, scoring_config(top))
+    assert (output.token_ids, output.finish_reason) == ([], "length")
+    first, *scores = prompt_logprobs(PROMPT, output, top)
+    assert first is None
+    assert [score.token_id for score in scores if score] == PROMPT[1:]
+    assert [len(score.top) for score in scores if score] == [top] * len(scores)
 
 
 async def test_a_prepared_request_serves_once_and_a_prompt_not_at_all(llm: Any) -> None:
@@ -129,7 +144,7 @@ async def test_the_cancelling_of_a_reader_is_not_passed_on(llm: Any) -> None:
 async def test_a_finished_answer_that_nobody_reads_is_taken_for_a_stall(llm: Any) -> None:
     async with aclosing(llm.generate(await prepared(llm, asked(4)))) as outputs:
         await anext(outputs)
-        await until(lambda: not llm.engine.generator.running)
+        await until(lambda: not running(llm))
         await llm.health_probe(0.0)
         assert (await llm.health_probe(0.0))["status"] == "unhealthy"
         assert (await llm.health_probe(float("inf")))["status"] == "healthy"
@@ -142,7 +157,7 @@ async def test_a_dead_loop_is_unhealthy_and_unavailable(llm: Any) -> None:
     request = await prepared(llm, asked())
     outputs = llm.generate(request)
     await anext(outputs)
-    llm.engine.die()
+    break_device()
     with pytest.raises(RequestError) as error:
         async for _ in outputs:
             pass

@@ -1,6 +1,4 @@
-"""The contract suite's main parts again, over LMDeploy's other engine."""
-
-from collections.abc import Iterator
+"""The contract suite's main parts again, over LMDeploy's other engine, which has a stand-in."""
 
 import pytest
 
@@ -15,10 +13,9 @@ from tests.contract.test_cancellation import (
 )
 from tests.contract.test_capabilities import *  # noqa: F403
 from tests.contract.test_ranges import *  # noqa: F403
-from tests.service_process import Service, start_service
+from tests.service_process import Service
 
 
-@pytest.fixture(scope="module")
-def backend_service() -> Iterator[Service]:
-    with start_service("lmdeploy", engine_args={"backend": "pytorch"}) as service:
-        yield service
+@pytest.fixture
+def backend_service(turbomind: Service) -> Service:
+    return turbomind

@@ -1,0 +1,1 @@
+"""xgrammar, which several engines compile their grammars with."""
