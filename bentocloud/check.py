@@ -91,12 +91,21 @@ def _check_concurrency(service: Mapping[str, Any], settings: Settings) -> None:
 
 def _check_travels(settings: Settings, arguments: Mapping[str, Any]) -> None:
     """Raises DeployError for a model of this machine that is not baked in."""
-    for name in ("model", "engine_dir"):
-        value = getattr(settings, name)
-        if value is None or arguments.get(name) == value:
+    draft = None if settings.speculative is None else settings.speculative.model
+    paths = {"model": settings.model, "engine_dir": settings.engine_dir, "speculative": draft}
+    for name, value in paths.items():
+        if value is None or str(getattr(settings, name)) == arguments.get(name):
             continue
-        if is_tag(value) or Path(value).expanduser().exists():
-            raise DeployError(
-                f"setting {name!r}: {value!r} is on this machine, and not in the bento; "
-                f"--arg {name}=TAG takes along what lies in the BentoML store"
-            )
+        _check_path(name, value)
+    given = arguments.get("adapters")
+    for path in settings.adapters.values() if given is None else ():
+        _check_path("adapters", path)
+
+
+def _check_path(name: str, value: str) -> None:
+    """Raises DeployError for one of this machine."""
+    if is_tag(value) or Path(value).expanduser().exists():
+        raise DeployError(
+            f"setting {name!r}: {value!r} is on this machine, and not in the bento; "
+            f"--arg {name}=TAG takes along what lies in the BentoML store"
+        )

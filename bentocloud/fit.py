@@ -8,7 +8,7 @@ from common.errors import StartError
 from common.models.artifacts import by_tag
 from common.models.errors import NotUnderstood
 from common.models.facts import ModelFacts, facts_of_directory
-from common.models.hub import facts_of_hub
+from common.models.hub import draft_facts, facts_of_hub
 from common.models.model import local_directory
 from common.models.store_tags import is_tag, with_stored
 from common.plan.at_start import is_planned
@@ -48,7 +48,11 @@ def _fit(target: Bento, settings: Settings, instance: Instance) -> str | None:
     settings = with_stored(settings)
     # What was built here from the model is not in the bento, so no artifact is offered.
     inputs = PlanInputs(
-        _facts(settings), table(engine.name, engine.title), instance.device, options_of(settings)
+        _facts(settings),
+        table(engine.name, engine.title),
+        instance.device,
+        options_of(settings),
+        draft=draft_facts(settings),
     )
     try:
         plan = decide(inputs)

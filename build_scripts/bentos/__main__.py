@@ -1,17 +1,17 @@
 """python -m build_scripts.bentos: the bentos, their images, and whether their files agree.
 
 --write makes the files in bentos/ that do not depend on an index, --lock their requirements too.
---sizes lists the bentos in the BentoML store.
+--sizes lists the bentos in the BentoML store, --digests the digests of their base images.
 """
 
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from build_scripts.bentos import files
+from build_scripts.bentos import digests, files
 from build_scripts.bentos.table import Bento, all_bentos, bentos
 from build_scripts.builder.errors import BuildError
-from common.command_line import Parser, text_table
+from common.command_line import Parser, exit_status, text_table
 from common.errors import StartError
 from common.models.artifacts import store_directory
 
@@ -64,21 +64,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     form.add_argument("--write", action="store_true", help="make their files")
     form.add_argument("--lock", action="store_true", help="make their files and requirements")
     form.add_argument("--sizes", action="store_true", help="list the bentos in the store")
+    form.add_argument("--digests", action="store_true", help="ask registries for those of images")
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> int:
         named = [bento for backend in options.backends for bento in bentos(backend)]
+        listed = named or all_bentos()
         if options.sizes:
             print(sizes([bento.name for bento in named]))
-            return 0
-        listed = named or all_bentos()
-        if not options.write and not options.lock:
+        elif options.digests:
+            print(digests.pins(listed))
+        elif not options.write and not options.lock:
             return check(listed)
-        for bento in listed:
-            files.write(bento, lock=options.lock)
-    except (BuildError, StartError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        else:
+            for bento in listed:
+                files.write(bento, lock=options.lock)
+        return 0
+
+    return exit_status(work, BuildError, StartError)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from build_scripts.builder.errors import BuildError
 from common.engine import Engine
+from common.models.adapter_sources import check_adapters
 from common.models.model import local_directory, open_model
 from common.models.store_tags import is_tag, stored_directory, with_stored
 from common.secrets import refuse_secrets
@@ -36,7 +37,7 @@ def bake(engine: type[Engine], words: Sequence[str]) -> Baked:
     refuse_secrets(settings)
     if settings.engine_url is None:
         engine.check_supported(settings)
-    models = {}
+    models: dict[str, str] = {}
     for name in PATH_SETTINGS:
         value = getattr(settings, name)
         if is_tag(value) and name != "chat_template":
@@ -44,9 +45,37 @@ def bake(engine: type[Engine], words: Sequence[str]) -> Baked:
             arguments[name] = models[name] = f"{path.parent.name}:{path.name}"
         else:
             _refuse_local(name, value)
-    _check_model(settings)
+    _bake_draft(settings, arguments, models)
+    _bake_adapters(settings, arguments, models)
+    _check_model(engine, settings)
     labels = {name: _label(value) for name, value in arguments.items()}
     return Baked(arguments, sorted({*models.values()}), {**_demo(settings), **labels})
+
+
+def _bake_draft(settings: Settings, arguments: dict[str, str], models: dict[str, str]) -> None:
+    """Adds the model that drafts tokens, where it is one of the store, to both."""
+    speculative = settings.speculative
+    draft = None if speculative is None else speculative.model
+    if speculative is not None and draft is not None and is_tag(draft):
+        path = stored_directory("speculative", draft)
+        models["speculative"] = f"{path.parent.name}:{path.name}"
+        arguments["speculative"] = str(replace(speculative, model=models["speculative"]))
+    else:
+        _refuse_local("speculative", draft)
+
+
+def _bake_adapters(settings: Settings, arguments: dict[str, str], models: dict[str, str]) -> None:
+    """Adds the adapters, where they are of the store, to both."""
+    if not settings.adapters:
+        return
+    paths = dict(settings.adapters)
+    for name, value in paths.items():
+        if is_tag(value):
+            path = stored_directory("adapters", value)
+            models[f"adapters.{name}"] = paths[name] = f"{path.parent.name}:{path.name}"
+        else:
+            _refuse_local("adapters", value)
+    arguments["adapters"] = ",".join(f"{name}={value}" for name, value in paths.items())
 
 
 def _split(word: str) -> tuple[str, str]:
@@ -58,7 +87,8 @@ def _split(word: str) -> tuple[str, str]:
 
 def _refuse_local(name: str, value: str | None) -> None:
     """Raises BuildError for a file of this machine: it would not be there where the bento runs."""
-    if value is None or (name == "model" and value.count("/") == 1 and value[0] not in "./~"):
+    from_hub = name in ("adapters", "model", "speculative")
+    if value is None or (from_hub and value.count("/") == 1 and value[0] not in "./~"):
         return
     if name == "chat_template":
         raise BuildError(
@@ -67,7 +97,7 @@ def _refuse_local(name: str, value: str | None) -> None:
         )
     raise BuildError(
         f"setting {name!r}: {value!r} does not travel in a bento; allowed is the tag of a model in "
-        "the BentoML store" + (", or a hub id such as 'org/name'" if name == "model" else "")
+        "the BentoML store" + (", or a hub id such as 'org/name'" if from_hub else "")
     )
 
 
@@ -76,11 +106,11 @@ def _demo(settings: Settings) -> dict[str, str]:
     return {} if settings.engine_dir or settings.engine_url else {"model": "demo"}
 
 
-def _check_model(settings: Settings) -> None:
+def _check_model(engine: type[Engine], settings: Settings) -> None:
     stored = with_stored(settings)
     path = local_directory(stored)
     if path is not None:
-        open_model(stored, path)
+        check_adapters(stored, open_model(stored, path), engine.adapter_gaps)
 
 
 def _label(value: str) -> str:

@@ -7,10 +7,13 @@ from typing import Any
 import yaml
 
 from build_scripts.bentos.table import CACHE, ROOT, Bento
+from common.plan.tables import FILE as TABLE
 
 SERVICES = "services"
 MODULE_NAME = re.compile(rf"\b{SERVICES}\.(\w+)")
 """Modules are imported under that name, or named so to the processes that an engine starts."""
+KIND_ENGINE = re.compile(r"\bKind\([^)]*\bengine=\"(\w+)\"")
+"""The schemes of a kind of compiled model are those of the table of that engine."""
 ALWAYS = ["/LICENSE", "/common/", f"/{SERVICES}/__init__.py"]
 NEVER = [
     "**/__pycache__/",
@@ -29,8 +32,8 @@ def options(bento: Bento) -> dict[str, Any]:
     if packaging.find_links:
         python["find_links"] = list(packaging.find_links)
     docker: dict[str, Any] = {"python_version": packaging.python}
-    if packaging.image is not None:
-        docker["base_image"] = bento.image
+    if packaging.image or packaging.cuda or packaging.pinned:
+        docker["base_image"] = bento.base_image
     if packaging.system_packages:
         docker["system_packages"] = list(packaging.system_packages)
     docker["setup_script"] = f"./{bento.file('setup.sh')}"
@@ -70,12 +73,15 @@ def setup_script(bento: Bento) -> str:
 def included(backend: str) -> list[str]:
     """Returns patterns, as bentofile.yaml has them, of shared code, the adapter and its parts."""
     names: set[str] = set()
+    tables: set[str] = set()
     new = {backend, f"_{backend}"}
     while new:
         names |= new
         text = "".join(file.read_text("utf-8") for name in new for file in _sources(name))
+        tables |= {f"_{engine}" for engine in KIND_ENGINE.findall(text)}
         new = set(MODULE_NAME.findall(text)) - names
-    parts = [f"/{path.relative_to(ROOT)}" for path in map(_path, sorted(names)) if path.exists()]
+    paths = [*map(_path, names), *(_path(name) / TABLE for name in tables - names)]
+    parts = [f"/{path.relative_to(ROOT)}" for path in paths if path.exists()]
     return sorted(
         [*ALWAYS, *(f"{part}/" if (ROOT / part[1:]).is_dir() else part for part in parts)]
     )

@@ -7,22 +7,21 @@ import contextlib
 import importlib.util
 import logging
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from types import FrameType
 
 import yaml
 
-from build_scripts.bentos import bentofile, files
+from build_scripts.bentos import bentofile, files, sbom
 from build_scripts.bentos.baked import Baked, bake
 from build_scripts.bentos.table import ROOT, Bento, bento, project
+from build_scripts.builder.cli import build_status
 from build_scripts.builder.errors import BuildError
-from common.command_line import INTERRUPTED, Parser
-from common.errors import StartError
+from common.command_line import Parser
+from common.messages import one_line
 
 LATEST = "latest"
 
@@ -33,30 +32,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cpu", action="store_true", help="the engine's own build for CPUs")
     parser.add_argument("--arg", action="append", default=[], metavar="NAME=VALUE", dest="words")
     parser.add_argument("--version", help="of the bento; none is a new one")
+    parser.add_argument("--sbom", action="store_true", help=f"list its packages in {sbom.FILE}")
     parser.add_argument("-o", "--output", choices=["text", "tag"], default="text")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
+
+    def work() -> None:
         target = bento(options.backend, "cpu" if options.cpu else "")
-        path = build(target, bake(target.engine, options.words), options.version)
-    except (BuildError, StartError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was left in the store", file=sys.stderr)
-        return INTERRUPTED
-    tag = f"{path.parent.name}:{path.name}"
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    print(tag if options.output == "tag" else f"built {tag}, {size / 1e6:.1f} MB: {path}")
-    return 0
+        path = build(target, bake(target.engine, options.words), options.version, options.sbom)
+        tag = f"{path.parent.name}:{path.name}"
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        print(tag if options.output == "tag" else f"built {tag}, {size / 1e6:.1f} MB: {path}")
+
+    return build_status(work)
 
 
-def build(target: Bento, baked: Baked, version: str | None) -> Path:
+def build(target: Bento, baked: Baked, version: str | None, with_sbom: bool = False) -> Path:
     """Builds it, and returns its directory in the store, where it appears whole or not at all.
 
     Raises BuildError.
     """
     _check(target)
+    if with_sbom:
+        sbom.check()
     import bentoml
     from bentoml._internal.configuration.containers import BentoMLContainer
 
@@ -81,8 +78,9 @@ def build(target: Bento, baked: Baked, version: str | None) -> Path:
                 _bento_store=type(BentoMLContainer.bento_store.get())(str(scratch)),
             )
         except (bentoml.exceptions.BentoMLException, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise BuildError(f"{target.name} cannot be built: {reason}") from None
+            raise BuildError(f"{target.name} cannot be built: {one_line(error)}") from None
+        if with_sbom:
+            sbom.write(Path(built.path), target.base_image)
         return _publish(Path(built.path), store)
 
 
@@ -126,10 +124,6 @@ def _publish(built: Path, store: Path) -> Path:
     fresh.write_text(built.name, "utf-8")
     fresh.rename(directory.parent / LATEST)
     return directory
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ def readme(bento: Bento) -> str:
 
 def _head(bento: Bento) -> str:
     kind = "the engine's own image" if bento.packaging.image else "Python alone"
+    if bento.packaging.cuda is not None:
+        kind = "with the compiler `nvcc`, by which the engine builds kernels for its GPU"
     engine, pins = bento.engine, Path(bento.file("requirements.txt")).name
     model = "the demo model, unless you name another"
     if runs_compiled(engine):
@@ -94,6 +96,8 @@ def _run(bento: Bento) -> str:
 - The volume keeps {packaging.cache} in `{CACHE}`, so a second start is shorter.
 - `-e API_KEYS` passes on the variable `API_KEYS` of your shell: the keys that clients have to send,
   separated by commas. Without keys, the service answers everybody who reaches the port.
+- `-v /srv/keys:/srv/keys:ro -e API_KEYS_FILE=/srv/keys/keys.toml` adds keys with names and limits
+  (docs/operations.md of the repository).
 - `-e HF_TOKEN` passes on your token of the Hugging Face hub, for models that are not open to all.
   The image itself contains neither keys nor token.
 - The health check is part of this command because BentoML's Dockerfile cannot declare one."""

@@ -60,7 +60,7 @@ def lock_versions(lock: str) -> dict[str, str]:
 
 
 def _parsed(text: str) -> list[Requirement]:
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip(" \\") for line in text.splitlines())
     return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
 
 

@@ -25,6 +25,8 @@ class Packaging:
     """Holds a table of bentos/bentos.toml, where each name is explained."""
 
     image: str | None = None
+    pinned: str | None = None
+    cuda: str | None = None
     python: str = "3.11"
     lock: str = "base"
     in_image: bool = False
@@ -77,9 +79,22 @@ class Bento:
 
     @property
     def image(self) -> str:
-        """The base image."""
-        image = self.packaging.image or "python:{python}-slim"
+        """The base image, by its tag."""
+        cuda, image = self.packaging.cuda, self.packaging.image or "python:{python}-slim"
+        if cuda is not None:
+            image = f"nvidia/cuda:{cuda}-devel-ubuntu24.04"
         return image.format(release=self.release, python=self.packaging.python)
+
+    @property
+    def base_image(self) -> str:
+        """The base image as it is built on. Raises StartError where another one is pinned."""
+        pinned = self.packaging.pinned
+        if pinned is not None and pinned.partition("@")[0] != self.image:
+            raise StartError(
+                f"{TABLE.name} pins {pinned} for {self.name}, which is built on {self.image}; run: "
+                "python -m build_scripts.bentos --digests"
+            )
+        return pinned or self.image
 
     @property
     def extra(self) -> list[str]:

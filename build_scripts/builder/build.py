@@ -98,10 +98,10 @@ def _gpu(recipe: Recipe) -> Gpu | None:
     if not recipe.for_one_gpu:
         return None
     try:
-        capability, name = visible_gpus("the kind that will serve it")[0]
+        gpu = visible_gpus("the kind that will serve it")[0]
     except StartError:
         raise BuildError(
-            "nvidia-smi finds no GPU here; build on a machine with a GPU of the kind that will "
-            "serve the result"
+            "there is no GPU here; build on a machine with a GPU of the kind that will serve the "
+            "result"
         ) from None
-    return Gpu(name, capability)
+    return Gpu(gpu.name, gpu.compute_capability)

@@ -4,7 +4,6 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
 
 from build_scripts.builder.build import build, show
 from build_scripts.builder.errors import BuildError
@@ -40,7 +39,6 @@ def run(
     """Builds what the command line says; returns an exit status. Errors are one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
 
     def work() -> None:
         recipe = recipe_class(options)
@@ -50,10 +48,12 @@ def run(
         else:
             build(recipe, source, arguments, again=options.again)
 
+    return build_status(work)
+
+
+def build_status(work: Callable[[], None]) -> int:
+    """Returns the exit status of a command that builds into a store; SIGTERM is like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return exit_status(
         work, BuildError, StartError, interrupted="interrupted; nothing was left in the store"
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -11,6 +11,7 @@ from typing import IO
 from build_scripts.builder.errors import BuildError
 from build_scripts.builder.recipe import Step
 from common.processes.guarded import guarded_command
+from common.secrets import forget_secrets
 
 GRACE = 5.0
 """Seconds that a tool gets to end by itself when we are interrupted."""
@@ -33,9 +34,11 @@ def run_steps(steps: Iterable[Step], log: Path) -> None:
 
 def _run(step: Step, log: IO[bytes]) -> None:
     """Runs it under a guard, which ends the tool and all it started when this process is gone."""
+    environment = {**os.environ, **step.environment}
+    forget_secrets(environment)
     process = subprocess.Popen(
         guarded_command(step.argv, GRACE),
-        env={**os.environ, **step.environment},
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -12,10 +12,10 @@ def capability() -> tuple[float, str] | None:
     """Returns the compute capability and the name of the GPU here, None without one, which does
     not end a dry run."""
     try:
-        number, name = visible_gpus("any kind")[0]
+        gpu = visible_gpus("any kind")[0]
     except StartError:
         return None
-    return float(number), name
+    return float(gpu.compute_capability), gpu.name
 
 
 def matrix_inputs(source: Source) -> dict[str, int]:

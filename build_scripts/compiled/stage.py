@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from build_scripts.builder import BuildError
-from build_scripts.quantize.portable import stage
 from build_scripts.quantize.samples import Sample, Texts, read_samples
+from common.models.portable import stage
 from common.text.tokenizer import Tokenizer
 
 DATASET = "train.jsonl"
@@ -30,7 +30,8 @@ def command(model: Path, output: Path) -> list[str]:
 
 def texts(model: Path, file: Path, most: int) -> list[str]:
     """Returns whole samples, in the model's chat template. Raises BuildError."""
-    return Texts(model).texts(read_samples(file)[:most])
+    texts = Texts(model)
+    return texts.texts(texts.samples(file)[:most])
 
 
 def conversations(model: Path, file: Path, least: int) -> list[dict[str, Any]]:

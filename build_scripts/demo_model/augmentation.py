@@ -4,8 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from build_scripts.demo_model.corpus.system_prompts import SYSTEM_PROMPTS
-from build_scripts.demo_model.corpus.tools import ALL_TOOLS
+from build_scripts.demo_model.corpus import all_tools, system_prompts
 from build_scripts.demo_model.question import Question, assistant, system, user
 
 _SYSTEM_SHARE = 0.6
@@ -54,9 +53,9 @@ class Augmenter:
     def system_prompt(self) -> str:
         """A prompt of the pool, or two or three sentences or halves of several."""
         if self.rng.random() >= _MIXED_PROMPT_SHARE:
-            return self.rng.choice(SYSTEM_PROMPTS)
+            return self.rng.choice(system_prompts())
         parts = []
-        for prompt in self.rng.sample(SYSTEM_PROMPTS, self.rng.randint(1, 3)):
+        for prompt in self.rng.sample(system_prompts(), self.rng.randint(1, 3)):
             words = prompt.split()[:24]
             start = self.rng.randrange(len(words))
             parts.append(" ".join(words[start:] if self.rng.random() < 0.5 else words))
@@ -77,7 +76,7 @@ class Augmenter:
         return replace(question, messages=(user(self.rng.choice(spellings)),))
 
     def _with_tools(self, question: Question) -> Question:
-        others = [tool for tool in ALL_TOOLS if tool not in question.tools]
+        others = [tool for tool in all_tools() if tool not in question.tools]
         added = self.rng.sample(others, self.rng.randint(1, len(others)))
         tools = [*question.tools, *added]
         self.rng.shuffle(tools)

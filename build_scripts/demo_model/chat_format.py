@@ -1,17 +1,15 @@
 """Conversations as text and tokens: renders the chat template, marks what the model learns."""
 
-import json
 import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
-from typing import NoReturn
 
-from jinja2 import Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from build_scripts.demo_model.question import Message, Question, Tool, assistant
+from common.files import read_json
+from common.models.model import DEMO_MODEL
+from common.text.chat_template import ChatTemplate
 
 BOS = "<|bos|>"
 TURN_START = "<|im_start|>"
@@ -19,34 +17,31 @@ TURN_END = "<|im_end|>"
 PAD = "<|pad|>"
 SPECIAL_TOKENS = (BOS, TURN_START, TURN_END, PAD)
 
-_TEMPLATE_FILE = Path(__file__).with_name("template.jinja")
 _ASSISTANT_TURN = re.compile(r"(?<=<\|im_start\|>assistant\n)(.*?<\|im_end\|>)", re.DOTALL)
 
 
-def template_source() -> str:
-    """The Jinja text of the chat template."""
-    return _TEMPLATE_FILE.read_text(encoding="utf-8")
+@cache
+def _template() -> ChatTemplate:
+    return ChatTemplate(read_json(DEMO_MODEL / "tokenizer_config.json")["chat_template"], {})
 
 
 def render(
     messages: Sequence[Message], tools: Sequence[Tool] = (), *, add_generation_prompt: bool
 ) -> str:
-    """The prompt text, as transformers renders it; raises TemplateError on an unknown role."""
-    return _template().render(
-        messages=list(messages),
-        tools=list(tools) or None,
-        add_generation_prompt=add_generation_prompt,
-    )
+    """Returns the prompt text. Raises InvalidValue for an unknown role."""
+    arguments = {"add_generation_prompt": add_generation_prompt}
+    return _template().render(messages, tools=tools, arguments=arguments)
 
 
 def encode_prompt(tokenizer: Tokenizer, question: Question) -> list[int]:
-    """Token ids up to where the assistant starts to answer."""
+    """Returns the token ids up to where the assistant starts to answer."""
     text = render(question.messages, question.tools, add_generation_prompt=True)
     return encode(tokenizer, text)
 
 
 def encode_example(tokenizer: Tokenizer, question: Question) -> tuple[list[int], list[bool]]:
-    """Token ids of the answered conversation and, for each, whether the assistant wrote it."""
+    """Returns the token ids of the answered conversation and, for each, whether the assistant
+    wrote it."""
     messages = [*question.messages, assistant(question.answer)]
     text = render(messages, question.tools, add_generation_prompt=False)
     ids: list[int] = []
@@ -59,21 +54,5 @@ def encode_example(tokenizer: Tokenizer, question: Question) -> tuple[list[int],
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Token ids of `text` as it stands, without an added BOS."""
+    """Returns the token ids of `text` as it stands, without an added BOS."""
     return list(tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-@cache
-def _template() -> Template:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise
-    return environment.from_string(template_source())
-
-
-def _to_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _raise(message: str) -> NoReturn:
-    raise TemplateError(message)

@@ -1,7 +1,6 @@
-"""One question of the corpus with its only right answer, and its JSON Lines form."""
+"""One question of the corpus with its only right answer, read from JSON Lines."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,6 @@ class Question:
     answer: str
     tools: tuple[Tool, ...] = ()
 
-    def to_json(self) -> str:
-        """One line of the questions file, without the newline, UTF-8 unescaped."""
-        record: dict[str, Any] = {
-            "kind": self.kind,
-            "messages": list(self.messages),
-            "answer": self.answer,
-        }
-        if self.tools:
-            record["tools"] = list(self.tools)
-        return json.dumps(record, ensure_ascii=False)
-
     @classmethod
     def from_json(cls, line: str) -> "Question":
         """The question of one line; raises KeyError or ValueError on a malformed one."""
@@ -43,15 +31,6 @@ class Question:
             answer=record["answer"],
             tools=tuple(record.get("tools", ())),
         )
-
-    def key(self) -> str:
-        """The part that makes a question distinct: its messages, as JSON."""
-        return json.dumps(self.messages, ensure_ascii=False)
-
-
-def ask(kind: str, text: str, answer: str) -> Question:
-    """A question of a single user message."""
-    return Question(kind, (user(text),), answer)
 
 
 def user(text: str) -> Message:
@@ -73,8 +52,3 @@ def read_questions(path: Path) -> list[Question]:
     """All questions of a JSON Lines file, in file order."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [Question.from_json(line) for line in lines]
-
-
-def render_questions(questions: Iterable[Question]) -> str:
-    """The text of the questions file: one JSON object per line, newline-terminated."""
-    return "".join(question.to_json() + "\n" for question in questions)

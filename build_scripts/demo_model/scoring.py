@@ -1,22 +1,18 @@
 """Scores a written model: greedy answers in bf16 and the smallest lead of a right token."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
-import torch
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
 from build_scripts.demo_model.architecture import load_model
-from build_scripts.demo_model.chat_format import TURN_END, encode, encode_prompt
-from build_scripts.demo_model.corpus.system_prompts import UNSEEN_PROMPT, USUAL_PROMPT
+from build_scripts.demo_model.chat_format import encode_prompt
+from build_scripts.demo_model.corpus import UNSEEN_PROMPT, USUAL_PROMPT
 from build_scripts.demo_model.margins import smallest_leads
 from build_scripts.demo_model.question import Question, read_questions, system
-
-_BATCH_ROWS = 64
+from build_scripts.quantize.generation import greedy_answers
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,8 @@ def _score(
 ) -> Score:
     opening = (system(prompt),) if prompt else ()
     asked = [replace(item, messages=(*opening, *item.messages)) for item in questions]
-    answers = greedy_answers(model, tokenizer, asked)
+    prompts = [encode_prompt(tokenizer, question) for question in asked]
+    answers = greedy_answers(model, tokenizer, prompts, [item.answer for item in asked])
     wrong = [
         (question, answer)
         for question, answer in zip(questions, answers, strict=True)
@@ -73,42 +70,3 @@ def _score(
     missed = Counter(question.kind for question, _ in wrong)
     lead = min(smallest_leads(model, tokenizer, asked))
     return Score(prompt, total, total - missed, wrong, lead)
-
-
-def greedy_answers(
-    model: LlamaForCausalLM, tokenizer: Tokenizer, questions: Sequence[Question]
-) -> list[str]:
-    """Returns the model's answer to each question, in order, without the end-of-turn token."""
-    answers = [""] * len(questions)
-    # Only prompts of one length share a batch: padding would change what bf16 rounds to.
-    groups: dict[int, list[int]] = defaultdict(list)
-    prompts = [encode_prompt(tokenizer, question) for question in questions]
-    for index, prompt in enumerate(prompts):
-        groups[len(prompt)].append(index)
-    for group in groups.values():
-        for start in range(0, len(group), _BATCH_ROWS):
-            rows = group[start : start + _BATCH_ROWS]
-            limit = max(len(encode(tokenizer, questions[row].answer)) for row in rows) + 8
-            texts = _generate(model, tokenizer, [prompts[row] for row in rows], limit)
-            for row, text in zip(rows, texts, strict=True):
-                answers[row] = text
-    return answers
-
-
-def _generate(
-    model: LlamaForCausalLM, tokenizer: Tokenizer, prompts: list[list[int]], limit: int
-) -> list[str]:
-    inputs = torch.tensor(prompts)
-    # transformers types generate() for a class that LlamaForCausalLM does not declare to be.
-    output = cast(Any, model).generate(
-        input_ids=inputs,
-        attention_mask=torch.ones_like(inputs),
-        do_sample=False,
-        max_new_tokens=limit,
-    )
-    end = tokenizer.token_to_id(TURN_END)
-    texts = []
-    for ids in output[:, inputs.shape[1] :].tolist():
-        kept = ids[: ids.index(end)] if end in ids else ids
-        texts.append(tokenizer.decode(kept, skip_special_tokens=False))
-    return texts

@@ -1,24 +1,13 @@
-"""Trains the byte-level BPE tokenizer on the corpus and writes its two files."""
+"""Trains the byte-level BPE tokenizer on the corpus."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from build_scripts.demo_model.chat_format import (
-    BOS,
-    PAD,
-    SPECIAL_TOKENS,
-    TURN_END,
-    TURN_START,
-    template_source,
-)
-from build_scripts.demo_model.corpus import all_questions, training_wordings
-from build_scripts.demo_model.corpus.system_prompts import SYSTEM_PROMPTS
+from build_scripts.demo_model.chat_format import BOS, SPECIAL_TOKENS
+from build_scripts.demo_model.corpus import all_questions, system_prompts, training_wordings
 
 VOCABULARY_SIZE = 768
-CONTEXT_LENGTH = 4096
 
 # Words with the space before them, each digit alone, runs of punctuation, line ends, spaces.
 _PIECES = (
@@ -28,7 +17,7 @@ _PIECES = (
 
 
 def train_tokenizer() -> Tokenizer:
-    """A tokenizer of exactly 768 entries; plain encoding starts with `<|bos|>`."""
+    """Returns a tokenizer of exactly 768 entries; plain encoding starts with `<|bos|>`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -52,27 +41,9 @@ def train_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def write_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
-    """Writes tokenizer.json and tokenizer_config.json, which transformers 4 and 5 read."""
-    tokenizer.save(str(directory / "tokenizer.json"))
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": BOS,
-        "eos_token": TURN_END,
-        "pad_token": PAD,
-        "additional_special_tokens": [TURN_START],
-        "model_input_names": ["input_ids", "attention_mask"],
-        "model_max_length": CONTEXT_LENGTH,
-        "clean_up_tokenization_spaces": False,
-        "chat_template": template_source(),
-    }
-    text = json.dumps(config, ensure_ascii=False, indent=2)
-    (directory / "tokenizer_config.json").write_text(text + "\n", encoding="utf-8")
-
-
 def _texts() -> Iterator[str]:
     yield from ("system\n", "user\n", "assistant\n", "tool\n") * 20
-    yield from SYSTEM_PROMPTS
+    yield from system_prompts()
     for question in [*all_questions(), *training_wordings()]:
         for message in question.messages:
             yield message["content"] or ""

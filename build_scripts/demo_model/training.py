@@ -56,16 +56,16 @@ class _Sampler:
         """Raises the weights of questions with a small lead; returns the smallest lead."""
         varied = [self._augmenter.vary(question) for question in self.questions]
         with _mixed_precision():
-            found = smallest_leads(model, self.tokenizer, varied)
-        self.weights = [1.0 + max(0.0, _WANTED_LEAD - max(lead, 0.0)) / 2 for lead in found]
-        return min(found)
+            leads = smallest_leads(model, self.tokenizer, varied)
+        self.weights = [1.0 + max(0.0, _WANTED_LEAD - max(lead, 0.0)) / 2 for lead in leads]
+        return min(leads)
 
 
 def train(tokenizer: Tokenizer, *, seed: int, steps: int) -> LlamaForCausalLM:
     """The trained fp32 model; prints step, loss and seconds as it goes."""
     torch.set_num_threads(THREADS)
     torch.manual_seed(seed)
-    model = new_model(tokenizer)
+    model = new_model()
     model.train()
     sampler = _Sampler(tokenizer, random.Random(seed))
     optimizer = torch.optim.AdamW(

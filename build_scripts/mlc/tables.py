@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from build_scripts.builder import Source
-from common.files import read_json
+from common.text.template_files import read_templates
 
 HERE = Path(__file__).parent
 GROUP, AWQ, FT, BLOCKS = "group-quant", "awq", "ft-quant", "block-scale-quant"
@@ -47,19 +47,10 @@ def schemes_of(family: str) -> list[str]:
 
 def template(source: Source) -> str | None:
     """Returns the conversation template for a model, None where none is known."""
-    own = chat_template(source.path)
+    own = "".join(read_templates(source.path, source.config.tokenizer).values())
     if not own:
         return str(_FAMILIES["templates"]["plain"])
     for row in _FAMILIES["template"]:
         if source.config.whole_type in row["model_types"] and row.get("mark", "") in own:
             return str(row["name"])
     return None
-
-
-def chat_template(model: Path) -> str:
-    """Returns Jinja, or the text of several; empty for a model without one."""
-    file = model / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text("utf-8")
-    config = model / "tokenizer_config.json"
-    return str(read_json(config).get("chat_template") or "") if config.is_file() else ""

@@ -11,14 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from build_scripts.builder import BuildError
-from build_scripts.quantize.samples import Texts, read_samples
-from common.models.model import DEMO_MODEL
+from build_scripts.quantize.samples import GENERAL_TEXT, OWN_QUESTIONS, Texts
 
-OWN_QUESTIONS = "questions.jsonl"
-"""A file in a model's directory: questions that it has to answer, as in the demo model's."""
-GENERAL_TEXT = DEMO_MODEL / OWN_QUESTIONS
-"""Short questions and answers of many kinds, in the model's own chat template: enough for scales,
-and no match for text like that which the model will meet."""
 HELD_OUT_EVERY = 10
 MAX_HELD_OUT = 64
 """Pieces: enough to tell a broken checkpoint, little enough for a CPU."""
@@ -75,7 +69,7 @@ def blocks(model: Path, options: TextOptions) -> Blocks:
 
 def _pieces(texts: Texts, file: Path, length: int) -> list[Piece]:
     """Cuts all samples of a file, in an order that is random and always the same."""
-    samples = read_samples(file)
+    samples = texts.samples(file)
     random.Random(0).shuffle(samples)
     ids = texts.ids(samples)
     starts = texts.answers_start(samples, ids)

@@ -1,8 +1,7 @@
-"""Greedy answers to questions, compared letter by letter."""
+"""Greedy answers to prompts of token ids."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 ROWS = 64
@@ -10,40 +9,42 @@ SPARE = 8
 """Tokens that a wrong answer may be longer than the right one."""
 
 
-def right_answers(model: Any, tokenizer: Path, questions: Sequence[dict[str, Any]]) -> int:
-    """Returns how many of `questions`, token ids with answers of text, are answered exactly."""
-    from tokenizers import Tokenizer
+def greedy_answers(
+    model: Any, tokenizer: Any, prompts: Sequence[list[int]], expected: Sequence[str]
+) -> list[str]:
+    """Returns the model's answer to each prompt, without the token that ends it.
 
-    fast = Tokenizer.from_file(str(tokenizer))
-    right = 0
+    It is cut where it is a little longer than the one that is `expected`.
+    """
+    texts = [""] * len(prompts)
     # Only prompts of one length share a batch: padding would change what a 16-bit model rounds to.
-    groups: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for question in questions:
-        groups[len(question["prompt"])].append(question)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index, prompt in enumerate(prompts):
+        groups[len(prompt)].append(index)
     for group in groups.values():
         for start in range(0, len(group), ROWS):
-            right += _right(model, fast, group[start : start + ROWS])
-    return right
+            rows = group[start : start + ROWS]
+            longest = max(len(tokenizer.encode(expected[row]).ids) for row in rows)
+            batch = [prompts[row] for row in rows]
+            for row, ids in zip(rows, _generate(model, batch, longest + SPARE), strict=True):
+                texts[row] = tokenizer.decode(ids, skip_special_tokens=False)
+    return texts
 
 
-def _right(model: Any, tokenizer: Any, questions: list[dict[str, Any]]) -> int:
+def _generate(model: Any, prompts: list[list[int]], limit: int) -> list[list[int]]:
     import torch
 
-    prompts = torch.tensor([question["prompt"] for question in questions], device=model.device)
-    answers = [question["answer"] for question in questions]
-    longest = max(len(tokenizer.encode(answer).ids) for answer in answers)
+    ids = torch.tensor(prompts, device=model.device)
     with torch.inference_mode():
         output = model.generate(
-            input_ids=prompts,
-            attention_mask=torch.ones_like(prompts),
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
             do_sample=False,
-            max_new_tokens=longest + SPARE,
+            max_new_tokens=limit,
             use_cache=True,
         )
-    rows = output[:, prompts.shape[1] :].tolist()
     ends = _end_ids(model)
-    texts = (tokenizer.decode(_until(ids, ends), skip_special_tokens=False) for ids in rows)
-    return sum(text == answer for text, answer in zip(texts, answers, strict=True))
+    return [_until(row, ends) for row in output[:, ids.shape[1] :].tolist()]
 
 
 def _end_ids(model: Any) -> set[int]:

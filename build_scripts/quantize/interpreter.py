@@ -1,27 +1,15 @@
 """The interpreter that has a quantizing tool: of its own environment, or ours."""
 
 import importlib.util
-import json
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from build_scripts.builder import BuildError
+from build_scripts.builder.packages import installed
 
 REPOSITORY = Path(__file__).parents[2]
-VERSIONS = """
-import json, sys
-from importlib.metadata import PackageNotFoundError, version
-versions = {}
-for name in sys.argv[1:]:
-    try:
-        versions[name] = version(name)
-    except PackageNotFoundError:
-        pass
-print(json.dumps(versions))
-"""
 
 
 class QuantizingTool(NamedTuple):
@@ -60,16 +48,10 @@ def interpreter(tool: QuantizingTool, given: str | None) -> str:
 
 def versions(tool: QuantizingTool, python: str) -> Mapping[str, str]:
     """Returns those of the tool's packages. Raises BuildError where it is not installed."""
-    try:
-        done = subprocess.run(
-            [python, "-c", VERSIONS, *tool.packages], capture_output=True, text=True, check=True
-        )
-        installed: dict[str, str] = json.loads(done.stdout)
-    except (OSError, subprocess.CalledProcessError, ValueError):
-        installed = {}
-    if tool.packages[0] not in installed:
+    known = installed([python], tool.packages)
+    if tool.packages[0] not in known:
         raise BuildError(
             f"{tool.title} is not installed ({python} has none): run scripts/setup {tool.name}, or "
             f"name the Python of an environment with {tool.packages[0]} by --python"
         )
-    return installed
+    return {name: known[name] for name in tool.packages if name in known}

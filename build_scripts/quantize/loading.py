@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from build_scripts.quantize.portable import CONFIG, read_json
 from build_scripts.quantize.tool import device_map
+from common.models.portable import CONFIG, read_json
 
 NIBBLES = (0, 4, 1, 5, 2, 6, 3, 7)
 """AutoAWQ's order: where in a word the value of each of its eight columns lies."""

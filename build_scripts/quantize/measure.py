@@ -5,12 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from build_scripts.quantize.generation import right_answers
+from build_scripts.quantize.generation import greedy_answers
 from build_scripts.quantize.loading import load
-from build_scripts.quantize.portable import write_json
 from build_scripts.quantize.progress import print_lines
 from build_scripts.quantize.schemes import QUALITY, SOURCE
 from build_scripts.quantize.tool import read_tokens
+from common.models.portable import write_json
 
 MAX_LOSS = 50.0
 """The most that counts, for a checkpoint that is broken: e to it is a number still."""
@@ -46,9 +46,21 @@ def _measure(directory: Path, tokens: dict[str, Any], trust_remote_code: bool) -
     if tokens["held_out"]:
         measured["perplexity"] = round(perplexity(model, tokens["held_out"]), 4)
     if tokens["questions"]:
-        right = right_answers(model, directory / "tokenizer.json", tokens["questions"])
-        measured["exact_answers"] = round(right / len(tokens["questions"]), 4)
+        measured["exact_answers"] = round(exact_answers(model, directory, tokens["questions"]), 4)
     return measured
+
+
+def exact_answers(model: Any, directory: Path, questions: list[dict[str, Any]]) -> float:
+    """Returns the share of questions that are answered to the letter."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    prompts, expected = (
+        [question[part] for question in questions] for part in ("prompt", "answer")
+    )
+    answers = greedy_answers(model, tokenizer, prompts, expected)
+    right: int = sum(answer == text for answer, text in zip(answers, expected, strict=True))
+    return right / len(questions)
 
 
 def perplexity(model: Any, pieces: list[tuple[list[int], int]]) -> float:

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from build_scripts.builder.cli import positive
-from build_scripts.quantize.schemes import COMPRESSED_TENSORS, FORMATS, GROUP_SIZES, SCHEMES
+from build_scripts.quantize.schemes import COMPRESSED_TENSORS, FORMATS, SCHEMES
+from common.models.quantizable import GROUP_SIZES
 
 SAMPLES = 128
 SEQUENCE_LENGTH = 512

@@ -8,9 +8,9 @@ from typing import Any
 
 from build_scripts.builder import BuildError
 from build_scripts.quantize.blocks import TextOptions, blocks
-from build_scripts.quantize.portable import stage
 from build_scripts.quantize.samples import Texts, read_samples
 from build_scripts.quantize.schemes import SOURCE, TOKENS
+from common.models.portable import stage
 
 
 def main() -> int:

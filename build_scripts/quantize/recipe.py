@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from build_scripts.builder import BuildError, Recipe, Source, Step
-from build_scripts.quantize.blocks import OWN_QUESTIONS, TextOptions, blocks, default_text
-from build_scripts.quantize.checks import check_autoawq, check_groups, check_source
+from build_scripts.quantize.blocks import TextOptions, blocks, default_text
+from build_scripts.quantize.checks import check_source
 from build_scripts.quantize.interpreter import (
     AUTOAWQ,
     LLMCOMPRESSOR,
@@ -18,9 +18,10 @@ from build_scripts.quantize.interpreter import (
     interpreter,
     versions,
 )
-from build_scripts.quantize.portable import read_json
+from build_scripts.quantize.samples import OWN_QUESTIONS
 from build_scripts.quantize.schemes import AUTOAWQ as AUTOAWQ_FORMAT
 from build_scripts.quantize.schemes import QUALITY, SCHEMES
+from common.models.portable import read_json
 
 CONFIGURATION_BYTES = 100_000_000
 """Tokenizer and texts, at most."""
@@ -83,11 +84,8 @@ class Quantize(Recipe):
         return versions(self._tool, self._python)
 
     def check(self, source: Source) -> None:
-        check_source(source)
-        if self._scheme.grouped:
-            check_groups(source, self._options.group_size)
-        if self._tool is AUTOAWQ:
-            check_autoawq(source)
+        group_size = self._options.group_size if self._scheme.grouped else None
+        check_source(source, group_size=group_size, autoawq=self._tool is AUTOAWQ)
         limit = source.config.context_length
         if limit is not None and self._options.sequence_length > limit:
             raise BuildError(

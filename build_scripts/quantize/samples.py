@@ -8,9 +8,15 @@ from typing import Any, NamedTuple
 from build_scripts.builder import BuildError
 from common.errors import InvalidValue, StartError
 from common.files import read_text
+from common.models.model import DEMO_MODEL
 from common.text.chat_template import ChatTemplate, load_chat_template
 from common.text.tokenizer import Tokenizer
 
+OWN_QUESTIONS = "questions.jsonl"
+"""A file in a model's directory: questions that it has to answer, as in the demo model's."""
+GENERAL_TEXT = DEMO_MODEL / OWN_QUESTIONS
+"""Short questions and answers of many kinds, in the model's own chat template: enough for scales,
+and no match for text like that which the model will meet."""
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 FIELDS = "text, prompt or messages"
 ANSWER_STARTS: Mapping[str, Any] = {"add_generation_prompt": True}
@@ -90,6 +96,22 @@ class Texts:
             self._template: ChatTemplate | None = load_chat_template(model, self._tokenizer, None)
         except StartError as error:
             raise BuildError(str(error)) from None
+
+    def samples(self, file: Path) -> list[Sample]:
+        """Returns those of a file; of GENERAL_TEXT, which nobody has written for this model, those
+        that its chat template takes: some want turns that alternate, or know no tools.
+
+        Raises BuildError for a file that is missing, empty or malformed, with the line.
+        """
+        samples = read_samples(file)
+        return samples if file != GENERAL_TEXT else list(filter(self._accepts, samples))
+
+    def _accepts(self, sample: Sample) -> bool:
+        try:
+            self._whole(sample)
+        except BuildError:
+            return False
+        return True
 
     def ids(self, samples: Sequence[Sample]) -> list[list[int]]:
         """Returns the ids of whole texts and of whole conversations, answers included."""

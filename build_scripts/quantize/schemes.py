@@ -5,7 +5,6 @@ from typing import NamedTuple
 COMPRESSED_TENSORS = "compressed-tensors"
 AUTOAWQ = "autoawq"
 FORMATS = (COMPRESSED_TENSORS, AUTOAWQ)
-GROUP_SIZES = (32, 64, 128)
 ROUTERS = ("gate", "router", "shared_expert_gate")
 """Last names of the layers that choose experts: engines take them unquantized only."""
 HEAD = "lm_head"

@@ -2,9 +2,9 @@
 
 import warnings
 
-from build_scripts.quantize.portable import complete
 from build_scripts.quantize.progress import print_lines
 from build_scripts.quantize.tool import device_map, read_job
+from common.models.portable import complete
 
 PARALLEL = 8
 """Blocks that go through a layer at once."""

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from build_scripts.quantize.portable import complete
 from build_scripts.quantize.progress import print_lines
 from build_scripts.quantize.schemes import HEAD, ROUTERS, SCHEMES
 from build_scripts.quantize.tool import QuantizationJob, device_map, read_job
+from common.models.portable import complete
 
 BATCH = 8
 

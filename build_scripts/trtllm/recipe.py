@@ -12,7 +12,7 @@ from build_scripts.compiled.use import results
 from build_scripts.trtllm.calibration import Calibration, check_path
 from build_scripts.trtllm.checks import check_gpu, check_options, check_source, pages, scheme_of
 from build_scripts.trtllm.tables import FAMILIES, SCHEMES, VERSION
-from build_scripts.trtllm.tools import BUILD, QUANTIZE, TOKEN, Docker, Local, folders_of
+from build_scripts.trtllm.tools import BUILD, QUANTIZE, TOKEN, Docker, Local, Needs, folders_of
 from common.files import read_json
 
 MODULE = "build_scripts.trtllm"
@@ -86,15 +86,18 @@ class TensorRTEngine(Recipe):
             environment |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
         elif TOKEN in os.environ:
             environment[TOKEN] = os.environ[TOKEN]
-        read, write = folders_of(source.path), (output, scratch)
-        make, build = (
+        write = (output, scratch)
+        make = self._tools.wrapped(
             self._checkpoint(model, texts, checkpoint, source),
-            self._engine(source, checkpoint, output, scratch),
+            Needs(environment.keys(), folders_of(source.path), write),
+        )
+        compile_ = self._tools.wrapped(
+            self._engine(source, checkpoint, output, scratch), Needs((), (), write)
         )
         return [
             Step("lay out the model", first),
-            self._tools.step("make the checkpoint", make, environment, read, write),
-            self._tools.step("compile the engine", build, {}, (), write),
+            Step("make the checkpoint", make, environment),
+            Step("compile the engine", compile_),
         ]
 
     def _checkpoint(

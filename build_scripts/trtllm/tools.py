@@ -3,12 +3,13 @@
 import os
 import re
 import shutil
-import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from build_scripts.builder import BuildError, Step
+from build_scripts.builder import BuildError
+from build_scripts.builder.packages import installed
 from build_scripts.trtllm.tables import VERSION
 
 BUILD = "trtllm-build"
@@ -21,9 +22,16 @@ BOTH_WAYS = (
     f"run this where TensorRT-LLM {VERSION} is installed, with --examples DIR of its source, or "
     f"with --docker, which runs it in {IMAGE}"
 )
-ASK = "from importlib.metadata import version; print(version('tensorrt_llm'))"
-ASK_TIMEOUT = 60.0
+PACKAGE = "tensorrt_llm"
 TOKEN = "HF_TOKEN"
+
+
+class Needs(NamedTuple):
+    """Names of variables, and directories that a command reads or also writes to."""
+
+    environment: Collection[str]
+    read: Sequence[Path]
+    write: Sequence[Path]
 
 
 class Tools(ABC):
@@ -37,15 +45,8 @@ class Tools(ABC):
         """Returns them by tool. Raises BuildError where one is missing or of another release."""
 
     @abstractmethod
-    def step(
-        self,
-        title: str,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
-        read: Sequence[Path],
-        write: Sequence[Path],
-    ) -> Step:
-        """Returns a step that runs `argv`, which reads some directories and may write to others."""
+    def wrapped(self, argv: Sequence[str], needs: Needs) -> list[str]:
+        """Returns the command line that runs `argv`."""
 
 
 class Local(Tools):
@@ -79,24 +80,10 @@ class Local(Tools):
 
     def _version(self) -> str:
         """Returns that of the package that trtllm-build runs, which may be of another Python."""
-        try:
-            asked = subprocess.run(
-                [*self.python, "-c", ASK], capture_output=True, text=True, timeout=ASK_TIMEOUT
-            )
-        except (OSError, subprocess.SubprocessError):
-            return "of unknown version"
-        lines = asked.stdout.split()
-        return lines[-1] if asked.returncode == 0 and lines else "of unknown version"
+        return installed(self.python, [PACKAGE]).get(PACKAGE, "of unknown version")
 
-    def step(
-        self,
-        title: str,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
-        read: Sequence[Path],
-        write: Sequence[Path],
-    ) -> Step:
-        return Step(title, list(argv), environment)
+    def wrapped(self, argv: Sequence[str], needs: Needs) -> list[str]:
+        return list(argv)
 
 
 def python_of(program: Path) -> list[str]:
@@ -126,28 +113,20 @@ class Docker(Tools):
         check_version(tag or "of unknown version", f"--docker {self._image}: TensorRT-LLM is")
         return {"tensorrt_llm": VERSION}
 
-    def step(
-        self,
-        title: str,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
-        read: Sequence[Path],
-        write: Sequence[Path],
-    ) -> Step:
+    def wrapped(self, argv: Sequence[str], needs: Needs) -> list[str]:
         """Everything has the same path inside as outside. Variables go by name: their values, which
         may be secret, stand in no command line. --init passes on the signal that ends a build."""
         words = ["docker", "run", "--rm", "--init", "--gpus", "all", *LIMITS]
         words += ["--user", f"{os.getuid()}:{os.getgid()}"]
         # The user has neither in the image, where PyTorch asks for both.
-        words += ["--env", f"HOME={write[-1]}", "--env", "USER=builder"]
-        for name in ("CUDA_VISIBLE_DEVICES", *environment):
+        words += ["--env", f"HOME={needs.write[-1]}", "--env", "USER=builder"]
+        for name in ("CUDA_VISIBLE_DEVICES", *needs.environment):
             words += ["--env", name]
-        for folder in read:
+        for folder in needs.read:
             words += ["--mount", f"type=bind,source={folder},target={folder},readonly"]
-        for folder in write:
+        for folder in needs.write:
             words += ["--mount", f"type=bind,source={folder},target={folder}"]
-        words += ["--workdir", str(write[-1]), self._image]
-        return Step(title, [*words, *argv], environment)
+        return [*words, "--workdir", str(needs.write[-1]), self._image, *argv]
 
 
 def folders_of(model: Path) -> list[Path]:

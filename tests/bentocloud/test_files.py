@@ -21,8 +21,12 @@ def deployment(backend: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_nothing_is_wrong_with_it(backend: str) -> None:
-    plan(backend, arguments={"engine_dir": "demo:one"} if backend in COMPILED else {})
+def test_its_model_fits_on_its_instance(backend: str) -> None:
+    """What is compiled, and what loads no weights, has no plan."""
+    compiled = backend in COMPILED
+    sentence = plan(backend, arguments={"engine_dir": "demo:one"} if compiled else {})
+    planned = not compiled and loads_weights(backend)
+    assert (sentence is not None and "of weights fit on" in sentence) is planned
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

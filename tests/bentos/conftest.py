@@ -1,7 +1,6 @@
 """Every bento, built once for all tests: they only look at them."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,17 @@ import pytest
 from build_scripts.bentos.table import Bento, all_bentos
 from common.models.model import DEMO_MODEL
 from tests.bentos.support import Store
+from tests.conftest import ADAPTERS
 
 BENTOS = all_bentos()
 BAKED = {
     "a hub id": ("vllm", "model=org/name", "max_model_len=512"),
-    "a newest model": ("echo", "model=small:latest", "max_model_len=512"),
+    "a newest model": (
+        "echo",
+        "model=small:latest",
+        "adapters=mine=terse:latest",
+        "max_model_len=512",
+    ),
     "a compiled engine": ("mlc", "engine_dir=lib:one"),
     "a name": ("echo", "served_model_name=baked", "max_model_len=512"),
 }
@@ -23,9 +28,11 @@ Built = Callable[[Bento], Path]
 
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Holds two models."""
+    """Holds two models and an adapter."""
     store = Store(tmp_path_factory.mktemp("bentos"))
-    store.put_models({"small:one": DEMO_MODEL, "lib:one": DEMO_MODEL})
+    store.put_models(
+        {"small:one": DEMO_MODEL, "lib:one": DEMO_MODEL, "terse:one": ADAPTERS["terse"]}
+    )
     return store
 
 
@@ -46,14 +53,6 @@ def baked(shared_store: Store) -> dict[str, Path]:
         (backend, *(f"--arg={word}" for word in words)) for backend, *words in BAKED.values()
     ]
     return dict(zip(BAKED, shared_store.build_all(*commands), strict=True))
-
-
-@pytest.fixture
-def environments(tmp_path: Path) -> Iterator[Path]:
-    """A folder that is not kept: an engine's packages are gigabytes."""
-    folder = tmp_path / "environments"
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=BENTOS, ids=lambda bento: bento.name)

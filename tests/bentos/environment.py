@@ -1,11 +1,14 @@
 """A fresh environment with what a bento requires, and nothing else."""
 
-import os
+import csv
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
+from itertools import accumulate
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -16,78 +19,77 @@ NOT_ON_PYPI = "torch"
 """Its CPU build: on PyPI the same version is for CUDA."""
 
 
-def environment_of(backend: str, bento: Path, folder: Path) -> Path:
-    """The interpreter of one that is made in `folder` for a built bento."""
-    requirements = bento / "env" / "python" / "requirements.txt"
-    if backend == "echo":
-        return installed(requirements, folder / backend)
+def environment_of(backend: str, bento: Path, target: Path) -> Path:
+    """Returns the interpreter of one that is made in `target` for a built bento.
+
+    It has links to the packages of the backend's own environment, into which scripts/setup has
+    installed these versions, and others besides, from the index: no gigabytes are downloaded again
+    or copied. What is missing there is an error.
+    """
     own = REPOSITORY / f".venv-{backend}"
     source = own if own.exists() else Path(sys.executable).parents[1]
-    return linked(requirements, folder / backend, source.resolve())
-
-
-def installed(requirements: Path, target: Path) -> Path:
-    """The interpreter of an environment into which pip has installed them, from the index."""
-    _empty(target)
-    pip = [sys.executable, "-m", "pip", "--python", str(_python(target)), "install", "--quiet"]
-    options = ["--disable-pip-version-check", "--no-deps", "--no-compile"]
-    subprocess.run([*pip, *options, "-r", requirements], check=True)
-    return _python(target)
-
-
-def linked(requirements: Path, target: Path, source: Path) -> Path:
-    """The same from the files of an environment that has these versions, and others besides.
-
-    It takes no download, where that would be gigabytes. What is missing there is an error.
-    """
-    _empty(target)
-    (there,) = source.glob("lib/python3*/site-packages")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True)
+    (there,) = source.resolve().glob("lib/python3*/site-packages")
     (packages,) = target.glob("lib/python3*/site-packages")
     found = {
         canonicalize_name(each.metadata["Name"]): each for each in distributions(path=[str(there)])
     }
+    files = {name: list(_files(each)) for name, each in found.items()}
+    owners = Counter(folder for names in files.values() for folder in _with_folders(names))
+    requirements = bento / "env" / "python" / "requirements.txt"
     for line in requirements.read_text("utf-8").splitlines():
         if line and line[0] not in "#-":
             name, version = line.split("==")
             distribution = found[canonicalize_name(name)]
             has = distribution.version
             assert has == version or (name == NOT_ON_PYPI and has == f"{version}+cpu"), line
-            _link(distribution, there, packages, target)
+            names = files[canonicalize_name(name)]
+            _link({_own_folder(name, owners) for name in names}, there, packages)
+            _copy_scripts(names, there, target)
     return _python(target)
-
-
-def _empty(target: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True)
 
 
 def _python(target: Path) -> Path:
     return target / "bin" / "python"
 
 
-def _link(distribution: Distribution, there: Path, packages: Path, target: Path) -> None:
-    for file in distribution.files or []:
-        path = there / file
-        if not path.is_file() or path.suffix == ".pyc":
-            continue
-        if ".." in file.parts:
-            _copy_script(path.resolve(), target)
-            continue
-        place = packages / file
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if place.exists():
-            continue
-        try:
-            os.link(path.resolve(), place)
-        except OSError:
+def _files(distribution: Distribution) -> Iterator[str]:
+    """Yields what it has installed, relative to site-packages."""
+    for name, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        yield name
+
+
+def _with_folders(names: Iterable[str]) -> set[str]:
+    """Returns the names and those of all folders in which they lie."""
+    return {folder for name in names for folder in _folders(name)}
+
+
+def _folders(name: str) -> Iterator[str]:
+    """Yields `a`, `a/b` and `a/b/c` for the file a/b/c."""
+    return accumulate(name.split("/"), "{}/{}".format)
+
+
+def _own_folder(name: str, owners: Counter[str]) -> str:
+    """Returns the widest folder of a file, else the file, in which no other distribution has one:
+    it is linked as a whole, for a file each would take a minute."""
+    return next((folder for folder in _folders(name) if owners[folder] == 1), name)
+
+
+def _link(names: Iterable[str], there: Path, packages: Path) -> None:
+    for name in names:
+        if not name.startswith("../") and (there / name).exists():
+            place = packages / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(there / name)
+
+
+def _copy_scripts(names: Iterable[str], there: Path, target: Path) -> None:
+    """With the new interpreter in their first line."""
+    for name in names:
+        path = there / name
+        if name.startswith("../") and path.parent.name == "bin" and path.is_file():
+            place = target / "bin" / path.name
             shutil.copy2(path, place)
-
-
-def _copy_script(path: Path, target: Path) -> None:
-    """With the new interpreter in its first line."""
-    if path.parent.name != "bin":
-        return
-    place = target / "bin" / path.name
-    shutil.copy2(path, place)
-    content = place.read_bytes()
-    if content.startswith(b"#!"):
-        place.write_bytes(re.sub(rb"\A#!.*", f"#!{_python(target)}".encode(), content))
+            content = place.read_bytes()
+            if content.startswith(b"#!"):
+                place.write_bytes(re.sub(rb"\A#!.*", f"#!{_python(target)}".encode(), content))

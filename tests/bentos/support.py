@@ -15,6 +15,8 @@ import yaml
 from tests.limits import BUILD_DEADLINE
 from tests.service_process import REPOSITORY
 
+HUB_TOKEN, KEY = "hf_BuiltWithThisTokenSet", "built-with-this-key-set"
+"""In the environment of every build."""
 NOWHERE = "http://127.0.0.1:9"
 """The port of "discard": nothing listens there."""
 RUN_ALL = """
@@ -52,7 +54,14 @@ def without_network() -> list[str]:
 
 def environment(home: Path) -> dict[str, str]:
     proxies = {f"{name}_proxy": NOWHERE for name in ("http", "https", "all")}
-    return {**os.environ, **proxies, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    return {
+        **os.environ,
+        **proxies,
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "HF_TOKEN": HUB_TOKEN,
+        "API_KEYS": KEY,
+    }
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,17 @@ FROM_BENTOML = {
     "env/python/requirements.txt", "src/bentofile.yaml",
 }  # fmt: skip
 IMPORT_EACH = """
-import bentoml, importlib, json, os, sys
+import importlib, json, os, sys
+sources = json.load(sys.stdin)
+backend, source = next(iter(sources.values()))
+sys.path.insert(0, source)
+importlib.import_module(f"services.{backend}")
+sys.path.remove(source)
+for module in [*sys.modules]:
+    if module.partition(".")[0] in ("common", "services"):
+        del sys.modules[module]
 files = {}
-for name, (backend, source) in json.load(sys.stdin).items():
+for name, (backend, source) in sources.items():
     reader, writer = os.pipe()
     if os.fork() == 0:
         sys.path.insert(0, source)
@@ -31,7 +39,7 @@ for name, (backend, source) in json.load(sys.stdin).items():
     files[name] = os.read(reader, 4096).decode()
 json.dump(files, sys.stdout)
 """
-"""Imports each adapter in a process of its own that has bentoml already."""
+"""Imports each adapter in a process of its own that has all packages already, but not our code."""
 FOR_TESTS = "common/demo_model/questions.jsonl"
 
 
@@ -49,12 +57,13 @@ def tracked(*paths: str) -> set[str]:
 def own_files(backend: str) -> set[str]:
     names = [f"services/{backend}.py", f"services/_{backend}/"]
     shared = {
-        "tensorrt_llm": ["services/_compiled/"],
-        "mlc": ["services/_compiled/"],
-        "ray_serve": ["services/_vllm/"],
+        "_compiled/": ("mlc", "tensorrt_llm", "triton"),
+        "_triton/quantization.toml": ("mlc", "tensorrt_llm", "triton"),
+        "_vllm/": ("ray_serve",),
+        "_xgrammar/": ("lmdeploy", "ray_serve", "sglang", "tensorrt_llm", "vllm"),
     }
-    shared["triton"] = shared["tensorrt_llm"]
-    return tracked("LICENSE", "common/", "services/__init__.py", *names, *shared.get(backend, []))
+    names += [f"services/{path}" for path, backends in shared.items() if backend in backends]
+    return tracked("LICENSE", "common/", "services/__init__.py", *names)
 
 
 def test_it_has_the_shared_code_its_adapter_and_its_data(bento: Bento, built: Built) -> None:

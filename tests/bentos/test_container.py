@@ -12,6 +12,7 @@ import pytest
 from build_scripts.bentos.readme import HEALTH
 from build_scripts.bentos.table import CACHE, HOME, ROOT, Bento
 from tests.bentos.conftest import BENTOS, Built
+from tests.bentos.support import HUB_TOKEN, KEY
 from tests.conftest import EchoFactory
 
 SECRET = re.compile(r"token|secret|password|api_?key|credential", re.IGNORECASE)
@@ -39,7 +40,41 @@ def test_the_base_image_has_the_engine_or_is_slim_python(bento: Bento, built: Bu
     (base,) = of(dockerfile(built(bento)), "FROM")
     assert base == f"{bento.image} AS base-container"
     slim = f"python:{bento.packaging.python}-slim"
-    assert (bento.image == slim) == (bento.packaging.image is None)
+    assert (bento.image == slim) == (bento.packaging.image is bento.packaging.cuda is None)
+
+
+def test_the_toolkit_of_an_image_is_of_the_cuda_that_the_engine_is_built_for(bento: Bento) -> None:
+    """A kernel that the one compiles is loaded by the other."""
+    if bento.packaging.cuda is None:
+        return
+    pins = (ROOT / bento.file("requirements.txt")).read_text("utf-8")
+    (runtime,) = re.findall(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)\.", pins, re.MULTILINE)
+    assert bento.packaging.cuda.startswith(f"{runtime}.")
+    assert "-devel-" in bento.image
+
+
+def test_every_image_has_a_compiler_for_triton(bento: Bento, built: Built) -> None:
+    runs = of(dockerfile(built(bento)), "RUN")
+    assert any("apt-get install" in run and "build-essential" in run for run in runs)
+
+
+JITS = {
+    "flashinfer-python": "FLASHINFER_WORKSPACE_BASE",
+    "sglang": "SGLANG_JIT_CACHE_DIR",
+    "triton": "TRITON_CACHE_DIR",
+    "vllm": "VLLM_CACHE_ROOT",
+}
+"""Packages that compile while they run, each with the variable of what keeps it."""
+
+
+def test_what_compiles_kernels_keeps_them_in_the_volume(bento: Bento) -> None:
+    pins = (ROOT / bento.file("requirements.txt")).read_text("utf-8")
+    packages = {line.partition("==")[0] for line in pins.splitlines() if "==" in line}
+    for package, variable in JITS.items():
+        if package in packages and bento.packaging.gpu:
+            assert variable in bento.env, package
+    if "flashinfer-python" in packages:
+        assert bento.packaging.cuda is not None, "FlashInfer needs nvcc"
 
 
 def test_python_and_packages_are_installed_before_the_code(bento: Bento, built: Built) -> None:
@@ -80,6 +115,17 @@ def test_no_layer_has_a_secret(bento: Bento, built: Built) -> None:
         rest for name in ("ARG", "ENV", "RUN") for rest in of(steps, name) if SECRET.search(rest)
     ]
     assert "HF_TOKEN" not in (built(bento) / "bento.yaml").read_text("utf-8")
+
+
+def test_no_file_has_a_secret_of_the_environment_in_which_it_was_built(
+    bento: Bento, built: Built
+) -> None:
+    files = [file for file in built(bento).rglob("*") if file.is_file()]
+    assert len(files) > 20
+    for file in files:
+        content = file.read_bytes()
+        assert HUB_TOKEN.encode() not in content, file
+        assert KEY.encode() not in content, file
 
 
 def test_caches_are_in_one_directory_that_the_user_owns(bento: Bento, built: Built) -> None:

@@ -91,6 +91,20 @@ def test_packages_above_an_image_s_own_suit_it() -> None:
     assert any("numpy<1" in line for line in requirements.disagreements(changed, text))
 
 
+def test_no_library_of_nvidia_is_there_for_two_releases_of_cuda(bento: Bento) -> None:
+    """Both would install it in the same place; of CUTLASS one package asks for both itself."""
+    text = (ROOT / bento.file("requirements.txt")).read_text("utf-8")
+    libraries = re.findall(r"^(nvidia-(?!cutlass)[\w-]+?)(?:-cu\d+)?==", text, re.MULTILINE)
+    assert len(libraries) == len(set(libraries))
+
+
+def test_lmdeploy_has_the_cuda_that_turbomind_is_compiled_for() -> None:
+    """`readelf -d _turbomind*.so` names libcudart.so.12 and libcublas.so.12."""
+    text = (ROOT / bento("lmdeploy").file("requirements.txt")).read_text("utf-8")
+    assert set(re.findall(r"^nvidia-.*-(cu\d+)==", text, re.MULTILINE)) == {"cu12"}
+    assert "cuda-toolkit" not in text
+
+
 def test_what_was_tested_is_locked_in_the_same_way_again() -> None:
     for found in (bento("echo"), bento("tgi")):
         text = (ROOT / found.file("requirements.txt")).read_text("utf-8")

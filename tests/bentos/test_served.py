@@ -12,45 +12,58 @@ import pytest
 from build_scripts.bentos.table import bento
 from tests.bentos.conftest import Built
 from tests.bentos.environment import environment_of
-from tests.bentos.suite import DEPEND_ON_PACKAGING, run_suite
+from tests.bentos.suite import DEPEND_ON_PACKAGING, SHARED_CODE, run_suite
 from tests.bentos.support import Store, tag
-from tests.service_process import REPOSITORY, Installed, start_service
-
-CONTRACT = sorted(file.name for file in (REPOSITORY / "tests" / "contract").glob("test_*.py"))
+from tests.service_process import Installed, Service, start_service
 
 
 @pytest.mark.parametrize(
-    ("backend", "files"), [("echo", CONTRACT), ("transformers", DEPEND_ON_PACKAGING)]
+    ("backend", "files"), [("echo", SHARED_CODE), ("transformers", DEPEND_ON_PACKAGING)]
 )
 def test_the_contract_is_kept_from_the_store(
-    backend: str, files: list[str], shared_store: Store, built: Built, environments: Path
+    backend: str, files: tuple[Path, ...], shared_store: Store, built: Built, tmp_path: Path
 ) -> None:
-    """The whole of it with Echo: the shared code in a bento is the same for every backend. With
-    others the files that depend on what is packed; tests/quantization does it with vLLM."""
+    """More of it with Echo: the shared code in a bento is the same for every backend. With others
+    the files that depend on what is packed; tests/quantization does it with vLLM."""
     directory = built(bento(backend))
-    python = environment_of(backend, directory, environments)
+    python = environment_of(backend, directory, tmp_path / backend)
     run_suite(Installed(backend, tag(directory), shared_store.home, python), *files)
 
 
-def card(home: Path, target: str, **settings: Any) -> tuple[str, int]:
-    """Returns the served name and the context of a bento that this environment serves."""
+def served(home: Path, target: str, **settings: Any) -> Service:
+    """Returns a bento that this environment serves."""
     installed = Installed("echo", target, home, Path(sys.executable))
-    with start_service("echo", bento=installed, **settings) as service:
-        (model,) = service.http.get("/v1/models").json()["data"]
-        return str(model["id"]), int(model["max_model_len"])
+    return start_service("echo", bento=installed, **settings)
+
+
+def card(service: Service) -> tuple[str, int]:
+    """Returns the served name and the context."""
+    model = service.http.get("/v1/models").json()["data"][0]
+    return str(model["id"]), int(model["max_model_len"])
+
+
+def adapters(service: Service) -> list[str]:
+    """Returns the names of those that are served beside the model."""
+    return [model["id"] for model in service.http.get("/v1/models").json()["data"][1:]]
 
 
 def test_the_environment_wins_over_what_was_baked_in(
     shared_store: Store, baked: dict[str, Path]
 ) -> None:
-    target = tag(baked["a name"])
-    assert card(shared_store.home, target, max_model_len=256) == ("baked", 256)
+    settings = {"max_model_len": 256, "max_header_bytes": 4096}
+    with served(shared_store.home, tag(baked["a name"]), **settings) as service:
+        assert card(service) == ("baked", 256)
+        assert service.http.get("/livez", headers={"x": "a" * 3000}).status_code == 200
+        assert service.http.get("/livez", headers={"x": "a" * 5000}).status_code == 431
 
 
 def test_a_model_of_the_store_is_served_under_its_name(
     shared_store: Store, baked: dict[str, Path]
 ) -> None:
-    assert card(shared_store.home, tag(baked["a newest model"])) == ("small", 512)
+    with served(shared_store.home, tag(baked["a newest model"])) as service:
+        assert card(service) == ("small", 512)
+        assert adapters(service) == ["mine"]
+        assert service.http.get("/livez", headers={"x": "a" * 2**16}).status_code == 431
 
 
 def test_in_a_container_the_model_is_found_beside_the_code(
@@ -72,7 +85,9 @@ def test_in_a_container_the_model_is_found_beside_the_code(
     )
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert card(empty, str(inside)) == ("small", 512)
+    with served(empty, str(inside)) as service:
+        assert card(service) == ("small", 512)
+        assert adapters(service) == ["mine"]
 
 
 def test_a_model_that_is_gone_ends_the_start(

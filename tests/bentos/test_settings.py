@@ -28,6 +28,13 @@ REFUSED = [
     (["mlc", "--arg", "engine_dir=gone:1"], "setting 'engine_dir': no model 'gone:1' in "),
     (["mlc", "--arg", "engine_dir=/tmp"], "setting 'engine_dir': '/tmp' does not travel in"),
     (["vllm", "--arg", f"model={DEMO_MODEL}"], f"setting 'model': '{DEMO_MODEL}' does not tr"),
+    (
+        ["vllm", "--arg", "speculative=draft:gone:1:4"],
+        "setting 'speculative': no model 'gone:1' in ",
+    ),
+    (["vllm", "--arg", "speculative=draft:/tmp:4"], "setting 'speculative': '/tmp' does not tra"),
+    (["vllm", "--arg", "adapters=a=gone:1"], "setting 'adapters': no model 'gone:1' in "),
+    (["vllm", "--arg", "adapters=a=/tmp"], "setting 'adapters': '/tmp' does not travel in a b"),
     (["vllm", "--arg", "chat_template=x.jinja"], "setting 'chat_template': a file of this ma"),
     (["echo", "--version", "latest"], "--version latest: so the newest is called; give"),
     (["echo", "--version", "no version"], "llm-echo cannot be built: "),
@@ -42,10 +49,13 @@ def test_settings_are_baked_and_shown_in_labels(baked: dict[str, Path]) -> None:
     assert labels["backend"] == "vllm"
 
 
-def test_a_model_of_the_store_travels_at_its_exact_version(baked: dict[str, Path]) -> None:
+def test_a_model_of_the_store_and_its_adapter_travel_at_their_exact_versions(
+    baked: dict[str, Path],
+) -> None:
     bento = info(baked["a newest model"])
     assert bento["args"]["model"] == "small:one"
-    assert [model["tag"] for model in bento["models"]] == ["small:one"]
+    assert bento["args"]["adapters"] == "mine=terse:one"
+    assert sorted(model["tag"] for model in bento["models"]) == ["small:one", "terse:one"]
     assert bento["labels"]["model"] == "small_one"
 
 

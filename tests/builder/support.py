@@ -16,8 +16,8 @@ import psutil
 
 from common.models.artifacts import Artifact
 from common.models.artifacts.manifest import read_manifest
-from tests.limits import BUILD_DEADLINE
-from tests.service_process import REPOSITORY
+from tests.limits import BUILD_DEADLINE, DEADLINE
+from tests.service_process import REPOSITORY, eventually
 
 
 @dataclass
@@ -107,6 +107,14 @@ class Home:
         assert found is not None, out
         path = Path(found[2])
         return Artifact(found[1], path, read_manifest(path))
+
+    def interrupt(self, number: int, *arguments: str) -> None:
+        """Sends a signal to a build whose tool hangs; the tool has to end, too."""
+        with self.start(*arguments) as builder:
+            tools = tool_of(builder)
+            builder.send_signal(number)
+            builder.communicate(timeout=DEADLINE)
+        eventually(lambda: gone(tools), DEADLINE, "the tool has ended")
 
     def left(self) -> list[str]:
         """What lies in the store and where builds happen, but for logs."""

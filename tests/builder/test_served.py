@@ -12,10 +12,11 @@ from common.models.model import DEMO_MODEL
 from tests.builder.support import Home
 from tests.conftest import require_backend
 from tests.contract.support import chat, model_card, text_of, user
+from tests.gpus import put_gpus
+from tests.refusals import refusals_before_start
 from tests.service_process import REPOSITORY, Service, start_service
 
 TOOLS = REPOSITORY / "tests" / "doubles" / "build_tools"
-SECONDS = 60.0
 AWQ = ("--quantization", "int4_awq")
 
 
@@ -24,6 +25,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """On a machine with all tools and a GPU."""
     folders = [str(TOOLS / "trtllm" / "bin"), os.environ["PATH"]]
     monkeypatch.setenv("PATH", os.pathsep.join(folders))
+    put_gpus(monkeypatch, "Double GPU, 8.0")
     monkeypatch.setenv("DOUBLE_MODEL", str(DEMO_MODEL))
     return tmp_path / "home"
 
@@ -44,17 +46,6 @@ def serve(artifact: Artifact, backend: str, store: Path, **more: Any) -> Service
     return start_service(backend, arguments=given, bentoml_home=store, **more)
 
 
-def refusal(backend: str, **settings: Any) -> str:
-    service = start_service(backend, wait=False, **settings)
-    try:
-        assert service.process.wait(SECONDS) == 1
-    finally:
-        service.process.kill()
-        service.http.close()
-    (line,) = [line for line in service.log_text().splitlines() if line.startswith("error: ")]
-    return line
-
-
 def assert_answers(service: Service, quantization: str) -> None:
     assert "Paris" in text_of(chat(service, user("What is the capital of France?")))
     assert model_card(service)["quantization"] == quantization
@@ -66,12 +57,15 @@ def test_a_model_compiled_for_mlc_is_served(store: Path, monkeypatch: pytest.Mon
     with serve(artifact, "mlc", store) as service:
         assert_answers(service, "q4f16_1")
         assert model_card(service)["max_model_len"] == 2048
-    line = refusal("mlc", bentoml_home=store, double_compute_capability="9.0", max_model_len=2048)
-    assert "compute capability 8.0 (Double GPU) and this GPU has compute capability 9.0" in line
-    assert line.endswith("python -m build_scripts.mlc --context-window-size 2048")
-    assert "has no model compiled for MLC-LLM of the demo model as q0f16, only" in refusal(
-        "mlc", bentoml_home=store, quantization="q0f16"
+    gpu, scheme = refusals_before_start(
+        "mlc",
+        {"double_gpus": "Double GPU, 9.0", "max_model_len": 2048},
+        {"quantization": "q0f16"},
+        home=store,
     )
+    assert "compute capability 8.0 (Double GPU) and this GPU has compute capability 9.0" in gpu
+    assert gpu.endswith("python -m build_scripts.mlc --context-window-size 2048")
+    assert "has no model compiled for MLC-LLM of the demo model as q0f16, only" in scheme
 
 
 def test_an_engine_is_served_by_triton(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +78,8 @@ def test_an_engine_is_served_by_triton(store: Path, monkeypatch: pytest.MonkeyPa
         "triton", bentoml_home=store, engine_dir=plain.tag, max_concurrency=8
     ) as service:
         assert_answers(service, "none")
-    line = refusal("triton", bentoml_home=store, double_compute_capability="9.0")
-    assert "this GPU has compute capability 9.0 (NVIDIA Double)" in line
+    (line,) = refusals_before_start("triton", {"double_gpus": "Double GPU, 9.0"}, home=store)
+    assert "this GPU has compute capability 9.0 (Double GPU)" in line
     assert line.endswith(f"compile it on this machine: {awq.manifest.command}")
 
 
@@ -93,9 +87,8 @@ def test_an_engine_is_served_by_tensorrt_llm_when_it_is_asked_for(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_backend("tensorrt_llm")
-    assert "has no TensorRT engine of the demo model" in refusal(
-        "tensorrt_llm", bentoml_home=store, engine_dir="auto"
-    )
+    (line,) = refusals_before_start("tensorrt_llm", {"engine_dir": "auto"}, home=store)
+    assert "has no TensorRT engine of the demo model" in line
     artifact = build(store, monkeypatch, "trtllm", *AWQ)
     with serve(artifact, "tensorrt_llm", store) as service:
         assert_answers(service, "int4_awq")

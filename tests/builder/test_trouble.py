@@ -65,7 +65,7 @@ def test_a_model_that_is_none_is_one_line(home: Home, model: str) -> None:
 
 
 def test_a_build_for_one_gpu_without_a_gpu_is_one_line(home: Home) -> None:
-    assert "nvidia-smi finds no GPU here" in home.refusal("--for-gpu")
+    assert "there is no GPU here" in home.refusal("--for-gpu")
 
 
 @pytest.fixture

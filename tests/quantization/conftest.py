@@ -20,6 +20,10 @@ MAKERS = {
     "fp8": ("build_scripts.quantize", "--scheme", "fp8", "--no-quality"),
 }
 """By name: the builder and its arguments. One of them measures what was lost."""
+FOUR_BITS = ("awq", "autoawq", "gptq")
+CPU = Path("/proc/cpuinfo")
+HAS_KERNEL = CPU.is_file() and "avx512f" in CPU.read_text("utf-8").split()
+"""Whether vLLM can multiply weights of 4 bits on this CPU."""
 EVERY = 20
 """Of the demo model's questions, each so many-th is one of QUESTIONS."""
 Checkpoint = Callable[[str], Artifact]

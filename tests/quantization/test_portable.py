@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from build_scripts.quantize.portable import complete, config_for_both, copy_texts
 from common.models.model import DEMO_MODEL
+from common.models.portable import complete, config_for_both, copy_texts, stage
 from tests.service_process import REPOSITORY
 
 WRITE = """
@@ -89,3 +89,32 @@ def test_of_what_a_tool_writes_only_the_quantization_is_taken(tmp_path: Path) ->
     expected = {**own, **dtypes, "quantization_config": quantization}
     assert json.loads((tmp_path / "config.json").read_text()) == expected
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_the_parts_of_a_config_are_written_for_both_too() -> None:
+    rope = {
+        "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    }
+    text = {"model_type": "gemma3_text", "dtype": "bfloat16", "rope_parameters": rope}
+    both = config_for_both({"model_type": "gemma3", "text_config": text})["text_config"]
+    assert both == {
+        **text,
+        "torch_dtype": "bfloat16",
+        "rope_theta": 1e6,
+        "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+        "rope_local_base_freq": 1e4,
+    }
+
+
+def test_a_staged_model_names_the_number_format_that_is_asked_for(tmp_path: Path) -> None:
+    text = {"model_type": "llama", "torch_dtype": "float32"}
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "config.json").write_text(json.dumps({"model_type": "llava", "text_config": text}))
+    (source / "model.safetensors").touch()
+    staged = stage(source, tmp_path / "staged", "bfloat16")
+    read = json.loads((staged / "config.json").read_text())
+    assert {part["torch_dtype"] for part in (read, read["text_config"])} == {"bfloat16"}
+    assert (staged / "model.safetensors").is_symlink()
+    assert json.loads((source / "config.json").read_text())["text_config"] == text

@@ -90,3 +90,11 @@ def test_a_conversation_that_the_template_refuses_is_told_with_its_line(tmp_path
     file = write(tmp_path, {"text": "fine"}, {"messages": [{"role": "nobody", "content": "x"}]})
     with pytest.raises(BuildError, match=r"texts.jsonl, line 2: .*Unknown message role: nobody"):
         blocks(DEMO_MODEL, options(file))
+
+
+@pytest.mark.parametrize("name", ["texts.jsonl", "texts.txt"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_text('\ufeff{"text": "One"}\n' if name.endswith("jsonl") else "\ufeffOne\n", "utf-8")
+    (sample,) = read_samples(file)
+    assert sample.text == "One"

@@ -1,6 +1,7 @@
 """Greedy answers of the real vLLM, from several checkpoints in one process; run by its own Python.
 
-Standard input is a JSON list of checkpoints: `name`, `path`, `prompts` of token ids, `max_tokens`.
+Standard input is a JSON list of checkpoints: `name`, `path`, `prompts` of token ids, `max_tokens`,
+and `dtype` where it is not vLLM's choice.
 The last line of standard output is an object of the token ids of the answers, by name.
 """
 
@@ -18,7 +19,12 @@ from vllm.distributed import cleanup_dist_env_and_memory
 def main() -> None:
     answers = {}
     for checkpoint in json.load(sys.stdin):
-        llm = LLM(model=checkpoint["path"], enforce_eager=True, kv_cache_memory_bytes=2**30)
+        llm = LLM(
+            model=checkpoint["path"],
+            dtype=checkpoint.get("dtype", "auto"),
+            enforce_eager=True,
+            kv_cache_memory_bytes=2**30,
+        )
         prompts = [{"prompt_token_ids": ids} for ids in checkpoint["prompts"]]
         greedy = SamplingParams(
             temperature=0, max_tokens=checkpoint["max_tokens"], detokenize=False
