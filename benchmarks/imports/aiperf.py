@@ -5,32 +5,31 @@ every complete one has where --use-server-token-count asked for it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AliasPath, BaseModel, Field
 
 from benchmarks.imports.external_run import (
-    ExternalRun,
+    TIMEOUT,
+    UNKNOWN,
+    WINDOW,
     NotImportable,
     chunk_fields,
     import_errors,
-    one_line,
     outcome_of_error,
     plateau_end,
 )
+from benchmarks.load.result import result
+from benchmarks.load.run import WorkerResult
 from benchmarks.load.spec import Spec
-from benchmarks.results.schema import Outcome, Prompts, Request
+from benchmarks.results.schema import Environment, Outcome, Prompts, Request, Result, Subject
+from common.messages import one_line
 
 VERSION = "0.13.0"
 RECORDS, SUMMARY = "profile_export.jsonl", "profile_export_aiperf.json"
 NANO, MILLI = 1e-9, 1e-3
-TIMEOUT = 6 * 60 * 60.0
-"""Seconds for a request, aiperf's default."""
-WINDOW = 5.0
-MODES = {"concurrency": "closed", "poisson": "poisson", "constant": "constant"}
 NO_USAGE = "no usage came: the stream had an error event inside, or broke off"
 NOTES = (
     "a request without the server's count of its tokens counts as failed, whatever aiperf says",
@@ -66,8 +65,8 @@ class Summary(BaseModel):
     aiperf_version: str
     was_cancelled: bool = False
     url: str = _config("endpoint", "urls", 0)
-    protocol: str = _config("endpoint", "type")
-    streaming: bool = _config("endpoint", "streaming", default=False)
+    protocol: Literal["chat", "completions"] = _config("endpoint", "type")
+    streaming: Literal[True] = _config("endpoint", "streaming")
     timeout: float = _config("endpoint", "timeout", default=TIMEOUT)
     model: str = _config("models", "items", 0, "name")
     prompt_file: str | None = _config("datasets", 0, "path", default=None)
@@ -104,11 +103,20 @@ class RequestRecord(BaseModel):
     error: RecordError | None = None
 
 
-def read(folder: Path) -> ExternalRun:
-    """Returns the run whose artifacts lie in `folder`; raises NotImportable."""
-    summary = _summary(folder / SUMMARY)
+def read(folder: Path) -> tuple[Result, list[Request]]:
+    """Returns the result of the run whose artifacts lie in `folder`, and its requests.
+
+    Raises NotImportable.
+    """
+    path = folder / SUMMARY
+    if not path.exists():
+        raise NotImportable(f"{path} is missing: aiperf writes none where every request failed")
+    with import_errors(path):
+        summary = Summary.model_validate_json(path.read_bytes())
     is_open = any(phase.rate is not None for phase in summary.phases)
     start, requests = read_requests(folder / RECORDS, is_open=is_open)
+    with import_errors(path):
+        spec = _spec(summary, requests)
     file = summary.prompt_file
     prompts = Prompts(
         source=Path(file).name if file else summary.prompt_format or "synthetic",
@@ -116,36 +124,28 @@ def read(folder: Path) -> ExternalRun:
         hash="",
         seed=summary.seed or 0,
     )
-    spec, cancelled = _spec(summary, folder, requests), summary.was_cancelled
-    run = external_run(spec, prompts, requests, start, cancelled=cancelled)
-    return replace(run, version=summary.aiperf_version)
-
-
-def external_run(
-    spec: Spec, prompts: Prompts, requests: Sequence[Request], start: int, *, cancelled: bool
-) -> ExternalRun:
-    """Returns the run of `spec` that began at `start`, in nanoseconds since 1970."""
-    failed = [each for each in requests if each.outcome not in (Outcome.OK, Outcome.UNFINISHED)]
-    last = requests[-1].ended
-    return ExternalRun(
+    return result(
+        spec,
+        Subject(backend=UNKNOWN, model=summary.model, url=spec.url),
+        prompts,
+        [measured(spec, requests, interrupted=summary.was_cancelled)],
+        started=started_at(start),
+        environment=Environment(versions={"aiperf": summary.aiperf_version}, host=UNKNOWN, cpus=0),
         client="aiperf",
-        version=VERSION,
-        spec=spec,
-        prompts=prompts,
-        requests=tuple(requests),
-        started_at=datetime.fromtimestamp(start / 1e9, UTC).isoformat(),
-        end=last if cancelled else max(spec.duration, last),
-        cancelled=cancelled,
-        has_failure_ends=all(each.ended > each.sent for each in failed),
         notes=NOTES,
     )
 
 
-def _summary(path: Path) -> Summary:
-    if not path.exists():
-        raise NotImportable(f"{path} is missing: aiperf writes none where every request failed")
-    with import_errors(path):
-        return Summary.model_validate_json(path.read_bytes())
+def started_at(start: int) -> str:
+    """Returns a stamp in nanoseconds since 1970 in ISO 8601."""
+    return datetime.fromtimestamp(start * NANO, UTC).isoformat()
+
+
+def measured(spec: Spec, requests: Sequence[Request], *, interrupted: bool) -> WorkerResult:
+    """Returns what aiperf measured; `requests` are in the order of their ends."""
+    last = requests[-1].ended
+    end = last if interrupted else max(spec.duration, last)
+    return WorkerResult(requests=tuple(requests), end=end, interrupted=interrupted)
 
 
 def read_requests(path: Path, *, is_open: bool) -> tuple[int, list[Request]]:
@@ -216,19 +216,18 @@ def _outcome(record: RequestRecord) -> tuple[Outcome, int | None, str | None]:
     return outcome, error.code if outcome is Outcome.HTTP_ERROR else None, message
 
 
-def _spec(summary: Summary, folder: Path, requests: Sequence[Request]) -> Spec:
-    """Returns the load that aiperf was asked for; raises NotImportable for one unknown here."""
-    phase = _profiling_phase(summary, folder)
-    if not summary.streaming:
-        raise NotImportable(f"{folder}: made without --streaming: no times of tokens are in it")
-    if summary.protocol not in ("chat", "completions"):
-        raise NotImportable(f"{folder}: endpoint {summary.protocol}: known is chat, completions")
+def _spec(summary: Summary, requests: Sequence[Request]) -> Spec:
+    """Returns the load that aiperf was asked for. Raises ValueError for one unknown here."""
+    phases = [phase for phase in summary.phases if phase.kind == "profiling"]
+    if len(phases) != 1:
+        raise ValueError(f"it has {len(phases)} profiling phases: has to have one")
+    phase = phases[0]
     closed = phase.type == "concurrency"
-    values: dict[str, Any] = {
+    return Spec.model_validate({
         "url": summary.url,
         "model": summary.model,
         "protocol": summary.protocol,
-        "mode": MODES[phase.type],
+        "mode": "closed" if closed else phase.type,
         "users": phase.concurrency if closed else None,
         "rate": None if closed else phase.rate,
         "ramp": phase.ramp if closed else 0.0,
@@ -236,16 +235,4 @@ def _spec(summary: Summary, folder: Path, requests: Sequence[Request]) -> Spec:
         "window": summary.window or WINDOW,
         "max_tokens": None if summary.max_tokens is None else round(summary.max_tokens),
         "timeout": summary.timeout,
-    }
-    with import_errors(f"{folder}: no load of ours"):
-        return Spec(**values)
-
-
-def _profiling_phase(summary: Summary, folder: Path) -> LoadPhase:
-    phases = [phase for phase in summary.phases if phase.kind == "profiling"]
-    if len(phases) != 1 or phases[0].type not in MODES:
-        types = ", ".join(phase.type for phase in phases) or "none"
-        raise NotImportable(
-            f"{folder}: profiling phases: {types}; it takes one of {', '.join(MODES)}"
-        )
-    return phases[0]
+    })  # fmt: skip

@@ -4,48 +4,35 @@ Its stamps are those of one clock. It lacks the prompts, the address, whether an
 the server's count or the tool's own, and when a failed request ended.
 """
 
-import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from benchmarks.imports.external_run import (
-    UNKNOWN_URL,
-    ExternalRun,
-    NotImportable,
+    TIMEOUT,
+    UNKNOWN,
+    WINDOW,
     chunk_fields,
     import_errors,
-    one_line,
     outcome_of_error,
     plateau_end,
 )
+from benchmarks.load.result import result
+from benchmarks.load.run import WorkerResult
 from benchmarks.load.spec import Spec
-from benchmarks.results.schema import Outcome, Prompts, Request
+from benchmarks.results.schema import Environment, Outcome, Prompts, Request, Result, Subject
+from common.messages import one_line
 
-TIMEOUT = 6 * 60 * 60.0
-"""Seconds for a request, as the tool has it."""
-WINDOW = 5.0
-PROTOCOLS: dict[str, Literal["chat", "completions"]] = {
-    "openai": "completions",
-    "openai-chat": "chat",
-    "vllm": "completions",
-}
 NO_CHUNK = "Never received a valid chunk"
 STATUSES = {status.phrase: status.value for status in HTTPStatus}
-UNSEEN_FAILURES = (
-    "vllm bench serve counts an answer with an error event inside as ended well: "
-    "failures inside a stream are not seen"
-)
-EMPTY_FIRST_EVENT = "the first event of its answers has no text: its TTFT is not that of a token"
 NOTES = (
-    "the tool does not tell whether tokens are the server's count or its own tokenizer's",
-    "each answer's last chunk is the event with its finish reason, which may have no text",
-    "the tool does not tell when a failed request ended: it counts as in flight to its last chunk",
-    "the time of the start is as the clock of that machine told it, taken as this one's zone",
+    "vllm bench serve counts an answer with an error event inside as ended well",
+    "it takes a first event without text for the first token, and the last event for the last",
+    "it does not tell when a failed request ended, nor whether the server counted the tokens",
 )
 
 
@@ -56,17 +43,17 @@ def _local_time(text: object) -> datetime:
 class DetailedResult(BaseModel):
     """Holds what is read of the file. Times are in seconds, `start_times` on a clock of any origin.
 
-    `date` is that of the run's end, to the second.
+    `date` is that of the run's end, to the second. A load that is unknown here is no valid value.
     """
 
     date: Annotated[datetime, BeforeValidator(_local_time)]
-    endpoint_type: str
+    endpoint_type: Literal["openai", "openai-chat", "vllm"]
     model_id: str
     num_prompts: int
     request_rate: float | Literal["inf"]
-    burstiness: float = 1.0
+    burstiness: float = Field(1.0, ge=1, le=1)
     max_concurrency: int | None
-    ramp_up_strategy: str | None = None
+    ramp_up_strategy: None = None
     duration: float
     input_lens: tuple[int, ...]
     output_lens: tuple[int, ...]
@@ -84,23 +71,24 @@ class DetailedResult(BaseModel):
         return self
 
 
-def read(path: Path, url: str | None = None) -> ExternalRun:
-    """Returns the run; `url` is the endpoint that was measured. Raises NotImportable."""
+def read(path: Path) -> tuple[Result, list[Request]]:
+    """Returns the result of the run, and its requests. Raises NotImportable."""
     with import_errors(path, "; it takes vllm bench serve --save-result --save-detailed"):
         detailed = DetailedResult.model_validate_json(path.read_bytes())
-    requests = tuple(sorted(_requests(detailed), key=lambda each: each.ended))
-    end = max(requests[-1].ended, detailed.duration)
-    empty_first = _has_empty_first_events(detailed)
-    return ExternalRun(
+    requests = sorted(_requests(detailed), key=lambda each: each.ended)
+    duration = plateau_end(requests, max(requests[-1].ended, detailed.duration))
+    with import_errors(path):
+        spec = _spec(detailed, duration)
+    started = detailed.date - timedelta(seconds=detailed.duration)
+    end = max(spec.duration, requests[-1].ended)
+    return result(
+        spec,
+        Subject(backend=UNKNOWN, model=detailed.model_id, url=spec.url),
+        Prompts(source="vllm bench serve", count=detailed.num_prompts, hash="", seed=0),
+        [WorkerResult(requests=tuple(requests), end=end, interrupted=False)],
+        started=started.isoformat(),
+        environment=Environment(versions={}, host=UNKNOWN, cpus=0),
         client="vllm-bench",
-        version=None,
-        spec=_spec(detailed, path, url, plateau_end(requests, end)),
-        prompts=Prompts(source="vllm bench serve", count=detailed.num_prompts, hash="", seed=0),
-        requests=requests,
-        started_at=(detailed.date - timedelta(seconds=detailed.duration)).isoformat(),
-        end=end,
-        has_failure_ends=False,
-        warnings=(UNSEEN_FAILURES, EMPTY_FIRST_EVENT) if empty_first else (UNSEEN_FAILURES,),
         notes=NOTES,
     )
 
@@ -152,37 +140,19 @@ def outcome_of(error: str, *, any_chunk: bool) -> tuple[Outcome, int | None, str
     return outcome_of_error(exception, answered=any_chunk), None, message
 
 
-def _spec(detailed: DetailedResult, path: Path, url: str | None, duration: float) -> Spec:
-    """Returns the load that the tool was asked for; raises NotImportable for one unknown here."""
-    backend, rate = detailed.endpoint_type, detailed.request_rate
-    if backend not in PROTOCOLS:
-        known = ", ".join(PROTOCOLS)
-        raise NotImportable(f"{path}: a run with --backend {backend}: known is {known}")
-    if detailed.ramp_up_strategy is not None or detailed.burstiness != 1.0:
-        raise NotImportable(
-            f"{path}: its rate is neither constant nor Poisson's: no such load here"
-        )
+def _spec(detailed: DetailedResult, duration: float) -> Spec:
+    """Returns the load that the tool was asked for. The endpoint's address is unknown."""
+    rate = detailed.request_rate
     closed = rate == "inf"
-    with import_errors(path):
-        return Spec(
-            url=url or UNKNOWN_URL,
-            model=detailed.model_id,
-            protocol=PROTOCOLS[backend],
-            mode="closed" if closed else "poisson",
-            users=(detailed.max_concurrency or detailed.num_prompts) if closed else None,
-            rate=None if closed else float(rate),
-            ramp=0.0,
-            duration=duration,
-            window=WINDOW,
-            timeout=TIMEOUT,
-        )
-
-
-def _has_empty_first_events(detailed: DetailedResult) -> bool:
-    """Tells whether most answers waited after their first event, and not before it."""
-    pairs = zip(detailed.ttfts, detailed.itls, strict=True)
-    answers = [(ttft, itl) for ttft, itl in pairs if len(itl) > 2]
-    waited = sum(
-        itl[0] > 3 * max(ttft, math.fsum(itl[1:]) / (len(itl) - 1)) for ttft, itl in answers
+    return Spec(
+        url="http://unknown",
+        model=detailed.model_id,
+        protocol="chat" if detailed.endpoint_type == "openai-chat" else "completions",
+        mode="closed" if closed else "poisson",
+        users=(detailed.max_concurrency or detailed.num_prompts) if closed else None,
+        rate=None if closed else float(rate),
+        ramp=0.0,
+        duration=duration,
+        window=WINDOW,
+        timeout=TIMEOUT,
     )
-    return waited * 2 > len(answers)

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from benchmarks.load.spec import KEY, Flag, LoadFailed, Spec
+from benchmarks.load.sweep_spec import SweepSpec
 
 DESCRIPTION = f"""Put a load on an endpoint, and say what its users saw.
 
@@ -20,6 +21,8 @@ A key is taken from the environment variable {KEY}. Times are in seconds.
 """
 OF_THE_ENDPOINT = ("metrics_url", "pid")
 """Fields that say nothing of another endpoint than that of their spec."""
+SWEEP = "sweep"
+"""The field of a SweepSpec with the settings of the search."""
 FieldPath = tuple[str, ...]
 
 
@@ -38,8 +41,10 @@ def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
     given: dict[str, Any] = {} if options.spec is None else _read(options.spec)
     if hasattr(options, "url"):
         given = {name: value for name, value in given.items() if name not in OF_THE_ENDPOINT}
-    for path, _ in _fields(Spec):
+    for path, field in _fields(SweepSpec):
         if hasattr(options, ".".join(path)):
+            if path[0] == SWEEP and not options.search:
+                raise WrongOption(f"{_flag(path, field)} is of a search: give --sweep, too")
             *groups, name = path
             values = given
             for group in groups:
@@ -48,12 +53,13 @@ def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
     if given.get("url") is None:
         raise WrongOption("the following arguments are required: URL")
     mode = given.get("mode", "closed")
-    if mode != "closed" and given.get("rate") is None:
+    if mode in ("poisson", "constant") and given.get("rate") is None:
         raise WrongOption(f"--mode {mode} needs --rate, in requests per second")
     if hasattr(options, "system_prompt"):
         given["system_prompt"] = _text(options.system_prompt)
+    kind = SweepSpec if options.search or SWEEP in given else Spec
     try:
-        return options, Spec.model_validate(given)
+        return options, kind.model_validate(given)
     except ValidationError as error:
         raise WrongOption(_described(error)) from None
 
@@ -61,7 +67,9 @@ def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Spec]:
 def words(spec: Spec) -> list[str]:
     """Returns the arguments that make the same load again, wherever the endpoint is."""
     arguments = [spec.url]
-    for path, field in _fields(Spec):
+    if isinstance(spec, SweepSpec):
+        arguments.append("--sweep")
+    for path, field in _fields(type(spec)):
         value = _value(spec, path)
         if path[0] in ("url", *OF_THE_ENDPOINT) or value is None or value is False:
             continue
@@ -78,9 +86,16 @@ def _parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    for path, field in _fields(Spec):
+    for path, field in _fields(SweepSpec):
         _add(parser, path, field)
     add = parser.add_argument
+    add(
+        "--sweep",
+        dest="search",
+        action="store_true",
+        help="search the highest load that keeps "
+        "the limits, from --users or --rate on; each run is as long as one without it",
+    )
     add("--spec", metavar="FILE", help="the load as JSON, or - for standard input")
     add("--out", type=Path, metavar="DIR", help="for result.json and requests.jsonl")
     add("--label", help="of what is measured; the host")
@@ -172,6 +187,6 @@ def _described(error: ValidationError) -> str:
     first = error.errors()[0]
     at = first.get("ctx", {}).get("at")
     path = tuple(map(str, first["loc"])) + (() if at is None else (at,))
-    fields = dict(_fields(Spec))
+    fields = dict(_fields(SweepSpec))
     where = _flag(path, fields[path]) if path in fields else ".".join(path)
     return f"{where}: {first['msg']}" if where else first["msg"]

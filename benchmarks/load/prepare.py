@@ -1,20 +1,27 @@
 """What the client asks of an endpoint beside its load: before the run, and after it."""
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from typing import TypeVar
 
 import aiohttp
 
-from benchmarks.load.request import EndpointClient, Sent, body, open_session
+from benchmarks.load.request import EndpointClient, Sent, body, conversation, open_session
 from benchmarks.load.spec import LoadFailed, Spec
+from benchmarks.load.summary import ttft
 from benchmarks.prompts import Order, Prompt
-from benchmarks.results.schema import Outcome
+from benchmarks.results.schema import Outcome, Warmth
 
+S = TypeVar("S", bound=Spec)
 QUESTION_TIMEOUT = 30.0
 """Seconds for a question that generates nothing."""
+HASHED_IDS = 16
+"""Prompts whose token ids are hashed."""
 COUNTS_AT_ONCE = 8
 COUNT_TIMEOUT = 60.0
 """Seconds for one text."""
@@ -24,7 +31,7 @@ class NotReady(LoadFailed):
     """The endpoint cannot be measured; the message says why and names it."""
 
 
-async def with_model(spec: Spec) -> Spec:
+async def with_model(spec: S) -> S:
     """Returns the spec with the first model that the endpoint lists, where none was named. Raises
     NotReady."""
     if spec.model is not None or spec.protocol == "generate":
@@ -55,8 +62,9 @@ async def metrics_url(spec: Spec) -> str | None:
     return None
 
 
-async def warm_up(spec: Spec, order: Order) -> None:
-    """Sends at least one request, so that a wrong address or key ends here. Raises NotReady.
+async def warm_up(spec: Spec, order: Order) -> Warmth:
+    """Sends at least one request, so that a wrong address or key ends here, and returns how warm
+    the endpoint was. Raises NotReady.
 
     Each prompt begins with words of its own, so that the run finds none of them in a prefix cache.
     """
@@ -74,6 +82,35 @@ async def warm_up(spec: Spec, order: Order) -> None:
     if failed is not None:
         status = "" if failed.status in (None, 200) else f" {failed.status}"
         raise NotReady(f"{spec.url}: {failed.outcome}{status} at the warm-up: {failed.error}")
+    return Warmth(
+        requests=count,
+        first_ttft=ttft(requests[0].record(0)),
+        last_ttft=ttft(requests[-1].record(0)),
+        cache_emptied=spec.reset_cache is not None,
+    )
+
+
+async def token_ids_hash(spec: Spec, order: Order) -> str | None:
+    """Returns the hash of the token ids that the endpoint makes of the first prompts, each in its
+    conversation, by its POST /tokenize; None where it does not tell them. Engines of equal hashes
+    were asked the same, whatever their tokenizers and chat templates are called."""
+    url = f"{spec.url.rstrip('/')}/tokenize"
+    digest = hashlib.sha256()
+    async with open_session() as session:
+        for index in range(HASHED_IDS):
+            prompt = order[index]
+            fields = conversation(spec, [prompt.turns[0]], prompt.system)
+            if spec.protocol == "generate":
+                chat = spec.model_copy(update={"protocol": "chat"})
+                fields = conversation(chat, [prompt.turns[0]], prompt.system)
+            body = {**fields, **({} if spec.model is None else {"model": spec.model})}
+            try:
+                async with asyncio.timeout(COUNT_TIMEOUT), session.post(url, json=body) as response:
+                    ids = [int(token) for token in (await response.json())["tokens"]]
+            except (aiohttp.ClientError, TimeoutError, KeyError, TypeError, ValueError):
+                return None
+            digest.update(json.dumps(ids).encode())
+    return digest.hexdigest()[:16]
 
 
 async def reset_cache(spec: Spec) -> None:
@@ -95,7 +132,8 @@ async def reset_cache(spec: Spec) -> None:
 async def _send(session: aiohttp.ClientSession, spec: Spec, prompt: Prompt, number: int) -> Sent:
     text = f"Before the run, {number}. {prompt.turns[0]}"
     sent = Sent(number, number, 0, prompt.id, time.monotonic_ns())
-    return await EndpointClient(session, spec).send(sent, body(spec, [text], prompt.max_tokens))
+    unshared = prompt.model_copy(update={"system": None})
+    return await EndpointClient(session, spec).send(sent, body(spec, [text], unshared))
 
 
 async def count_tokens(spec: Spec, requests: Sequence[Sent]) -> dict[int, int]:

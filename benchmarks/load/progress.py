@@ -1,25 +1,19 @@
 """What a person sees of a run while it goes."""
 
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from collections.abc import Sequence
 
 from benchmarks.load.run import ProgressReport
 from benchmarks.load.spec import Spec
 
 
-class WindowDisplay:
-    """Takes the reports of all processes. Shows a window when each has reported on it: the seconds
-    since the start, and a sentence of chunks, not tokens: those are known when an answer has
-    ended."""
+class WindowLines:
+    """Takes the reports of all processes. Prints a line for a window, to stderr, when each has
+    reported on it: of chunks, not tokens, which are known when an answer has ended."""
 
-    def __init__(self, spec: Spec, show: Callable[[float, str], None]) -> None:
+    def __init__(self, spec: Spec) -> None:
         self._spec = spec
-        self._show = show
         self._reports: defaultdict[int, list[ProgressReport]] = defaultdict(list)
         self._chunks = 0
 
@@ -28,7 +22,9 @@ class WindowDisplay:
         reports.append(report)
         if len(reports) == self._spec.procs:
             del self._reports[report.window]
-            self._show((report.window + 1) * self._spec.window, self._sentence(reports))
+            at = (report.window + 1) * self._spec.window
+            line = f"{at:6.1f} s of {self._spec.duration:g}: {self._sentence(reports)}"
+            print(line, file=sys.stderr, flush=True)
 
     def _sentence(self, reports: Sequence[ProgressReport]) -> str:
         chunks = sum(report.chunks for report in reports)
@@ -40,24 +36,3 @@ class WindowDisplay:
             f"{sum(report.succeeded for report in reports)} answered"
             + (f", {failed} failed" if failed else "")
         )
-
-
-@contextmanager
-def window_display(spec: Spec, console: Console) -> Iterator[WindowDisplay]:
-    """Shows a bar on a terminal, a line for each window elsewhere."""
-    if not console.is_terminal:
-        yield WindowDisplay(spec, partial(_print_line, spec, console))
-        return
-    columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=spec.duration)
-
-        def show(at: float, sentence: str) -> None:
-            bar.update(task, completed=min(at, spec.duration), description=sentence)
-
-        yield WindowDisplay(spec, show)
-
-
-def _print_line(spec: Spec, console: Console, at: float, sentence: str) -> None:
-    line = f"{at:6.1f} s of {spec.duration:g}: {sentence}"
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,6 +1,6 @@
 """Client processes of many machines, started by the Ray cluster that these form.
 
-Ray brings this package to them; their Python has to have what it imports (aiohttp, orjson, pydantic
+Ray brings the client to them; their Python has to have what it imports (aiohttp, orjson, pydantic
 and uvloop). Machines have clocks of their own: how far each is from this one's is measured before
 the run, to half of the shortest round trip to it.
 """
@@ -136,7 +136,7 @@ def _connect(address: str) -> Any:
     except ImportError:
         raise WorkerFailed("--ray needs the package ray: pip install ray==2.60.0") from None
     _require_listener(address)
-    modules = {"py_modules": [str(ROOT / "benchmarks")]}
+    modules = {"py_modules": [str(ROOT / "benchmarks"), str(ROOT / "common")]}
     try:
         ray.init(address=address, runtime_env=modules, log_to_driver=False, logging_level="error")
     except (ConnectionError, ValueError, RuntimeError) as error:

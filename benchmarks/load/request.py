@@ -14,11 +14,11 @@ import orjson
 
 from benchmarks.load.spec import KEY, Spec
 from benchmarks.load.stream import EventStream, StreamReader, TextStream
+from benchmarks.prompts import Prompt
 from benchmarks.results.schema import Outcome, Request
+from common.messages import one_line
 
 NANO = 1e-9
-ERROR_LENGTH = 300
-"""Characters of an error's text that are kept."""
 PATHS = {
     "generate": "/generate",
     "chat": "/v1/chat/completions",
@@ -31,11 +31,11 @@ CONNECT_TIMEOUT = 30.0
 KEEP_ALIVE = 3600.0
 
 
-def body(spec: Spec, turns: Sequence[str], max_tokens: int | None) -> bytes:
+def body(spec: Spec, turns: Sequence[str], prompt: Prompt) -> bytes:
     """Returns the JSON of a request. `turns` are what user and model said in turn, the user last;
-    `max_tokens` is the prompt's, before which that of the run goes."""
-    values = _conversation(spec, turns)
-    limit = spec.max_tokens or max_tokens
+    the run's `max_tokens` goes before the prompt's, and its system prompt comes before that."""
+    values = conversation(spec, turns, prompt.system)
+    limit = spec.max_tokens or prompt.max_tokens
     given = {"model": spec.model, "max_tokens": limit, "temperature": spec.temperature}
     if spec.protocol == "generate":
         del given["model"]
@@ -47,10 +47,12 @@ def body(spec: Spec, turns: Sequence[str], max_tokens: int | None) -> bytes:
     return orjson.dumps(values)
 
 
-def _conversation(spec: Spec, turns: Sequence[str]) -> dict[str, Any]:
-    """Returns the fields with the text. Where the run has no system prompt, /generate is told to
-    use none of its own either."""
+def conversation(spec: Spec, turns: Sequence[str], own: str | None) -> dict[str, Any]:
+    """Returns the fields with the text; `own` is the prompt's system prompt. Where there is none,
+    /generate is told to use none of its own either."""
     system = spec.system_prompt
+    if own is not None:
+        system = f"{system}\n\n{own}" if system else own
     if spec.protocol == "generate":
         return {"prompt": turns[-1], "system_prompt": system or ""}
     if spec.protocol == "completions":
@@ -170,14 +172,14 @@ class EndpointClient:
             async with asyncio.timeout(self._timeout):
                 await self._exchange(sent, body)
         except aiohttp.ServerTimeoutError as error:
-            sent.outcome, sent.error = Outcome.UNREACHABLE, _shortened(str(error))
+            sent.outcome, sent.error = Outcome.UNREACHABLE, one_line(error)
         except TimeoutError:
             sent.outcome, sent.error = Outcome.TIMEOUT, f"no end within {self._timeout:g} s"
         except aiohttp.ClientConnectorError as error:
-            sent.outcome, sent.error = Outcome.UNREACHABLE, _shortened(str(error))
+            sent.outcome, sent.error = Outcome.UNREACHABLE, one_line(error)
         except (aiohttp.ClientError, ConnectionError) as error:
             sent.outcome = Outcome.UNREACHABLE if sent.headers is None else Outcome.CUT
-            sent.error = _shortened(str(error) or type(error).__name__)
+            sent.error = one_line(error)
         finally:
             sent.ended = time.monotonic_ns()
         return sent
@@ -190,7 +192,7 @@ class EndpointClient:
             sent.headers, sent.status = now(), response.status
             if response.status != 200:
                 sent.outcome = Outcome.HTTP_ERROR
-                sent.error = _shortened(
+                sent.error = one_line(
                     (await response.text(errors="replace")) or response.reason or ""
                 )
                 return
@@ -208,11 +210,7 @@ class EndpointClient:
 def _outcome(reader: StreamReader) -> tuple[Outcome, str | None]:
     content = reader.content
     if content.error is not None:
-        return Outcome.IN_BAND_ERROR, _shortened(content.error)
+        return Outcome.IN_BAND_ERROR, one_line(content.error)
     if not content.ended:
         return Outcome.CUT, "the stream ended without saying so"
     return Outcome.OK, None
-
-
-def _shortened(text: str) -> str:
-    return " ".join(text.split())[:ERROR_LENGTH]

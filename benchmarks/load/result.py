@@ -2,31 +2,49 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
-from benchmarks.environment import environment
 from benchmarks.load.run import WorkerResult
 from benchmarks.load.spec import Spec
 from benchmarks.load.summary import phase, phase_bounds, windows
 from benchmarks.load.verdict import verdict
+from benchmarks.prompts import PromptSet
 from benchmarks.results.schema import (
     Cost,
     Distribution,
+    Environment,
     Phase,
     Prompts,
     Request,
     Result,
     Series,
     Subject,
+    Warmth,
 )
 
 HOUR = 3600
 MILLION = 1e6
+SLOW_TIMES, SLOW_SECONDS = 3, 1.0
+"""By how much the first token of the first request has to be later than that of the last."""
 
 
 def started_at(start: float, now: float) -> str:
     """Returns the monotonic stamp `start` in ISO 8601, in UTC; `now` is such a stamp of this
     moment."""
     return datetime.fromtimestamp(datetime.now(UTC).timestamp() - (now - start), UTC).isoformat()
+
+
+def drawn(prompts: PromptSet, seed: int, token_ids: str | None = None) -> Prompts:
+    """Returns what a result says of the prompts that a run with this seed drew; `token_ids` is the
+    hash of those that the endpoint makes of them."""
+    return Prompts(
+        source=prompts.source,
+        count=len(prompts.prompts),
+        skipped=prompts.skipped,
+        hash=prompts.order(seed).hash,
+        seed=seed,
+        token_ids=token_ids,
+    )
 
 
 def result(
@@ -36,11 +54,14 @@ def result(
     parts: Sequence[WorkerResult],
     *,
     started: str,
+    environment: Environment,
+    client: Literal["load", "aiperf", "vllm-bench"] = "load",
     series: Sequence[Series] = (),
+    warmth: Warmth | None = None,
     notes: Sequence[str] = (),
 ) -> tuple[Result, list[Request]]:
     """Returns the result of what all client processes measured, and their requests in the order of
-    their ends."""
+    their ends. `started` is in ISO 8601."""
     requests = sorted((r for part in parts for r in part.requests), key=lambda r: r.ended)
     end = max(part.end for part in parts)
     phases = {name: phase(spec, requests, *bounds) for name, *bounds in phase_bounds(spec, end)}
@@ -51,15 +72,16 @@ def result(
         requests,
         along,
         plateau,
-        [part.health for part in parts],
+        [part.health for part in parts if part.health is not None],
         interrupted=any(part.interrupted for part in parts),
     )
     finished = Result(
         started_at=started,
+        client=client,
         subject=subject,
         load=spec.for_result(prompts.source),
         prompts=prompts,
-        environment=environment(),
+        environment=environment,
         verdict=judged,
         ramp=phases.get("ramp"),
         plateau=plateau,
@@ -67,9 +89,21 @@ def result(
         windows=along,
         series=tuple(series),
         cost=cost(plateau, series, spec.price_per_hour),
-        notes=(*notes, *_repetitions(prompts, requests)),
+        warmth=warmth,
+        notes=(*notes, *_repetitions(prompts, requests), *_slow_first(warmth)),
     )
     return finished, requests
+
+
+def _slow_first(warmth: Warmth | None) -> list[str]:
+    """Returns a note where the first request of the warm-up waited for what later ones did not."""
+    first, last = (None, None) if warmth is None else (warmth.first_ttft, warmth.last_ttft)
+    if first is None or last is None or first < last * SLOW_TIMES or first - last < SLOW_SECONDS:
+        return []
+    return [
+        f"the first request of the warm-up had its first token after {first:.1f} s, the last one "
+        f"after {last:.1f} s: the engine compiled, or captured graphs, meanwhile"
+    ]
 
 
 def _repetitions(prompts: Prompts, requests: Sequence[Request]) -> list[str]:
@@ -78,6 +112,22 @@ def _repetitions(prompts: Prompts, requests: Sequence[Request]) -> list[str]:
     if count <= prompts.count:
         return []
     return [f"each of the {prompts.count} prompts was asked {count / prompts.count:.1f} times"]
+
+
+def trace_notes(spec: Spec, prompts: PromptSet, parts: Sequence[WorkerResult]) -> list[str]:
+    """Returns how much of a trace was replayed, and how near its prompts came to their lengths."""
+    if not prompts.trace:
+        return []
+    requests = [request for part in parts for request in part.requests]
+    counted = [request for request in requests if request.prompt_tokens is not None]
+    notes = [
+        f"{len(requests)} requests of the trace were due in {spec.duration:g} s at "
+        f"{spec.trace_speed:g} times its speed"
+    ]
+    if recorded := sum(prompts.trace[request.index].input_tokens for request in counted):
+        ratio = sum(request.prompt_tokens or 0 for request in counted) / recorded
+        notes.append(f"their prompts had {ratio:.1%} of the recorded tokens, by the server's count")
+    return notes
 
 
 def cost(plateau: Phase, series: Sequence[Series], price_per_hour: float | None) -> Cost:
@@ -112,6 +162,7 @@ def summary_text(result: Result) -> str:
     price = result.cost.per_million_output_tokens
     if price is not None:
         lines.append(f"cost: {price:.2f} per million output tokens")
+    lines += [f"note: {note}" for note in result.notes]
     lines += [f"warning: {warning}" for warning in verdict.warnings]
     lines += [f"void: {reason}" for reason in verdict.reasons]
     return "\n".join(lines)

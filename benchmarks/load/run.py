@@ -64,12 +64,12 @@ class ProgressCounter:
 
 class WorkerResult(BaseModel):
     """Holds what one client process measured: its requests in the order of their ends; `end` is the
-    last moment of its run, in seconds from the start."""
+    last moment of its run, in seconds from the start. Another load generator tells no health."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     requests: tuple[Request, ...]
-    health: ClientHealth
+    health: ClientHealth | None = None
     end: float
     interrupted: bool
 
@@ -81,16 +81,17 @@ async def run(
     start: int,
     shard: int = 0,
     shards: int = 1,
+    times: Sequence[float] = (),
     report: ReportProgress | None = None,
 ) -> WorkerResult:
     """Sends this process's requests from `start` on, a stamp of time.monotonic_ns(), until all is
     answered or the drain is over. SIGINT ends it early, and what was measured is kept.
 
-    `report` is called at the end of each window.
+    `report` is called at the end of each window. `times` are those of a trace.
     """
     allow_connections()
     async with open_session() as session:
-        traffic = Traffic(spec, EndpointClient(session, spec), order, start, shard, shards)
+        traffic = Traffic(spec, EndpointClient(session, spec), order, start, shard, shards, times)
         await until(start)
         begin = start * NANO
         async with HealthMonitor(begin + spec.ramp, begin + spec.duration) as monitor:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from benchmarks.prompts.sources import TRACE, WORKLOAD
+from benchmarks.prompts.workloads import turns_of
 from benchmarks.words import counted
 from common.messages import nearest
 
@@ -16,7 +18,7 @@ KEY = "LLM_API_KEY"
 """The environment variable with the key, which so stands in no list of processes and no result."""
 DAY = 86400
 USUAL_RAMP, USUAL_USERS = 20.0, 10
-Mode = Literal["closed", "poisson", "constant"]
+Mode = Literal["closed", "poisson", "constant", "trace"]
 Protocol = Literal["generate", "chat", "completions"]
 
 
@@ -36,6 +38,11 @@ def mistake(text: str, at: str | None = None) -> PydanticCustomError:
     """Returns an error of validation with this message; `at` names the field that it is about,
     where the model as a whole is checked."""
     return PydanticCustomError("mistake", "{text}", {"text": text} | ({"at": at} if at else {}))
+
+
+def as_tuple(value: Any) -> Any:
+    """Returns a tuple of a list, which strict types do not take for one."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -58,7 +65,13 @@ def _checked_url(url: str) -> str:
     return url
 
 
+def _without_version(url: str) -> str:
+    """Returns the address of the server, to which each protocol adds its own path."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
 Url = Annotated[str, AfterValidator(_checked_url)]
+BaseUrl = Annotated[Url, AfterValidator(_without_version)]
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Users = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -101,7 +114,8 @@ class PromptSelection(Part):
     """Says which prompts are asked. The limits are of the length of a prompt's first turn."""
 
     source: Annotated[str, Flag("--prompts")] = Field(
-        "builtin", description="builtin, dolly, sharegpt:FILE, synthetic:N, FILE"
+        "builtin",
+        description="builtin, dolly, sharegpt:FILE, synthetic:N, workload:NAME, trace:FILE, FILE",
     )
     min_tokens: Annotated[Count | None, Flag("--min-prompt-tokens")] = Field(
         None, description="shorter ones are left out"
@@ -126,10 +140,14 @@ class PromptSelection(Part):
 class Limits(Part):
     """Seconds; a request within all of them counts for the goodput."""
 
-    ttft: Annotated[Seconds | None, Flag("--ttft-limit")] = Field(None, description="for goodput")
-    tpot: Annotated[Seconds | None, Flag("--tpot-limit")] = Field(None, description="for goodput")
+    ttft: Annotated[Seconds | None, Flag("--ttft-limit")] = Field(
+        None, description="for goodput and --sweep"
+    )
+    tpot: Annotated[Seconds | None, Flag("--tpot-limit")] = Field(
+        None, description="for goodput and --sweep"
+    )
     end_to_end: Annotated[Seconds | None, Flag("--end-to-end-limit")] = Field(
-        None, description="for goodput"
+        None, description="for goodput and --sweep"
     )
 
 
@@ -166,6 +184,7 @@ class LoadShape(Part):
     temperature: Temperature | None = Field(None, description="of sampling; the endpoint's own")
     turns: int = Field(1, ge=1, le=100, description="of a conversation, at most")
     procs: int = Field(1, ge=1, le=256, description="client processes")
+    trace_speed: float = Field(1, gt=0, description="of a trace, times that of its recording")
 
 
 class Spec(LoadShape):
@@ -175,7 +194,7 @@ class Spec(LoadShape):
     requests come at `rate` per second, and nobody waits for anybody.
     """
 
-    url: Annotated[Url, Flag(metavar="URL")] = Field(description="http://localhost:3000")
+    url: Annotated[BaseUrl, Flag(metavar="URL")] = Field(description="http://localhost:3000")
     model: Name | None = Field(None, description="as the endpoint names it; its first one")
     users: Users | None = Field(
         default_factory=_usual_users, description=f"of a closed loop ({USUAL_USERS})"
@@ -196,15 +215,23 @@ class Spec(LoadShape):
     )
     pid: int | None = Field(None, description="root of the service's processes on this machine")
     price_per_hour: Price | None = Field(None, description="of the machine, for the cost of tokens")
+    gpus: Count | None = Field(
+        None, description="that the service takes, for the rate of each; those of this machine"
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
-        level, other = ("users", "rate") if self.mode == "closed" else ("rate", "users")
-        if getattr(self, level) is None or getattr(self, other) is not None:
-            raise mistake(f"the mode {self.mode} takes {level} and not {other}")
+        self._check_level()
         opened, users = self.mode != "closed", self.users or self.procs
         without_effect = f"has no effect with --engine {self.engine}"
+        is_trace, source = self.mode == "trace", self.prompts.source
+        talk = source.startswith(WORKLOAD) and turns_of(source.removeprefix(WORKLOAD)) > 1
         rules = (
+            ("mode", is_trace != source.startswith(TRACE),
+             "the mode trace and the prompts trace:FILE need each other"),
+            ("trace_speed", not is_trace and self.trace_speed != 1, "is of the mode trace"),
+            ("turns", talk and self.turns == 1,
+             f"{source} has conversations: say how many turns, more than 1"),
             ("ramp", self.ramp >= self.duration,
              f"the ramp, {self.ramp:g} s, has to be shorter than the duration"),
             ("ramp", opened and self.ramp > 0,
@@ -220,6 +247,14 @@ class Spec(LoadShape):
             if broken:
                 raise mistake(text, at=name)
         return self
+
+    def _check_level(self) -> None:
+        takes = {"closed": "users", "trace": None}.get(self.mode, "rate")
+        given = [name for name in ("users", "rate") if getattr(self, name) is not None]
+        if given != ([takes] if takes else []):
+            other = " and ".join(name for name in ("users", "rate") if name != takes)
+            what = f"{takes} and not {other}" if takes else "neither users nor a rate"
+            raise mistake(f"the mode {self.mode} takes {what}")
 
     def for_result(self, prompts: str) -> Self:
         """Returns the spec as a result keeps it: without folders and processes of this machine.

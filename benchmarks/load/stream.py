@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 import orjson
 
-DATA = b"data:"
+from common.sse import EventSplitter, event_data, event_name
+
 DONE = b"[DONE]"
 NOT_JSON = "an event that is not JSON"
 BROKEN = ("abort", "error")
@@ -68,16 +69,13 @@ class EventStream:
 
     def __init__(self) -> None:
         self.content = StreamContent()
-        self._rest = b""
+        self._splitter = EventSplitter()
 
     def feed(self, data: bytes) -> int:
-        if b"\r" in data or self._rest.endswith(b"\r"):
-            data = self._without_returns(data)
-        *events, self._rest = (self._rest + data).split(b"\n\n")
         pieces = 0
-        for event in events:
-            payload = _payload(event)
-            if b"event:" in event and _name(event) == b"error":
+        for event in self._splitter.feed(data):
+            payload = event_data(event)
+            if b"event:" in event and event_name(event) == b"error":
                 self.content.error = _named_error(payload)
             elif payload is not None:
                 pieces += self._parse(payload)
@@ -85,21 +83,17 @@ class EventStream:
 
     def close(self) -> None:
         """Ends the reading. An answer is whole when the stream said so: by [DONE], or by a reason
-        to finish."""
-        if not self._rest.strip():
+        to finish. A JSON object in its place is an error, whatever the status."""
+        if not self._splitter.rest.strip():
+            return
+        if (said := _error_of_object(self._splitter.rest)) is not None:
+            self.content.error = self.content.error or said
             return
         before = self.content.error
         self.feed(b"\n\n")
         if before is None and self.content.error == NOT_JSON:
             # Half an event is a stream that was cut.
             self.content.error, self.content.ended = None, False
-
-    def _without_returns(self, data: bytes) -> bytes:
-        """Returns the data with plain line ends. A return at its end may be half of one, and stays
-        one until the rest has come."""
-        data, self._rest = self._rest + data, b""
-        held = b"\r" if data.endswith(b"\r") else b""
-        return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
 
     def _parse(self, payload: bytes) -> int:
         if payload == DONE:
@@ -147,23 +141,6 @@ class EventStream:
         return 0
 
 
-def _payload(event: bytes) -> bytes | None:
-    """Returns an event's data lines, joined by line ends as the standard wants; None without
-    one."""
-    if event.startswith(DATA) and b"\n" not in event:
-        return event[len(DATA) :].strip()
-    lines = [
-        line[len(DATA) :].removeprefix(b" ") for line in event.split(b"\n") if line[:5] == DATA
-    ]
-    return b"\n".join(lines).strip() if lines else None
-
-
-def _name(event: bytes) -> bytes:
-    """Returns what its field `event` says."""
-    lines = (line for line in event.split(b"\n") if line.startswith(b"event:"))
-    return next(lines, b"").removeprefix(b"event:").strip()
-
-
 def _named_error(payload: bytes | None) -> str:
     """Returns the message of an event that is named an error."""
     try:
@@ -171,6 +148,19 @@ def _named_error(payload: bytes | None) -> str:
         return _message(value.get("error", value) if isinstance(value, dict) else value)
     except orjson.JSONDecodeError:
         return (payload or b"").decode("utf-8", "replace") or "an event named error"
+
+
+def _error_of_object(body: bytes) -> str | None:
+    """Returns what a body says that is one JSON object, None for another body."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    if value.get("error") or value.get("object") == "error":
+        return _message(value.get("error") or value)
+    return "a JSON object instead of a stream of events"
 
 
 def _message(error: Any) -> str:

@@ -54,6 +54,11 @@ def tpot(request: Request) -> float | None:
     return (request.last_token - request.first_token) / (request.output_tokens - 1)
 
 
+def end_to_end(request: Request) -> float:
+    """Returns the seconds to the end, in an open loop from when the request was due."""
+    return request.ended - _due(request)
+
+
 def _due(request: Request) -> float:
     return request.sent if request.intended is None else request.intended
 
@@ -113,13 +118,18 @@ def phase(spec: Spec, requests: Sequence[Request], start: float, end: float) -> 
         ttft=distribution(_known(map(ttft, well))),
         tpot=distribution(_known(map(tpot, well))),
         gap=distribution([gap for request in well for gap in request.gaps]),
-        end_to_end=distribution([r.ended - _due(r) for r in well]),
-        error_latency=distribution([r.ended - r.sent for r in sent if r.outcome in FAILED]),
+        end_to_end=distribution([end_to_end(r) for r in well]),
+        error_latency=distribution(_error_latencies(sent)),
         prompt_tokens=sum(request.prompt_tokens or 0 for request in well),
         output_tokens=tokens,
         cached_tokens=sum(cached) if cached else None,
         tokens_per_chunk=tokens / chunks if chunks and tokens else None,
     )
+
+
+def _error_latencies(requests: Sequence[Request]) -> list[float]:
+    """Returns those of the failures whose end was recorded: other load generators do not always."""
+    return [r.ended - r.sent for r in requests if r.outcome in FAILED and r.ended > r.sent]
 
 
 def _goodput(spec: Spec, well: Sequence[Request], seconds: float) -> float | None:
@@ -133,7 +143,7 @@ def _goodput(spec: Spec, well: Sequence[Request], seconds: float) -> float | Non
         first = ttft(request)
         if first is None and spec.limits.ttft is not None:
             continue
-        values = (first, tpot(request), request.ended - _due(request))
+        values = (first, tpot(request), end_to_end(request))
         good += all(
             limit is None or value is None or value <= limit
             for value, limit in zip(values, limits, strict=True)

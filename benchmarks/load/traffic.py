@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.load.request import EndpointClient, Sent, body
@@ -22,6 +22,8 @@ class Traffic:
     """Says what one client process of several sends: every `shards`-th prompt, user and arrival,
     from `shard` on, so that all together send the same as one would.
 
+    `times` are the seconds at which a trace has its requests.
+
     `start` is a stamp of time.monotonic_ns(); `requests` are in the order of their sending.
     """
 
@@ -31,6 +33,7 @@ class Traffic:
     start: int
     shard: int = 0
     shards: int = 1
+    times: Sequence[float] = ()
     requests: list[Sent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -60,7 +63,7 @@ class Traffic:
             if turn and time.monotonic_ns() >= self.end:
                 break
             conversation.append(text)
-            data = body(self.spec, conversation, prompt.max_tokens)
+            data = body(self.spec, conversation, prompt)
             sent = Sent(index, user, turn, prompt.id, time.monotonic_ns(), intended)
             self.requests.append(sent)
             await self.endpoint.send(sent, data)
@@ -93,11 +96,16 @@ async def _user(traffic: Traffic, user: int, comes: float) -> None:
         await asyncio.sleep(max(0.0, min(BACK_OFF * 2 ** (failures - 1), LONGEST, left)))
 
 
-def arrivals(spec: Spec) -> Iterator[float]:
+def arrivals(spec: Spec, times: Sequence[float] = ()) -> Iterator[float]:
     """Yields seconds from the start, until the end of the duration; the same for the same seed.
 
-    A Poisson process has exponential gaps of the mean 1 / rate.
+    A Poisson process has exponential gaps of the mean 1 / rate. A trace has its `times`, divided by
+    its speed.
     """
+    if spec.mode == "trace":
+        recorded = (at / spec.trace_speed for at in times)
+        yield from itertools.takewhile(lambda at: at < spec.duration, recorded)
+        return
     assert spec.rate is not None
     dice = random.Random(spec.seed)
     at = 0.0
@@ -111,7 +119,7 @@ def arrivals(spec: Spec) -> Iterator[float]:
 async def _open_loop(traffic: Traffic) -> None:
     """Sends each request when it arrives, whether or not those before have been answered."""
     async with asyncio.TaskGroup() as group:
-        for number, at in enumerate(arrivals(traffic.spec)):
+        for number, at in enumerate(arrivals(traffic.spec, traffic.times)):
             if number % traffic.shards != traffic.shard:
                 continue
             intended = traffic.start + round(at * SECOND)

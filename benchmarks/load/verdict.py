@@ -111,13 +111,18 @@ def verdict(
     *,
     interrupted: bool = False,
 ) -> Verdict:
-    """Returns a verdict that is void for any of its reasons."""
-    lag = max(health.loop_lag_p99 for health in healths)
-    cpu = max(health.cpu for health in healths)
-    send_lag = percentile(_send_lags(spec, requests), 99)
+    """Returns a verdict that is void for any of its reasons.
+
+    Another load generator has no `healths`; which of its requests is whose user's is not known.
+    """
+    lag = max((health.loop_lag_p99 for health in healths), default=0.0)
+    cpu = max((health.cpu for health in healths), default=0.0)
+    send_lags = _send_lags(spec if healths else None, requests)
+    send_lag = percentile(send_lags, 99)
     uncounted = sum(r.outcome is Outcome.OK and r.output_tokens is None for r in requests)
     reached = users_reached(windows)
-    more = "; spread the users over more processes (--procs)"
+    backing_off = _backing_off(requests, plateau) if healths else 0.0
+    more = _advice(spec) if healths else ""
     reasons = {
         "it was interrupted": interrupted,
         "no request of the plateau ended well": plateau.end_to_end is None,
@@ -126,9 +131,8 @@ def verdict(
         f"the client's event loop lagged by {lag * 1000:.0f} ms (p99){more}": lag > LAG_LIMIT,
         f"the client used {cpu:.0%} of a core{more}": cpu > CPU_LIMIT,
         f"requests were sent {send_lag * 1000:.0f} ms late (p99){more}": send_lag > SEND_LAG_LIMIT,
-        too_few_users(spec, reached): (
-            spec.users is not None
-            and reached + _backing_off(requests, plateau) < USERS_LIMIT * spec.users
+        _too_few_users(spec, reached): (
+            spec.users is not None and reached + backing_off < USERS_LIMIT * spec.users
         ),
     }
     void = [reason for reason, holds in reasons.items() if holds]
@@ -138,12 +142,19 @@ def verdict(
         valid=not void,
         reasons=tuple(void),
         warnings=_warnings(plateau, lag, cpu),
-        loop_lag_p99=lag,
-        client_cpu=cpu,
-        client_cpu_per_1000_tokens=spent / tokens * 1000 if tokens else None,
-        send_lag_p99=send_lag,
+        loop_lag_p99=lag if healths else None,
+        client_cpu=cpu if healths else None,
+        client_cpu_per_1000_tokens=spent / tokens * 1000 if healths and tokens else None,
+        send_lag_p99=send_lag if send_lags else None,
         users_reached=reached,
     )
+
+
+def _advice(spec: Spec) -> str:
+    """Returns what may help a client that could not keep up: one user is no work to be spread."""
+    if spec.mode == "closed" and (spec.users or 0) <= spec.procs:
+        return "; the machine is busy with something else: give the client a core of its own"
+    return "; spread the users over more processes (--procs)"
 
 
 def _warnings(plateau: Phase, lag: float, cpu: float) -> tuple[str, ...]:
@@ -166,7 +177,7 @@ def users_reached(windows: Sequence[Window]) -> float:
     return sum(w.in_flight * w.seconds for w in plateau) / seconds if seconds else 0.0
 
 
-def too_few_users(spec: Spec, reached: float) -> str:
+def _too_few_users(spec: Spec, reached: float) -> str:
     """Returns the reason of a run whose users were not all there."""
     was = "was" if spec.users == 1 else "were"
     return f"only {reached:.1f} of {counted(spec.users or 0, 'user')} {was} in flight"
@@ -184,10 +195,10 @@ def _backing_off(requests: Sequence[Request], plateau: Phase) -> float:
     return waited / (plateau.end - plateau.start)
 
 
-def _send_lags(spec: Spec, requests: Sequence[Request]) -> list[float]:
+def _send_lags(spec: Spec | None, requests: Sequence[Request]) -> list[float]:
     """Returns by how many seconds requests were late. In a closed loop only a user's first request
-    has a time that was set beforehand."""
-    if spec.users is None:
+    has a time that was set beforehand: that of the `spec`."""
+    if spec is None or spec.users is None:
         return [r.sent - r.intended for r in requests if r.intended is not None]
     first: dict[int, float] = {}
     for request in requests:

@@ -43,8 +43,9 @@ def main() -> None:
         _write(progress.model_dump_json())
 
     shard, shards = task.shard, spec.procs
+    times = task.prompts.times
     result = uvloop.run(
-        run(spec, order, start=int(start), shard=shard, shards=shards, report=report)
+        run(spec, order, start=int(start), shard=shard, shards=shards, times=times, report=report)
     )
     _write(RESULT)
     _write(result.model_dump_json())

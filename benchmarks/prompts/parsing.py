@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def read_lines(path: Path) -> ParsedFile:
     Raises BadPrompts for a file that cannot be read.
     """
     # JSON may contain other characters that str.splitlines() takes for an end of line.
-    lines = _read(path).split("\n")
+    lines = read_text(path).split("\n")
     rows = ((f"line {n}", text) for n, text in enumerate(lines, 1) if text.strip())
     return _collect(path, ((where, _json(text)) for where, text in rows))
 
@@ -49,7 +49,7 @@ def read_sharegpt(path: Path) -> ParsedFile:
 
     Raises BadPrompts for a file that cannot be read.
     """
-    text = _read(path)
+    text = read_text(path)
     if not text.lstrip().startswith("["):
         return read_lines(path)
     try:
@@ -59,7 +59,8 @@ def read_sharegpt(path: Path) -> ParsedFile:
     return _collect(path, ((f"entry {n}", row) for n, row in enumerate(rows, 1)))
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Returns the text of a file of prompts. Raises BadPrompts."""
     try:
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -81,11 +82,16 @@ def _collect(path: Path, rows: Iterable[tuple[str, Any]]) -> ParsedFile:
             parsed.prompts.append(_prompt(row))
         except BadPrompts as error:
             parsed.errors.append(f"{where} {error}")
-    for line in parsed.errors[:MAX_WARNINGS]:
-        print(f"warning: {path}, {line}", file=sys.stderr)
-    if parsed.skipped > MAX_WARNINGS:
-        print(f"warning: {path}: {parsed.skipped} such in all, left out", file=sys.stderr)
+    warn_of(path, parsed.errors)
     return parsed
+
+
+def warn_of(path: Path, errors: Sequence[str]) -> None:
+    """Names the first bad lines of a file on standard error, and says how many there are."""
+    for line in errors[:MAX_WARNINGS]:
+        print(f"warning: {path}, {line}", file=sys.stderr)
+    if len(errors) > MAX_WARNINGS:
+        print(f"warning: {path}: {len(errors)} such in all, left out", file=sys.stderr)
 
 
 def _prompt(row: Any) -> Prompt:

@@ -17,22 +17,26 @@ class BadPrompts(ValueError):
 
 class Prompt(BaseModel):
     """`id` is a hash of the content. `turns` are the user's messages; `max_tokens` is the source's
-    own limit, where it has one."""
+    own limit, where it has one, and `system` a system prompt that it shares with some others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
     turns: tuple[str, ...]
     max_tokens: int | None = None
+    system: str | None = None
 
     @classmethod
-    def of(cls, turns: Sequence[str], max_tokens: int | None = None) -> Self:
+    def of(
+        cls, turns: Sequence[str], max_tokens: int | None = None, system: str | None = None
+    ) -> Self:
         """Returns the prompt with its id."""
-        content = "\0".join([*turns, str(max_tokens)])
+        content = "\0".join([*turns, str(max_tokens), *([] if system is None else [system])])
         return cls(
             id=hashlib.sha256(content.encode()).hexdigest()[:16],
             turns=tuple(turns),
             max_tokens=max_tokens,
+            system=system,
         )
 
 
@@ -66,15 +70,43 @@ class Order:
         return digest.hexdigest()[:16]
 
 
+class RecordedOrder(Order):
+    """The order in which a trace has its prompts; after the last it begins again."""
+
+    def __getitem__(self, index: int) -> Prompt:
+        return self._prompts[index % len(self._prompts)]
+
+
+class TraceRequest(BaseModel):
+    """A request as a trace has it: `at` in seconds from the first one. `blocks` are the hashes of
+    the blocks of its prompt, where those were recorded; equal ones are of equal content."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: float
+    input_tokens: int
+    output_tokens: int
+    blocks: tuple[int, ...] = ()
+
+
 class PromptSet(BaseModel):
-    """`skipped` counts the prompts of the source that could not be used."""
+    """`skipped` counts the prompts of the source that could not be used. A `trace` has the request
+    of each prompt, in the order of their times."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str
     prompts: tuple[Prompt, ...]
     skipped: int = 0
+    trace: tuple[TraceRequest, ...] = ()
 
     def order(self, seed: int) -> Order:
         """Returns the order in which a run with this seed sends the prompts."""
+        if self.trace:
+            return RecordedOrder(self.prompts, seed)
         return Order(self.prompts, seed)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """The seconds at which a trace has its requests."""
+        return tuple(request.at for request in self.trace)

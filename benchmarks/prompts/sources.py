@@ -8,8 +8,14 @@ from benchmarks.prompts.parsing import ParsedFile, read_lines, read_sharegpt
 from benchmarks.prompts.prompt_set import BadPrompts, Prompt, PromptSet
 from benchmarks.prompts.synthetic import synthetic
 from benchmarks.prompts.token_counts import TokenCounter
+from benchmarks.prompts.traces import trace_prompts
+from benchmarks.prompts.workloads import workload_prompts
+from common.messages import one_line
 
 DOLLY, SHAREGPT, SYNTHETIC = "dolly", "sharegpt:", "synthetic:"
+TRACE, WORKLOAD = "trace:", "workload:"
+GENERATED = (SYNTHETIC, TRACE, WORKLOAD)
+"""Sources whose prompts are made, each of a length of its own."""
 DOLLY_REPOSITORY, DOLLY_FILE = "databricks/databricks-dolly-15k", "databricks-dolly-15k.jsonl"
 SYNTHETIC_COUNT = 200
 
@@ -24,20 +30,20 @@ def load_prompts(
     count: int | None = None,
     seed: int = 0,
     tokenizer: TokenCounter | None = None,
+    seconds: float | None = None,
 ) -> PromptSet:
-    """Returns the prompts of builtin, dolly, sharegpt:FILE, synthetic:TOKENS or a JSON Lines file.
+    """Returns the prompts of builtin, dolly, sharegpt:FILE, synthetic:TOKENS, workload:NAME,
+    trace:FILE, of whose time the first `seconds` are taken, or a JSON Lines file.
 
     Prompts whose first turn has fewer than `min_tokens` or more than `max_tokens` are left out, and
     likewise by words; `count` keeps so many, chosen by `seed`. Raises BadPrompts.
     """
     if count is not None and count < 1:
         raise BadPrompts(f"a count of {count} prompts: it is at least 1")
-    if source.startswith(SYNTHETIC):
+    if source.startswith(GENERATED):
         if any(limit is not None for limit in (min_tokens, max_tokens, min_words, max_words)):
             raise BadPrompts(f"{source} says their length: leave other limits out")
-        number = count or SYNTHETIC_COUNT
-        prompts = synthetic(_length(source), number, seed, _required(tokenizer, source))
-        return PromptSet(source=source, prompts=prompts)
+        return _generated(source, count, seed, _required(tokenizer, source), seconds)
     parsed = _parsed(source)
     fitting = _fitting(parsed.prompts, min_words, max_words, _words)
     if min_tokens is not None or max_tokens is not None:
@@ -51,6 +57,21 @@ def load_prompts(
         return complete
     order = complete.order(seed)
     return complete.model_copy(update={"prompts": tuple(order[index] for index in range(count))})
+
+
+def _generated(
+    source: str, count: int | None, seed: int, tokenizer: TokenCounter, seconds: float | None
+) -> PromptSet:
+    """Returns prompts of words without a meaning, which have the lengths that the source says."""
+    if source.startswith(TRACE):
+        trace = trace_prompts(Path(source.removeprefix(TRACE)), count, tokenizer, seconds)
+        return trace.model_copy(update={"source": _name(source)})
+    number = count or SYNTHETIC_COUNT
+    if source.startswith(WORKLOAD):
+        prompts = workload_prompts(source.removeprefix(WORKLOAD), number, seed, tokenizer)
+    else:
+        prompts = synthetic(_length(source), number, seed, tokenizer)
+    return PromptSet(source=source, prompts=prompts)
 
 
 def _parsed(source: str) -> ParsedFile:
@@ -71,7 +92,7 @@ def _download_dolly() -> Path:
     try:
         return Path(hf_hub_download(DOLLY_REPOSITORY, DOLLY_FILE, repo_type="dataset"))
     except (OSError, HfHubHTTPError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise BadPrompts(
             f"prompts {DOLLY}: {DOLLY_REPOSITORY} cannot be fetched from the hub ({reason}); give "
             f"a copy of its {DOLLY_FILE} as the source, or use builtin"

@@ -53,12 +53,13 @@ def _count(words: list[str], tokenizer: TokenCounter) -> int:
 
 
 @functools.cache
-def _words() -> list[str]:
+def material_words() -> list[str]:
+    """Returns the words of which texts are made."""
     words: list[str] = tomllib.loads(MATERIAL.read_text("utf-8"))["words"].split()
     return words
 
 
 def _word(name: str, index: int) -> str:
-    words = _words()
+    words = material_words()
     digest = hashlib.sha256(f"{name}:{index}".encode()).digest()
     return words[int.from_bytes(digest[:4], "big") % len(words)]

@@ -1,55 +1,51 @@
 """Runs put together: repeats as cells, cells of equal conditions as groups."""
 
-import hashlib
-import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from benchmarks.load.spec import Spec
+from benchmarks.report.conditions import Condition, condition, variants
 from benchmarks.report.metrics import Metric, Spread, spread_of_repeats, uncertainty
-from benchmarks.report.runs import Run
-from benchmarks.results.schema import Result, Subject
+from benchmarks.report.runs import ReportedCell, Run
+from benchmarks.results.schema import Result
 
-FOUR_BITS = re.compile(r"awq|gptq|int4|w4a|q4f|q4_|nvfp4|mxfp4|4[-_]?bit")
-"""A part of the names of 4-bit schemes; `w4a8` has 4-bit weights too."""
 UNKNOWN_HASH = ""
 """The hash of the prompts of an imported run."""
-LOCATION_SETTINGS = frozenset(
-    {"model", "quantization", "engine_dir", "engine_url", "served_model_name"}
-)
-"""Settings that say which model it is and where it lies; they make no variant of a backend."""
-
-
-@dataclass(frozen=True, order=True)
-class Condition:
-    """Holds what must be equal for two backends to be compared. `shape` is the load except its
-    level."""
-
-    model: str
-    quantization: str
-    system_prompt: str
-    shape: str
-
-    @property
-    def title(self) -> str:
-        return f"{self.model}, {self.quantization}, {self.system_prompt}"
-
-    @property
-    def key(self) -> str:
-        text = "\0".join((self.model, self.quantization, self.system_prompt, self.shape))
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The repeats of one backend at one level of load, in users or in requests per second."""
+class Place:
+    """Where a run belongs: one backend at one level of load, in users or in requests per second."""
 
     condition: Condition
     backend: str
     level: float
     unit: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The repeats at one place. `missing` are those that a study has not measured, and
+    `other_sessions` the starts of the study, but for the one that measured most of the group."""
+
+    place: Place
     runs: tuple[Run, ...]
+    missing: tuple[ReportedCell, ...] = ()
+    other_sessions: tuple[str, ...] = ()
+
+    @property
+    def condition(self) -> Condition:
+        return self.place.condition
+
+    @property
+    def backend(self) -> str:
+        return self.place.backend
+
+    @property
+    def level(self) -> float:
+        return self.place.level
 
     @cached_property
     def valid(self) -> tuple[Result, ...]:
@@ -60,6 +56,11 @@ class Cell:
         return tuple(run for run in self.runs if not run.result.verdict.valid)
 
     @property
+    def planned(self) -> int:
+        """The number of repeats, with those that have no result."""
+        return len(self.runs) + len(self.missing)
+
+    @property
     def machines(self) -> set[tuple[str, ...]]:
         """The hosts that measured the valid runs, each with its GPUs."""
         environments = (result.environment for result in self.valid)
@@ -67,7 +68,7 @@ class Cell:
 
     @property
     def load(self) -> str:
-        return level_name(self.level, self.unit)
+        return level_name(self.level, self.place.unit)
 
     def spread(self, metric: Metric) -> Spread | None:
         return spread_of_repeats(self.valid, metric)
@@ -97,7 +98,7 @@ class Group:
 
     @property
     def unit(self) -> str:
-        return self.cells[0].unit
+        return self.cells[0].place.unit
 
     def cells_at(self, level: float) -> list[Cell]:
         return [cell for cell in self.measured if cell.level == level]
@@ -119,92 +120,59 @@ def level_name(level: float, unit: str) -> str:
     return f"{level:g} {name}"
 
 
-def groups(runs: Iterable[Run]) -> list[Group]:
-    """Returns the runs by condition. Void runs are in their cells, but no number counts them."""
-    runs = list(runs)
+def groups(
+    runs: Iterable[Run], missing: Mapping[Place, Sequence[ReportedCell]] | None = None
+) -> list[Group]:
+    """Returns the runs by condition. Void runs are in their cells, but no number counts them;
+    `missing` are the cells of studies without a result."""
+    runs, missing = list(runs), missing or {}
+    by_place: dict[Place, list[Run]] = {place: [] for place in missing}
+    for run, place in zip(runs, places(runs), strict=True):
+        by_place.setdefault(place, []).append(run)
+    by_condition: dict[Condition, list[Place]] = {}
+    for place in sorted(by_place, key=lambda place: (place.level, place.backend)):
+        by_condition.setdefault(place.condition, []).append(place)
+    result = []
+    for shared, members in sorted(by_condition.items(), key=lambda each: each[0].order):
+        main = _main_session([run for place in members for run in by_place[place]])
+        cells = (_cell(each, by_place[each], missing.get(each, ()), main) for each in members)
+        result.append(Group(shared, tuple(cells)))
+    return result
+
+
+def _cell(
+    place: Place, runs: Iterable[Run], missing: Iterable[ReportedCell], main: str | None
+) -> Cell:
+    ordered = sorted(runs, key=lambda run: (run.result.subject.repeat, run.where))
+    valid = (run for run in ordered if run.result.verdict.valid)
+    others = {run.session for run in valid} - {main, None}
+    return Cell(place, tuple(ordered), tuple(missing), tuple(sorted(map(str, others))))
+
+
+def _main_session(runs: Iterable[Run]) -> str | None:
+    """Returns the session that measured most of the runs, the earlier one of two."""
+    counts = Counter(run.session for run in runs)
+    return max(sorted(counts, key=str), key=lambda each: counts[each], default=None)
+
+
+def places(runs: Sequence[Run]) -> list[Place]:
+    """Returns where each run belongs. A backend with several schemes of one condition, such as awq
+    and gptq, is named with each."""
     names = variants([run.result.subject for run in runs])
-    cells: dict[tuple[Condition, str, float], list[Run]] = {}
-    for run, name in zip(runs, names, strict=True):
+    conditions = [condition(run.result) for run in runs]
+    schemes: dict[tuple[Condition, str], set[str | None]] = {}
+    for run, name, shared in zip(runs, names, conditions, strict=True):
+        schemes.setdefault((shared, name), set()).add(run.result.subject.quantization)
+    result = []
+    for run, name, shared in zip(runs, names, conditions, strict=True):
+        several = len(schemes[shared, name]) > 1
+        own = f"{name}, {run.result.subject.quantization}" if several else name
         load = run.result.load
-        key = (condition(run.result), name, _level(load))
-        cells.setdefault(key, []).append(run)
-    by_condition: dict[Condition, list[Cell]] = {}
-    for (shared, name, level), repeats in cells.items():
-        unit = "requests/s" if repeats[0].result.load.mode != "closed" else "users"
-        ordered = tuple(sorted(repeats, key=lambda run: (run.result.subject.repeat, run.where)))
-        by_condition.setdefault(shared, []).append(Cell(shared, name, level, unit, ordered))
-    return [
-        Group(shared, tuple(sorted(members, key=lambda cell: (cell.level, cell.backend))))
-        for shared, members in sorted(by_condition.items())
-    ]
-
-
-def condition(result: Result) -> Condition:
-    subject, load = result.subject, result.load
-    return Condition(
-        model=subject.model,
-        quantization=_quantization_name(subject.quantization),
-        system_prompt=_system_prompt_name(load.system_prompt),
-        shape=_shape(result),
-    )
-
-
-def _quantization_name(quantization: str | None) -> str:
-    """Returns one name for all 4-bit schemes: each engine has its own, and they are compared."""
-    if quantization is None:
-        return "quantization not told"
-    return "4-bit weights" if FOUR_BITS.search(quantization.lower()) else quantization
-
-
-def variants(subjects: Sequence[Subject]) -> list[str]:
-    """Returns the name of each subject's backend, with those settings that its runs differ in."""
-    by_backend: dict[str, list[Mapping[str, str]]] = {}
-    for subject in subjects:
-        by_backend.setdefault(subject.backend, []).append(subject.settings)
-    return [_variant(subject, by_backend[subject.backend]) for subject in subjects]
-
-
-def _variant(subject: Subject, all_settings: Sequence[Mapping[str, str]]) -> str:
-    names = sorted({name for settings in all_settings for name in settings} - LOCATION_SETTINGS)
-    differing = [
-        f"{name}={subject.settings.get(name, 'default')}"
-        for name in names
-        if len({settings.get(name) for settings in all_settings}) > 1
-    ]
-    return f"{subject.backend} ({', '.join(differing)})" if differing else subject.backend
-
-
-def _system_prompt_name(text: str | None) -> str:
-    if not text:
-        return "no system prompt"
-    return f"system prompt {hashlib.sha256(text.encode()).hexdigest()[:6]}"
+        unit = {"closed": "users", "trace": "× the trace"}.get(load.mode, "requests/s")
+        result.append(Place(shared, own, _level(load), unit))
+    return result
 
 
 def _level(load: Spec) -> float:
-    level = load.users if load.mode == "closed" else load.rate
+    level = load.users if load.mode == "closed" else load.rate or load.trace_speed
     return float(level or 0)
-
-
-def _limits(load: Spec) -> str:
-    named = {"TTFT": load.limits.ttft, "TPOT": load.limits.tpot, "whole": load.limits.end_to_end}
-    texts = [f"{name} {limit:g} s" for name, limit in named.items() if limit is not None]
-    return f"goodput within {' and '.join(texts)}" if texts else ""
-
-
-def _shape(result: Result) -> str:
-    load = result.load
-    parts = [
-        {"closed": "closed loop", "poisson": "Poisson arrivals", "constant": "constant arrivals"}[
-            load.mode
-        ],
-        f"{load.duration:g} s, of which {load.ramp:g} s are the ramp",
-        {"generate": "/generate", "chat": "chat", "completions": "completions"}[load.protocol],
-        f"{result.prompts.count} prompts from {result.prompts.source}",
-        _limits(load),
-        "no limit of tokens" if load.max_tokens is None else f"at most {load.max_tokens} tokens",
-        "end tokens ignored" if load.ignore_eos else "",
-        "" if load.temperature is None else f"temperature {load.temperature:g}",
-        f"{load.turns} turns" if load.turns > 1 else "",
-        "" if result.client == "load" else f"measured by {result.client}",
-    ]
-    return ", ".join(part for part in parts if part)

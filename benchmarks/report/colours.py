@@ -6,10 +6,10 @@ least to the paper. The shape distinguishes what a colour may not.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from services._backends import backends
+from benchmarks.report.names import titles
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Mark:
         return PALETTE[self.slot]
 
 
-def marks(names: Collection[str], known: Sequence[str] | None = None) -> dict[str, Mark]:
+def marks(names: Collection[str]) -> dict[str, Mark]:
     """Returns the mark of each backend.
 
     A backend of this repository always has the mark of its index in the alphabet of all of them.
     Others have the index that their name hashes to, or the next free one. No two have the same
     colour and shape while there are enough of both.
     """
-    own = backends() if known is None else list(known)
+    own = [*titles().values()]
     indexes = {name: own.index(name) for name in names if name in own}
     for name in sorted(set(names) - set(indexes)):
         index = int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(PALETTE)

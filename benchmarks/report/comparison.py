@@ -1,12 +1,14 @@
 """Two sets of results side by side: what an upgrade has changed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmarks.report.cells import Cell, Group
 from benchmarks.report.metrics import METRICS, Metric, differ
 from benchmarks.report.tables import Table, Value
 
-HEAD = ("backend", "load", "metric", "before", "after", "change, %", "shown")
+HEAD = ("backend", "load", "metric", "condition", "before", "after", "change, %", "shown")
+NO_DIFFERENCE = "no difference shown"
 
 
 def compare(before: Sequence[Group], after: Sequence[Group]) -> Table:
@@ -21,8 +23,27 @@ def compare(before: Sequence[Group], after: Sequence[Group]) -> Table:
             rows += _changes(old[key], new[key])
         else:
             cell, side = (old[key], "before") if key in old else (new[key], "after")
-            rows.append((cell.backend, cell.load, "", None, None, None, f"only {side}"))
+            rows.append(
+                (
+                    cell.backend,
+                    cell.load,
+                    "",
+                    cell.condition.title,
+                    None,
+                    None,
+                    None,
+                    f"only {side}",
+                )
+            )
     return Table("Before and after", HEAD, tuple(rows))
+
+
+def by_change(table: Table) -> tuple[Table, Table]:
+    """Returns what changed, the greatest change first, and where no difference is shown."""
+    same = [row for row in table.rows if str(row[-1]).startswith(NO_DIFFERENCE)]
+    changed = [row for row in table.rows if row not in same]
+    changed.sort(key=lambda row: -abs(row[-2]) if isinstance(row[-2], float) else 0.0)
+    return replace(table, rows=tuple(changed)), replace(table, rows=tuple(same))
 
 
 def _by_key(groups: Sequence[Group]) -> dict[tuple[str, str, float], Cell]:
@@ -39,8 +60,12 @@ def _changes(old: Cell, new: Cell) -> list[tuple[Value, ...]]:
 
 def _unequal(old: Cell, new: Cell) -> str:
     """Names what else has changed, which may be the cause."""
-    hashes = [{result.prompts.hash for result in cell.valid} for cell in (old, new)]
-    other = ["prompts"] if hashes[0] != hashes[1] else []
+    before, after = (
+        {result.subject.repeat: result.prompts.hash for result in cell.valid} for cell in (old, new)
+    )
+    common = before.keys() & after.keys()
+    other = ["prompts"] if any(before[each] != after[each] for each in common) else []
+    other += ["repeats"] if before.keys() != after.keys() else []
     other += ["machine"] if old.machines != new.machines else []
     return f" (other {' and '.join(other)})" if other else ""
 
@@ -50,10 +75,10 @@ def _change(old: Cell, new: Cell, metric: Metric) -> tuple[Value, ...] | None:
     if earlier is None or later is None:
         return None
     change = 100 * (later.median / earlier.median - 1) if earlier.median else None
-    verdict = "no difference shown"
+    verdict = NO_DIFFERENCE
     if differ(earlier, later):
         better = (later.median > earlier.median) == (metric.better == "high")
         verdict = "better" if better else "worse"
     verdict += _unequal(old, new)
     name = f"{metric.title}, {metric.unit}"
-    return (new.backend, new.load, name, earlier, later, change, verdict)
+    return (new.backend, new.load, name, new.condition.title, earlier, later, change, verdict)

@@ -11,23 +11,24 @@ from services._backends import backends, load
 
 HEAD = (
     "backend", "release", "interface", "quantization", "hardware", "compile step",
-    "run on a CPU here", "run on a GPU here", "models", "stable releases", "documentation",
-    "source of the last three",
+    "run on a CPU here", "run on a GPU here", "licence", "models", "stable releases",
+    "documentation", "source of the releases",
 )  # fmt: skip
-UNDECLARED = ("models", "stable_releases", "documentation", "source")
+UNDECLARED = ("licence", "models", "stable_releases", "documentation", "source")
 FILE = Path(__file__).with_name("criteria.toml")
 
 
 def criteria(measured: Iterable[str]) -> Table:
     """Returns the criteria of this repository's backends that were measured; no other has any."""
-    known = [name for name in backends() if name in {each.split(" ")[0] for each in measured}]
-    return Table("What else weighs", HEAD, tuple(_row(name) for name in known))
+    wanted = {*measured}
+    known = [name for name in backends() if name in wanted]
+    return Table("What else to weigh", HEAD, tuple(_row(name) for name in known))
 
 
 def _row(name: str) -> tuple[str, ...]:
     _, engine = load(name)
     tested = engine.tested
-    declared = (name, f"{engine.title} {engine.release}", engine.interface.replace("`", ""))
+    declared = (engine.title, engine.release, engine.interface.replace("`", ""))
     others = undeclared_criteria().get(name, {})
     runs = (
         (tested.cpu or "not yet").replace("`", ""),

@@ -15,7 +15,7 @@ from benchmarks.report.colours import EDGE, GRID, INK, PALETTE, PAPER, QUIET, Ma
 
 SVG = "http://www.w3.org/2000/svg"
 FONT = "Helvetica, Arial, sans-serif"
-WIDTH = 380
+WIDTH = 400
 SCALE = 2.0
 """Pixels of a PNG for each pixel of the drawing."""
 VARIABLES = {
@@ -27,6 +27,7 @@ VARIABLES = {
     **{tone.light: f"--slot-{slot}" for slot, tone in enumerate(PALETTE)},
 }
 HEX = re.compile("|".join(VARIABLES))
+NUMBER = re.compile(r"\d+\.\d{3,}")
 COLOURED = ("fill", "stroke")
 CONFIG: dict[str, Any] = {
     "background": PAPER.light,
@@ -99,18 +100,26 @@ class Figure:
         root = ElementTree.fromstring(self.svg)
         root.set("role", "img")
         root.set("aria-labelledby", f"{self.key}-name {self.key}-caption")
-        root.set("data-width", root.attrib.pop("width"))
         root.attrib.pop("height")
         for element in root.iter():
             for name in COLOURED:
                 if (colour := element.get(name)) is not None:
                     element.set(name, HEX.sub(_variable, colour.lower()))
+            if element.get("role") == "graphics-symbol":
+                _name(element)
         title = ElementTree.Element(f"{{{SVG}}}title", {"id": f"{self.key}-name"})
         title.text = self.title
         root.insert(0, title)
         text = io.StringIO()
         ElementTree.ElementTree(root).write(text, encoding="unicode")
         return text.getvalue()
+
+
+def _name(mark: ElementTree.Element) -> None:
+    """Shortens the numbers in a mark's name, and lets a pointer show it."""
+    name = NUMBER.sub(lambda match: f"{float(match[0]):.4g}", mark.get("aria-label", ""))
+    mark.set("aria-label", name)
+    ElementTree.SubElement(mark, f"{{{SVG}}}title").text = name
 
 
 def rows_of(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.results.schema import Distribution, Result, Window
+from benchmarks.results.schema import Distribution, Phase, Result, Window
 
 MIN_SAMPLES = 2
 """How many values a range is made of before a difference from it counts."""
@@ -83,7 +83,50 @@ GOODPUT = Metric(
     better="high",
     get=lambda result: result.plateau.goodput,
 )
-METRICS = (RATE, TTFT, TPOT, END_TO_END, GOODPUT)
+PER_USER = Metric(
+    key="per_user",
+    title="Token rate per user",
+    unit="tokens/s",
+    better="high",
+    get=lambda result: result.plateau.tokens_per_second_per_user,
+)
+PRICE = Metric(
+    key="price",
+    title="Price",
+    unit="per million output tokens, in the currency of the price per hour",
+    better="low",
+    get=lambda result: result.cost.per_million_output_tokens,
+)
+ENERGY = Metric(
+    key="energy",
+    title="Energy",
+    unit="J per output token",
+    better="low",
+    get=lambda result: result.cost.joules_per_output_token,
+)
+TOKENS_PER_JOULE = Metric(
+    key="tokens_per_joule",
+    title="Output tokens per J",
+    unit="tokens/J",
+    better="high",
+    get=lambda result: 1 / joules if (joules := result.cost.joules_per_output_token) else None,
+)
+GOODPUT_SHARE = Metric(
+    key="goodput_share",
+    title="Requests within the limits",
+    unit="%",
+    better="high",
+    get=lambda result: _goodput_share(result.plateau),
+)
+COSTS = (PRICE, ENERGY)
+METRICS = (RATE, PER_USER, TTFT, TPOT, END_TO_END, GOODPUT)
+
+
+def _goodput_share(phase: Phase) -> float | None:
+    """Returns the requests within the limits as a percentage of those that ended well."""
+    if phase.goodput is None or not phase.requests_per_second:
+        return None
+    return 100 * phase.goodput / phase.requests_per_second
 
 
 def spread_of(values: Sequence[float]) -> Spread:
@@ -132,8 +175,8 @@ def plateau(result: Result) -> list[Window]:
 def decay(result: Result) -> float | None:
     """Returns how the rate changed from the first to the last third of the plateau.
 
-    -0.1 is a tenth slower, and 0 what is within twice the standard error of the thirds' means. It
-    is None for fewer than six windows, or a plateau that began with nothing.
+    -0.1 is a tenth slower. It is None for what is within twice the standard error of the thirds'
+    means, for fewer than six windows, and for a plateau that began with nothing.
     """
     rates = [window.tokens_per_second for window in plateau(result)]
     third = len(rates) // 3
@@ -142,4 +185,4 @@ def decay(result: Result) -> float | None:
     last = statistics.fmean(rates[-third:])
     variances = (statistics.variance(part) for part in (rates[:third], rates[-third:]))
     error = math.sqrt(sum(variances) / third)
-    return last / first - 1 if abs(last - first) > 2 * error else 0.0
+    return last / first - 1 if abs(last - first) > 2 * error else None

@@ -1,167 +1,155 @@
-"""The report, and its page: one file that needs nothing else."""
+"""The report: what its page and its files are made of."""
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
-
-from benchmarks.report import colours
-from benchmarks.report.cells import Group, groups
-from benchmarks.report.colours import PALETTE, Tone, marks
-from benchmarks.report.comparison import compare
-from benchmarks.report.conclusion import conclusion
+from benchmarks.report.answers import Answer, answers
+from benchmarks.report.cells import Group, groups, places
+from benchmarks.report.colours import marks
+from benchmarks.report.comparison import by_change, compare
+from benchmarks.report.controls import control_sentences
 from benchmarks.report.criteria import criteria
+from benchmarks.report.curves import latency_curves
 from benchmarks.report.drawing import Figure, Marks
 from benchmarks.report.figures import figures
-from benchmarks.report.metrics import Spread
+from benchmarks.report.frontier import frontier, rivals, scheme_name
+from benchmarks.report.history import history, history_figures
+from benchmarks.report.lengths import length_figure, mean_lengths
+from benchmarks.report.matrix import Matrix, matrices
+from benchmarks.report.missing import missing
+from benchmarks.report.quality import QualityIndex, agreement, columns, losses, scores
+from benchmarks.report.remarks import remarks
 from benchmarks.report.repeating import commands
-from benchmarks.report.runs import Results
-from benchmarks.report.tables import (
-    Table,
-    Value,
+from benchmarks.report.runs import Results, days
+from benchmarks.report.runs import conditions as measured_with
+from benchmarks.report.side_by_side import side_by_side
+from benchmarks.report.surroundings import (
+    differing_settings,
     environments,
-    outcomes,
-    phases,
     prompts,
-    summary,
+    starts,
     verdicts,
 )
+from benchmarks.report.sweeps import highest_loads, sweep_steps
+from benchmarks.report.tables import Table, outcomes, phases, summary
 from benchmarks.report.timelines import timelines
-
-TEMPLATES = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
 class Section:
-    """One condition: its conclusion, its figures and its tables."""
+    """One condition: its answers, its matrices, what limits them, its figures and its tables."""
 
     group: Group
-    sentences: Sequence[str]
+    load: str
+    answers: Sequence[Answer]
+    matrices: Sequence[Matrix]
+    controls: Sequence[str]
+    remarks: Sequence[str]
+    curves: Sequence[Figure]
     figures: Sequence[Sequence[Figure]]
+    summary: Table
     tables: Sequence[Table]
 
 
 @dataclass(frozen=True)
 class Report:
+    """All that is shown. `comparison` has what changed and what did not; `beside` are tables of
+    all conditions together, and `general_tables` what else there is to know."""
+
     title: str
+    conditions: str
     sections: Sequence[Section]
-    comparison: Table | None
+    comparison: tuple[Table, Table] | None
+    over_time: tuple[Table, Sequence[Figure]] | None
+    beside: Sequence[Table]
     general_tables: Sequence[Table]
-    prompts: Table
     commands: Sequence[str]
     results: Results
 
     @property
+    def tables(self) -> list[Table]:
+        return [*self.beside, *self.general_tables]
+
+    @property
     def figures(self) -> list[Figure]:
-        return [one for section in self.sections for figures in section.figures for one in figures]
+        parts = [part for each in self.sections for part in (each.curves, *each.figures)]
+        own = [] if self.over_time is None else [*self.over_time[1]]
+        return [*own, *(figure for part in parts for figure in part)]
 
 
-def report(results: Results, before: Results | None = None) -> Report:
-    """Returns the report of the results, compared with those `before` where there are any."""
-    conditions = groups(results.runs)
+def report(results: Results, before: Sequence[Results] = ()) -> Report:
+    """Returns the report of the results, compared with the last of those `before`, and with all of
+    them over time."""
+    absent = missing(results.runs, places(results.runs), results.studies)
+    conditions = groups(results.runs, absent)
+    edges = {together[0].condition: together for together in rivals(conditions)}
     names = {cell.backend for group in conditions for cell in group.cells}
-    engines = {run.result.subject.engine or "" for run in results.runs}
+    names |= {scheme_name(c, g) for g in edges.values() for each in g for c in each.cells}
     by_backend = marks(names)
-    studies = [study.name for study in results.studies if study.name]
-    other_criteria = criteria(names | engines)
+    index = QualityIndex(results.scored, [run.result.subject for run in results.runs])
+    sets = [(_set_name(each), groups(each.runs)) for each in before]
+    sets.append((_set_name(results), conditions))
     return Report(
-        title=", ".join(studies) or results.name,
-        sections=[_section(group, by_backend) for group in conditions],
-        comparison=None if before is None else compare(groups(before.runs), conditions),
-        general_tables=[
-            *([other_criteria] if other_criteria.rows else []),
-            verdicts(results.runs),
-            environments(results.runs),
+        title=", ".join(each.name for each in results.studies if each.name) or results.name,
+        conditions=measured_with(results),
+        sections=[
+            _section(group, by_backend, index, edges.get(group.condition, ()))
+            for group in conditions
         ],
-        prompts=prompts(results.runs),
+        comparison=by_change(compare(sets[-2][1], conditions)) if before else None,
+        over_time=(history(sets), [*history_figures(sets, by_backend)]) if before[1:] else None,
+        beside=_with_rows(
+            [
+                highest_loads(results.sweeps),
+                side_by_side(conditions),
+                scores(index, conditions),
+                agreement(index),
+                sweep_steps(results.sweeps),
+            ]
+        ),
+        general_tables=_general_tables(results),
         commands=[] if results.studies else commands(results.runs),
         results=results,
     )
 
 
-def _section(group: Group, marks: Marks) -> Section:
-    summaries = list(figures(group, marks)) if group.measured else []
-    over_time = list(timelines(group, marks)) if group.measured else []
+def _set_name(results: Results) -> str:
+    return f"{results.name}, {days(results)}"
+
+
+def _with_rows(tables: Sequence[Table]) -> list[Table]:
+    return [table for table in tables if table.rows]
+
+
+def _general_tables(results: Results) -> list[Table]:
+    subjects = [run.result.subject for run in results.runs]
+    known = {name for subject in subjects for name in (subject.backend, subject.engine or "")}
+    weighed = criteria(known)
+    return _with_rows(
+        [
+            differing_settings(results.runs),
+            starts(results.studies),
+            weighed.transposed if weighed.rows else weighed,
+            verdicts(results.runs),
+            environments(results.runs),
+            prompts(results.runs),
+        ]
+    )
+
+
+def _section(group: Group, marks: Marks, index: QualityIndex, rivals: Sequence[Group]) -> Section:
+    measured = bool(group.measured)
+    lengths = length_figure(group, marks) if measured else None
+    summaries = [*figures(group, marks), *([lengths] if lengths else [])] if measured else []
     return Section(
         group,
-        conclusion(group),
-        (summaries, over_time),
-        [summary(group), outcomes(group), phases(group)],
+        ", ".join(filter(None, (group.condition.shape, mean_lengths(group)))),
+        answers(group, index),
+        matrices(group, losses(group, index)),
+        control_sentences(group),
+        remarks(group),
+        [*frontier(rivals, marks), *latency_curves(group, marks)],
+        (summaries, [*timelines(group, marks)] if measured else []),
+        summary(group, columns(group, index)),
+        [outcomes(group), phases(group)],
     )
-
-
-def html(report: Report) -> str:
-    """Returns the page with everything in it; what results say is escaped."""
-    script = (TEMPLATES / "page.js").read_text("utf-8")
-    style = _css_variables() + (TEMPLATES / "page.css").read_text("utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"text": value_text, "number": sort_number, "range": range_text}
-    return environment.get_template("page.html").render(
-        report=report,
-        style=style,
-        script=script,
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'",
-    )
-
-
-def sort_number(value: Value) -> float | None:
-    """Returns what a cell is sorted by, where that is a number."""
-    if isinstance(value, Spread):
-        return value.median
-    return None if isinstance(value, str) else value
-
-
-def range_text(value: Value) -> str | None:
-    """Returns the least and the greatest of a spread, where they look different."""
-    if not isinstance(value, Spread):
-        return None
-    low, high = value_text(value.low), value_text(value.high)
-    return None if low == high else f"{low} to {high}"
-
-
-def value_text(value: Value) -> str:
-    """Returns three or four digits of a number, and no text for what was not measured."""
-    if isinstance(value, Spread):
-        value = value.median
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if value == int(value) and abs(value) < 1e6:
-        return f"{int(value):,}"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _hash(text: str) -> str:
-    """Returns how a content security policy names the one text that it allows."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _css_variables() -> str:
-    light, dark = _declarations("light"), _declarations("dark")
-    return (
-        f":root{{{light}color-scheme:light}}\n"
-        f"@media screen and (prefers-color-scheme:dark)"
-        f'{{:root:not([data-theme="light"]){{{dark}color-scheme:dark}}}}\n'
-        f'@media screen{{:root[data-theme="dark"]{{{dark}color-scheme:dark}}}}\n'
-    )
-
-
-def _declarations(theme: str) -> str:
-    named: dict[str, Tone] = {
-        "paper": colours.PAPER,
-        "ink": colours.INK,
-        "quiet": colours.QUIET,
-        "grid": colours.GRID,
-        "edge": colours.EDGE,
-        **{f"slot-{slot}": tone for slot, tone in enumerate(PALETTE)},
-    }
-    return "".join(f"--{name}:{getattr(tone, theme)};" for name, tone in named.items())

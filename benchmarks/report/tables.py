@@ -1,32 +1,30 @@
 """The report's tables: each has a head, and rows of numbers or words."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from benchmarks.report.cells import Cell, Group
-from benchmarks.report.metrics import METRICS, Metric, Spread, decay, milliseconds, spread_of
-from benchmarks.report.runs import Run
+from benchmarks.report.metrics import (
+    COSTS,
+    GOODPUT_SHARE,
+    METRICS,
+    TOKENS_PER_JOULE,
+    Metric,
+    Spread,
+    decay,
+    milliseconds,
+    spread_of,
+)
 from benchmarks.results.schema import Outcome, Phase
 
 Value = str | float | Spread | None
-PHASES = ("ramp", "plateau", "drain")
-COSTS = (
-    Metric(
-        key="price",
-        title="Price of a million output tokens",
-        unit="in the currency of the price per hour",
-        better="low",
-        get=lambda result: result.cost.per_million_output_tokens,
-    ),
-    Metric(
-        key="energy",
-        title="Energy",
-        unit="J per output token",
-        better="low",
-        get=lambda result: result.cost.joules_per_output_token,
-    ),
+PERCENTILE_COLUMNS = tuple(
+    f"{name} {percentile}, ms"
+    for name in ("TTFT", "TPOT", "whole request")
+    for percentile in ("p90", "p99")
 )
+PHASES = ("ramp", "plateau", "drain")
 
 
 @dataclass(frozen=True)
@@ -35,25 +33,77 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
 
+    @property
+    def key(self) -> str:
+        """The title as an address within the page."""
+        return self.title.lower().replace(" ", "-")
 
-def summary(group: Group) -> Table:
-    """Returns a row for each cell: medians over its valid repeats, with their spread."""
+    @property
+    def filled(self) -> "Table":
+        """The table without the columns in which nothing was measured."""
+        kept = [n for n in range(len(self.head)) if any(row[n] is not None for row in self.rows)]
+        rows = tuple(tuple(row[n] for n in kept) for row in self.rows)
+        return Table(self.title, tuple(self.head[n] for n in kept), rows)
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether each column has numbers."""
+        if not self.rows:
+            return tuple(False for _ in self.head)
+        return tuple(
+            any(isinstance(value, float | int | Spread) for value in column)
+            for column in zip(*self.rows, strict=True)
+        )
+
+    @property
+    def transposed(self) -> "Table":
+        """The table with its rows as columns: for few rows of many words."""
+        head, *rows = zip(self.head, *self.rows, strict=True)
+        return Table(self.title, tuple(map(str, head)), tuple(rows))
+
+
+def summary(group: Group, scores: Mapping[str, Sequence[Value]] | None = None) -> Table:
+    """Returns a row for each cell: medians over its valid repeats, with their spread. `scores` are
+    columns of quality, with a value for each cell."""
     shown = [metric for metric in METRICS if any(cell.spread(metric) for cell in group.measured)]
     costs = [cost for cost in COSTS if any(cost.get(r) for c in group.measured for r in c.valid)]
     titles = (f"{metric.title}, {metric.unit}" for metric in (*shown, *costs))
-    head = ("backend", group.unit, *titles, "rate, last third to first, %", "valid runs")
-    return Table("Summary", head, tuple(_summary(cell, (*shown, *costs)) for cell in group.cells))
+    scores = scores or {}
+    head = (
+        "backend", group.unit, *titles, *PERCENTILE_COLUMNS, "goodput, % of the requests",
+        "tokens per J", *scores, "rate, last third to first, %", "valid runs",
+    )  # fmt: skip
+    of_cells = zip(*scores.values(), strict=True) if scores else repeat(())
+    rows = (
+        _summary(cell, (*shown, *costs), own)
+        for cell, own in zip(group.cells, of_cells, strict=False)
+    )
+    return Table("Summary", head, tuple(rows)).filled
 
 
-def _summary(cell: Cell, shown: Sequence[Metric]) -> tuple[Value, ...]:
+def _summary(cell: Cell, shown: Sequence[Metric], scores: Sequence[Value]) -> tuple[Value, ...]:
     changes = [100 * change for each in cell.valid if (change := decay(each)) is not None]
     return (
         cell.backend,
         cell.level,
         *(cell.spread(metric) for metric in shown),
-        spread_of(changes) if changes else None,
-        f"{len(cell.valid)} of {len(cell.runs)}",
+        *_percentiles(cell),
+        *(cell.spread(metric) for metric in (GOODPUT_SHARE, TOKENS_PER_JOULE)),
+        *scores,
+        spread_of(changes) if changes else "–",
+        f"{len(cell.valid)} of {cell.planned}",
     )
+
+
+def _percentiles(cell: Cell) -> list[Spread | None]:
+    """Returns p90 and p99 of what the summary has the medians of."""
+    values = []
+    for name in ("ttft", "tpot", "end_to_end"):
+        for percentile in ("p90", "p99"):
+            of_runs = [milliseconds(getattr(r.plateau, name), percentile) for r in cell.valid]
+            known = [value for value in of_runs if value is not None]
+            values.append(spread_of(known) if known else None)
+    return values
 
 
 def outcomes(group: Group) -> Table:
@@ -63,15 +113,19 @@ def outcomes(group: Group) -> Table:
     }
     shown = [outcome for outcome in Outcome if outcome in seen]
     titles = (outcome.value.replace("_", " ") for outcome in shown)
-    head = ("backend", group.unit, "runs", *titles, "until a failure, median, ms")
-    return Table("How the requests ended", head, tuple(_outcomes(c, shown) for c in group.cells))
+    waited = any(r.result.plateau.error_latency for c in group.cells for r in c.runs)
+    wait = ("until a failure, median, ms",) if waited else ()
+    head = ("backend", group.unit, "runs", *titles, *wait)
+    rows = (_outcomes(cell, shown, waited=waited) for cell in group.cells if cell.runs)
+    return Table("How the requests ended", head, tuple(rows))
 
 
-def _outcomes(cell: Cell, shown: Sequence[Outcome]) -> tuple[Value, ...]:
+def _outcomes(cell: Cell, shown: Sequence[Outcome], *, waited: bool) -> tuple[Value, ...]:
     plateaus = [run.result.plateau for run in cell.runs]
     counts = [sum(plateau.outcomes.get(outcome, 0) for plateau in plateaus) for outcome in shown]
     waits = [ms for p in plateaus if (ms := milliseconds(p.error_latency)) is not None]
-    return (cell.backend, cell.level, len(plateaus), *counts, spread_of(waits) if waits else None)
+    wait = (spread_of(waits) if waits else None,) if waited else ()
+    return (cell.backend, cell.level, len(plateaus), *counts, *wait)
 
 
 def phases(group: Group) -> Table:
@@ -89,8 +143,8 @@ def _phases(group: Group) -> Iterator[tuple[Value, ...]]:
             for name in PHASES:
                 phase: Phase | None = getattr(run.result, name)
                 if phase is not None:
-                    repeat = run.result.subject.repeat
-                    yield (cell.backend, cell.level, repeat, name, *_phase(phase))
+                    number = run.result.subject.repeat
+                    yield (cell.backend, cell.level, number, name, *_phase(phase))
 
 
 def _phase(phase: Phase) -> tuple[Value, ...]:
@@ -107,59 +161,3 @@ def _phase(phase: Phase) -> tuple[Value, ...]:
         sum(outcomes.values()) - ok - unfinished,
         unfinished,
     )
-
-
-def verdicts(runs: Iterable[Run]) -> Table:
-    """Returns how the client kept up, and why a run is void; the void ones come first."""
-    rows = []
-    for run in sorted(runs, key=lambda run: run.result.verdict.valid):
-        verdict = run.result.verdict
-        lag = verdict.loop_lag_p99
-        remarks = "; ".join([*verdict.reasons, *verdict.warnings, *run.result.notes])
-        rows.append(
-            (
-                run.where,
-                "valid" if verdict.valid else "void",
-                None if lag is None else 1000 * lag,
-                verdict.client_cpu,
-                verdict.users_reached,
-                remarks,
-            )
-        )
-    head = ("run", "verdict", "loop lag p99, ms", "client CPU, cores", "in flight", "said")
-    return Table("The client", head, tuple(rows))
-
-
-def environments(runs: Iterable[Run]) -> Table:
-    """Returns where and with what the runs were measured, each combination once."""
-    rows: dict[tuple[Value, ...], None] = {}
-    for run in runs:
-        machine, subject = run.result.environment, run.result.subject
-        settings = ", ".join(f"{name}={value}" for name, value in sorted(subject.settings.items()))
-        versions = ", ".join(f"{name} {value}" for name, value in machine.versions.items())
-        gpus = ", ".join(machine.gpus) or "no GPU"
-        rows[
-            (
-                subject.backend,
-                subject.engine or "",
-                subject.backend_version or "",
-                settings,
-                machine.host,
-                machine.cpus or None,
-                f"{gpus}, driver {machine.driver}" if machine.driver else gpus,
-                versions,
-                machine.commit or "",
-            )
-        ] = None
-    head = (
-        "backend", "engine", "version", "settings", "host", "cores", "GPUs", "versions", "commit",
-    )  # fmt: skip
-    return Table("Where it was measured", head, tuple(rows))
-
-
-def prompts(runs: Iterable[Run]) -> Table:
-    """Returns the prompts; runs with one hash sent the same ones in the same order."""
-    counted = Counter(run.result.prompts for run in runs)
-    head = ("source", "prompts", "skipped", "seed", "hash of their sequence", "runs")
-    rows = ((p.source, p.count, p.skipped, p.seed, p.hash, n) for p, n in counted.items())
-    return Table("The prompts", head, tuple(rows))

@@ -148,15 +148,29 @@ class Verdict(Record):
     users_reached: float
 
 
+class Warmth(Record):
+    """How warm the endpoint was when the run began. `requests` of the warm-up came before it;
+    `first_ttft` and `last_ttft` are the seconds to the first token of the first and the last of
+    them, which differ where an engine compiles or captures graphs for its first requests.
+    `cache_emptied` is whether it was told to forget their prompts."""
+
+    requests: int
+    first_ttft: float | None
+    last_ttft: float | None
+    cache_emptied: bool
+
+
 class Prompts(Record):
     """`hash` is that of the sequence in which the prompts were drawn, the same for all backends;
-    empty where an outside client does not tell it."""
+    empty where an outside client does not tell it. `token_ids` is the hash of what the endpoint
+    makes of the first of them, by its own POST /tokenize; None where it has none."""
 
     source: str
     count: int
     skipped: int = 0
     hash: str
     seed: int
+    token_ids: str | None = None
 
 
 class Cost(Record):
@@ -168,10 +182,13 @@ class Cost(Record):
 class Subject(Record):
     """Names what was measured: a cell of a study, or an endpoint that somebody named.
 
-    `settings` are those that the service was started with.
+    `settings` are those that the service was started with. `series` tells apart what else is the
+    same, such as an engine as it is and tuned. `runs_before` counts the runs that the same start
+    had answered before; None where nobody knows, as of an endpoint that a study did not start.
     """
 
     backend: str
+    series: str | None = None
     backend_version: str | None = None
     engine: str | None = None
     model: str
@@ -179,6 +196,7 @@ class Subject(Record):
     url: str
     settings: dict[str, str] = {}
     repeat: int = 0
+    runs_before: int | None = None
 
 
 class Environment(Record):
@@ -212,4 +230,5 @@ class Result(Record):
     windows: tuple[Window, ...]
     series: tuple[Series, ...] = ()
     cost: Cost = Cost()
+    warmth: Warmth | None = None
     notes: tuple[str, ...] = ()

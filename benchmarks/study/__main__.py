@@ -14,13 +14,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks.environment import environment
-from benchmarks.study import estimate
-from benchmarks.study.cells import StudyCell, cells
+from benchmarks.study.announcement import check_needs, dropped, notes_before, show
+from benchmarks.study.cell import StudyCell
+from benchmarks.study.cells import cells
 from benchmarks.study.client import PROGRAM
-from benchmarks.study.cores import core_left_free, usable_cores
+from benchmarks.study.cores import core_left_free
+from benchmarks.study.fairness import fairness_notes
 from benchmarks.study.manifest import (
     FINISHED,
     CellEntry,
@@ -33,18 +33,13 @@ from benchmarks.study.manifest import (
     only_one,
     text_hash,
 )
-from benchmarks.study.progress import progress
+from benchmarks.study.progress import StudyProgress
 from benchmarks.study.reading import StudyPlan, plan
 from benchmarks.study.runner import LeftBehind, Runner
 from benchmarks.study.yaml_text import StudyError
-from benchmarks.words import counted, readable_time
 from common.command_line import Parser
 
 MEASURED, FAILED, UNUSABLE, VOID, INTERRUPTED = 0, 1, 2, 3, 130
-SHARED_START = (
-    "share_service: cells after the first find its caches warm; results say so only here and in "
-    "study.json (the setting prefix_caching: false leaves the prefix cache out)"
-)
 
 
 def main(arguments: Sequence[str] | None = None, program: Sequence[str] = PROGRAM) -> int:
@@ -56,7 +51,8 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] = PROGRA
         out: Path = options.out or Path("studies") / options.file.stem
         if options.dry_run:
             before = load(out)
-            _show(study, every, before.cells if before is not None else ())
+            entries = before.cells if before is not None else ()
+            show(study, every, entries, out, options.hours)
             return MEASURED
         with only_one(out):
             return _run(study, every, out, options, program)
@@ -87,14 +83,18 @@ def _run(
     logging.getLogger("bentoml").setLevel(logging.ERROR)
     before = load(out)
     manifest, todo = _resumed(study, every, before, options)
-    notes = _dropped(before, manifest)
-    console = Console(stderr=True)
-    with progress(console) as display, core_left_free(study.study.pinned) as core:
-        for sentence in (*notes, *_notes(study, manifest, todo)):
+    if not options.anyway:
+        check_needs(study, todo, manifest.cells, out, options.hours)
+    notes = dropped(before, manifest)
+    display = StudyProgress()
+    with core_left_free(study.study.pinned) as core:
+        for sentence in (*notes, *notes_before(study, manifest, todo)):
             display.note(sentence)
         runner = Runner(study, manifest, todo, out, display, program, core)
         interrupted = asyncio.run(_until_signal(runner))
     entries = runner.entries
+    for sentence in fairness_notes(entries, out):
+        display.note(sentence)
     print(_summary(entries, out), file=sys.stderr)
     return interrupted or _status(entries)
 
@@ -149,72 +149,6 @@ def _resumed(
     return manifest, [cell for cell in every if cell.id not in done]
 
 
-def _dropped(before: Manifest | None, now: Manifest) -> list[str]:
-    ids = {one.id for one in now.cells}
-    gone = [one.id for one in (before.cells if before is not None else ()) if one.id not in ids]
-    if not gone:
-        return []
-    return [f"no longer in the study, but still in the folder: {', '.join(gone)}"]
-
-
-def _notes(study: StudyPlan, manifest: Manifest, todo: Sequence[StudyCell]) -> list[str]:
-    """Returns what a person should know before it starts."""
-    count = counted(len(manifest.cells), "cell")
-    notes = [f"{manifest.name}: {count}, {len(todo)} to measure"]
-    skipped = [one for one in manifest.cells if one.status in (Status.FAILED, Status.VOID)]
-    waiting = {cell.id for cell in todo}
-    kept = [one.id for one in skipped if one.id not in waiting]
-    if kept:
-        are, stay = ("is", "stays") if len(kept) == 1 else ("are", "stay")
-        notes.append(
-            f"{counted(len(kept), 'cell')} failed or {are} void and {stay} so without "
-            "--retry-failed: " + ", ".join(kept)
-        )
-    if study.study.pinned and len(usable_cores()) < 2:
-        notes.append("warning: pinned has no effect: there is one core for all")
-    commits = {start.environment.commit for start in manifest.starts}
-    if len(commits) > 1:
-        notes.append("warning: this study goes on with another commit than it was begun with")
-    return [*notes, *_warm(study)]
-
-
-def _warm(study: StudyPlan) -> list[str]:
-    """Returns notes on those whose caches know the prompts of the cells before."""
-    names = [t.name for t in study.study.backends if t.url is not None and t.reset_cache is None]
-    notes = [SHARED_START] if study.study.share_service else []
-    if names:
-        notes.append(
-            f"{', '.join(names)}: nobody starts it anew, so its prefix cache may be warm from cell "
-            "to cell ('reset_cache' names the path that empties it)"
-        )
-    return notes
-
-
-def _show(study: StudyPlan, every: Sequence[StudyCell], entries: Sequence[CellEntry]) -> None:
-    known = {one.id: one for one in entries}
-    todo = []
-    width = max(len(cell.id) for cell in every)
-    for number, cell in enumerate(every, 1):
-        before = known.get(cell.id)
-        status = before.status if before is not None else Status.PENDING
-        changed = before is not None and before.hash != cell.hash
-        if changed or status not in FINISHED:
-            todo.append(cell)
-        note = ", with another study file" if changed and status in FINISHED else ""
-        print(f"{number:>4}  {cell.id:<{width}}  {status}{note}")
-    blocks = estimate.blocks(todo, share_service=study.study.share_service)
-    starts = sum(block[0].target.url is None for block in blocks)
-    load_seconds = sum(cell.spec.duration for cell in todo)
-    print(
-        f"{counted(len(every), 'cell')}, {len(todo)} to measure: {readable_time(load_seconds)} of "
-        f"load, {starts} starts of a service; about "
-        f"{readable_time(estimate.seconds(blocks, entries))} in all, where a start that was "
-        f"never seen counts {estimate.START_GUESS:.0f} s"
-    )
-    for note in _warm(study):
-        print(note)
-
-
 def _summary(entries: Sequence[CellEntry], out: Path) -> str:
     counts = {status: sum(one.status is status for one in entries) for status in Status}
     summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
@@ -232,6 +166,7 @@ def _words(options: argparse.Namespace) -> list[str]:
     """Returns its own command line, to repeat it."""
     words = [options.file.name]
     words += ["--retry-failed"] if options.retry_failed else []
+    words += ["--anyway"] if options.anyway else []
     return words + (["--replace"] if options.replace else [])
 
 
@@ -251,6 +186,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--replace",
         action="store_true",
         help="measure again what was measured with another study file",
+    )
+    parser.add_argument(
+        "--hours", type=float, metavar="N", help="the time that there is: a longer study is refused"
+    )
+    parser.add_argument(
+        "--anyway", action="store_true", help="start although there is too little of something"
     )
     return parser.parse_args(arguments)
 

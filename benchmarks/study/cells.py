@@ -3,69 +3,68 @@
 import hashlib
 import itertools
 import json
-import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.load.spec import Spec
+from benchmarks.load.sweep_spec import SweepSpec
+from benchmarks.quality.tasks import task_hash
+from benchmarks.study.cell import LoadCell, QualityCell, StudyCell
+from benchmarks.study.ordering import ordered
 from benchmarks.study.reading import StudyPlan
-from benchmarks.study.spec import NONE, Exclusion, StudyFile, StudyModel, StudyTarget
+from benchmarks.study.spec import NONE, Exclusion, StudyModel, StudyTarget
 from benchmarks.study.yaml_text import StudyError
-from benchmarks.words import counted
 
-
-@dataclass(frozen=True, kw_only=True)
-class StudyCell:
-    """One run of a study; repeats count from 0, `system_prompt` is its name in the file.
-
-    `id` is for a folder, and says what lies in it. `content` is all that bears on the numbers, and
-    `hash` that of it; cells of one `service` may share a start of it. The URL in `spec` is not that
-    of a service which is yet to be started.
-    """
-
-    target: StudyTarget
-    model: StudyModel
-    quantization: str
-    system_prompt: str
-    repeat: int
-    spec: Spec
-    content: Mapping[str, Any]
-    id: str
-    hash: str
-    service: str
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Returns what the service is started with, beside model and quantization."""
-        settings: Mapping[str, Any] = self.content["settings"]
-        return settings
-
-    @property
-    def level(self) -> str:
-        """Returns how many users there are, or which rate, for a reader."""
-        if self.spec.users is not None:
-            return counted(self.spec.users, "user")
-        return f"{self.spec.rate:g} requests/s"
+LATER_FIELDS = {"gpus": None, "trace_speed": 1}
+"""Fields of a load that cells have only where they are not these, so that those which were measured
+before there were such fields stay the same."""
 
 
 def cells(plan: StudyPlan) -> tuple[StudyCell, ...]:
     """Returns them in the order of the study. Raises StudyError when nothing is left, or an
     exclusion has no effect."""
-    every = list(_product(plan))
     study = plan.study
+    every: list[StudyCell] = [*_quality_cells(plan), *_load_cells(plan)]
     for index, exclusion in enumerate(study.exclude):
         if not any(_excludes(exclusion, cell) for cell in every):
             raise plan.text.error(("exclude", index), "no cell is like that")
     kept = [cell for cell in every if not any(_excludes(e, cell) for e in study.exclude)]
     if not kept:
         raise StudyError(f"{plan.text.file}: every cell is excluded")
-    return _ordered(_distinct(kept), study)
+    return ordered(_distinct(kept), study)
 
 
-def _product(plan: StudyPlan) -> Iterator[StudyCell]:
+def _quality_cells(plan: StudyPlan) -> Iterator[QualityCell]:
+    """Yields them before those of load, and so before them on a start that they share."""
+    study = plan.study
+    for target in study.backends if plan.quality else ():
+        for model, quantization in itertools.product(
+            target.models or study.models, target.quantization or study.quantization
+        ):
+            model = model.of(quantization)
+            service = _service_content(plan, target, model, quantization, 0)
+            tasks = [
+                {**task.model_dump(exclude={"file", "include"}), "hash": task_hash(task)}
+                for task in plan.quality
+            ]
+            content = {**service, "quality": tasks}
+            yield QualityCell(
+                target=target,
+                model=model,
+                quantization=quantization,
+                repeat=0,
+                content=content,
+                id=_id(target.name, Path(model.name).name, quantization, "quality"),
+                hash=_hash(content),
+                service=_hash(service),
+                tasks=plan.quality,
+            )
+
+
+def _load_cells(plan: StudyPlan) -> Iterator[LoadCell]:
     study = plan.study
     for repeat in range(max(target.repeats or study.repeats for target in study.backends)):
         for target in study.backends:
@@ -77,7 +76,8 @@ def _product(plan: StudyPlan) -> Iterator[StudyCell]:
                 target.system_prompt or study.system_prompt,
                 study.loads(target),
             ):
-                yield _cell(plan, load, target, model, quantization, system_prompt, repeat)
+                own = model.of(quantization)
+                yield _cell(plan, load, target, own, quantization, system_prompt, repeat)
 
 
 def _cell(
@@ -88,7 +88,7 @@ def _cell(
     quantization: str,
     system_prompt: str,
     repeat: int,
-) -> StudyCell:
+) -> LoadCell:
     text = plan.system_prompts[system_prompt]
     seed = plan.study.seed + repeat
     spec = load.model_copy(update={"system_prompt": text, "prompts": plan.prompts, "seed": seed})
@@ -100,15 +100,16 @@ def _cell(
         "system_prompt": None if text is None else _hash(text),
         "share_service": plan.study.share_service,
     }
-    parts = [
+    parts = (
         target.name,
         Path(model.name).name,
         quantization,
         "plain" if system_prompt == NONE else Path(system_prompt).stem,
-        f"{spec.users}-users" if spec.users is not None else f"{spec.rate:g}-per-s",
+        _level_id(spec),
+        *(["sweep"] if isinstance(spec, SweepSpec) else []),
         f"run-{repeat + 1}",
-    ]
-    return StudyCell(
+    )
+    return LoadCell(
         target=target,
         model=model,
         quantization=quantization,
@@ -116,10 +117,16 @@ def _cell(
         repeat=repeat,
         spec=spec,
         content=content,
-        id="_".join(re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-.") or "x" for part in parts),
+        id=_id(*parts),
         hash=_hash(content),
         service=_hash(service),
     )
+
+
+def _level_id(spec: Spec) -> str:
+    if spec.users is not None:
+        return f"{spec.users}-users"
+    return f"{spec.rate:g}-per-s" if spec.rate is not None else f"trace-x{spec.trace_speed:g}"
 
 
 def _service_content(
@@ -145,12 +152,19 @@ def _load_content(plan: StudyPlan, spec: Spec) -> dict[str, Any]:
     """Returns what of the load bears on the numbers, wherever the study's files lie; their content
     is hashed beside it."""
     values = spec.model_dump(exclude={"url", "model", "system_prompt", "metrics_url", "pid"})
+    for name, usual in LATER_FIELDS.items():
+        if values[name] == usual:
+            del values[name]
     source, tokenizer = plan.study.prompts.source, plan.study.prompts.tokenizer
     values["prompts"] |= {
         "source": source if plan.prompts_hash is None else Path(source).name,
         "tokenizer": tokenizer,
     }
     return values
+
+
+def _id(*parts: str) -> str:
+    return "_".join(re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-.") or "x" for part in parts)
 
 
 def _hash(content: Any) -> str:
@@ -168,47 +182,18 @@ def _distinct(every: Sequence[StudyCell]) -> list[StudyCell]:
 
 
 def _excludes(exclusion: Exclusion, cell: StudyCell) -> bool:
-    values = {
+    """Returns whether a cell has all that is named; one of quality has no load and no repeats."""
+    values: dict[str, Any] = {
         "backend": cell.target.name,
         "model": cell.model.name,
         "quantization": cell.quantization,
-        "users": cell.spec.users,
-        "rate": cell.spec.rate,
-        "system_prompt": cell.system_prompt,
-        "repeat": cell.repeat + 1,
     }
-    return all(values[name] == getattr(exclusion, name) for name in exclusion.model_fields_set)
-
-
-def _ordered(every: Sequence[StudyCell], study: StudyFile) -> tuple[StudyCell, ...]:
-    """Returns them as the study orders them; all cells of one start are moved together.
-
-    `shuffled` spreads what drifts over all; `interleaved` goes through all backends again in each
-    repeat, every second time backwards; `listed` does one backend after the other.
-    """
-    blocks: dict[str, list[StudyCell]] = {}
-    for cell in every:
-        blocks.setdefault(cell.service if study.share_service else cell.id, []).append(cell)
-    ordered = list(blocks.values())
-    if study.order == "shuffled":
-        random.Random(study.seed).shuffle(ordered)
-    elif study.order == "interleaved":
-        ordered = _interleaved(ordered)
-    else:
-        names = [target.name for target in study.backends]
-        ordered.sort(key=lambda block: names.index(block[0].target.name))
-    return tuple(cell for block in ordered for cell in block)
-
-
-def _interleaved(blocks: Sequence[list[StudyCell]]) -> list[list[StudyCell]]:
-    """Returns the blocks with the backends in turn within each repeat."""
-    result: list[list[StudyCell]] = []
-    for repeat in sorted({block[0].repeat for block in blocks}):
-        queues: dict[str, list[list[StudyCell]]] = {}
-        for block in blocks:
-            if block[0].repeat == repeat:
-                queues.setdefault(block[0].target.name, []).append(block)
-        turns = max(map(len, queues.values()))
-        round_robin = [q[turn] for turn in range(turns) for q in queues.values() if turn < len(q)]
-        result += round_robin if repeat % 2 == 0 else reversed(round_robin)
-    return result
+    if isinstance(cell, LoadCell):
+        values |= {
+            "users": cell.spec.users,
+            "rate": cell.spec.rate,
+            "system_prompt": cell.system_prompt,
+            "repeat": cell.repeat + 1,
+        }
+    named = exclusion.model_fields_set
+    return named <= values.keys() and all(values[n] == getattr(exclusion, n) for n in named)

@@ -1,4 +1,4 @@
-"""The load client as a process of its own, which gets its load as a file."""
+"""A client as a process of its own, which gets what it is to do as a file."""
 
 import asyncio
 import os
@@ -7,15 +7,20 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.load.spec import KEY, Spec
+from benchmarks.load.spec import DAY, KEY, Part, Spec
+from benchmarks.quality.tasks import QualitySpec
 from benchmarks.results.files import write_whole
 from benchmarks.results.schema import Subject
+from benchmarks.study.cell import LoadCell
 from benchmarks.study.spec import StudyTarget
+from benchmarks.words import counted, readable_time
 from common.processes.guarded import GuardedProcess
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "benchmarks.load")
+QUALITY_PROGRAM = (sys.executable, "-m", "benchmarks.quality")
 LOG = "client.log"
 SPEC, SUBJECT = "spec.json", "subject.json"
 GRACE = 30.0
@@ -35,12 +40,39 @@ class LoadClientFailed(Exception):
         self.log = tuple(log)
 
 
-def arguments(spec: Spec, subject: Subject, folder: Path) -> list[str]:
-    """Returns those of the client's command line; what it is to do is in files, which this writes
-    to its folder. Raises OSError."""
+class ClientRun(NamedTuple):
+    """A client's command, the `seconds` that it may take, and what it does, for a reader."""
+
+    command: Sequence[str]
+    seconds: float
+    phase: str
+
+
+def load_run(
+    program: Sequence[str], cell: LoadCell, spec: Spec, subject: Subject, folder: Path
+) -> ClientRun:
+    """Returns the run of a load, which `spec` says for the started service. Raises OSError."""
+    _write(folder, spec, subject)
+    files = (f"--spec={folder / SPEC}", f"--subject={folder / SUBJECT}", f"--out={folder}")
+    return ClientRun(
+        (*program, *files),
+        cell.most_seconds / spec.duration * (spec.duration + spec.drain + spec.timeout),
+        f"{cell.level}, {readable_time(spec.duration)}{' a run' if cell.is_sweep else ''}",
+    )
+
+
+def quality_run(spec: QualitySpec, subject: Subject, folder: Path) -> ClientRun:
+    """Returns the run of tasks. Raises OSError."""
+    _write(folder, spec, subject)
+    files = (str(folder / SPEC), f"--subject={folder / SUBJECT}", f"--out={folder}")
+    return ClientRun(
+        (*QUALITY_PROGRAM, *files), DAY, f"{counted(len(spec.tasks), 'task')} of quality"
+    )
+
+
+def _write(folder: Path, spec: Part, subject: Subject) -> None:
     write_whole(folder / SPEC, spec.model_dump_json(indent=1) + "\n")
     write_whole(folder / SUBJECT, subject.model_dump_json(indent=1) + "\n")
-    return [f"--spec={folder / SPEC}", f"--subject={folder / SUBJECT}", f"--out={folder}"]
 
 
 def api_key(target: StudyTarget) -> str | None:

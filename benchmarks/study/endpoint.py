@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.results.schema import Subject
-from benchmarks.study.cells import StudyCell
+from benchmarks.study.cell import StudyCell
 from benchmarks.study.service import ServiceFailed, settings
 from benchmarks.study.spec import StudyModel
 
@@ -47,7 +47,7 @@ async def card(url: str, model: StudyModel, key: str | None) -> dict[str, Any]:
     return named[0] if named else {}
 
 
-def subject(cell: StudyCell, url: str, card: dict[str, Any]) -> Subject:
+def subject(cell: StudyCell, url: str, card: dict[str, Any], runs_before: int | None) -> Subject:
     """Returns what the result of `cell` says that it measured; `card` is the endpoint's."""
 
     def text(name: str) -> str | None:
@@ -55,6 +55,7 @@ def subject(cell: StudyCell, url: str, card: dict[str, Any]) -> Subject:
 
     return Subject(
         backend=cell.target.name,
+        series=cell.target.series,
         backend_version=text("backend_version"),
         engine=text("backend"),
         model=cell.model.name,
@@ -62,6 +63,7 @@ def subject(cell: StudyCell, url: str, card: dict[str, Any]) -> Subject:
         url=url,
         settings=settings(cell),
         repeat=cell.repeat,
+        runs_before=runs_before,
     )
 
 

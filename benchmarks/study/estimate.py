@@ -3,11 +3,13 @@
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.study.cells import StudyCell
+from benchmarks.study.cell import LoadCell, StudyCell
 from benchmarks.study.manifest import CellEntry, Status
 
 START_GUESS = 60.0
 """Seconds of a start of which none has been seen."""
+QUALITY_GUESS = 60.0
+"""Seconds of the tasks of quality of which none have been seen."""
 AROUND_GUESS = 10.0
 """Seconds of a client beside its duration: its start, warm-up, drain and samples."""
 
@@ -32,11 +34,19 @@ def seconds(
     around = [
         max(entry.seconds - float(entry.content["load"]["duration"]), 0.0)
         for entry in measured
-        if entry.seconds is not None
+        if entry.seconds is not None and not entry.of_quality and not entry.of_sweep
     ]
+    seen = [e.seconds for e in measured if e.of_quality and e.seconds is not None]
+    tasks = statistics.median(seen) if seen else QUALITY_GUESS
     beside = statistics.median(around) if around else AROUND_GUESS
     starts = sum(_start(block[0], measured) for block in todo[1 if started else 0 :])
-    return starts + sum(cell.spec.duration + beside for block in todo for cell in block)
+    return starts + sum(
+        cell.most_seconds + beside * cell.most_seconds / cell.spec.duration
+        if isinstance(cell, LoadCell)
+        else tasks
+        for block in todo
+        for cell in block
+    )
 
 
 def _start(cell: StudyCell, measured: Sequence[CellEntry]) -> float:

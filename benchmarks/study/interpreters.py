@@ -1,7 +1,6 @@
 """Which Python has a backend's engine."""
 
 import asyncio
-import json
 import subprocess
 import sys
 import tomllib
@@ -10,19 +9,13 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from build_scripts.builder.packages import installed
+
 ROOT = Path(__file__).parents[2]
 ALSO = (
     *("bentoml", "torch", "transformers", "tokenizers", "flashinfer-python", "xgrammar"),
     *("starlette", "uvicorn", "uvloop", "httptools", "orjson"),
 )
-ASK_VERSIONS = """
-import importlib.metadata as m, json, platform, sys
-versions = {"python": platform.python_version()}
-for name in sys.argv[1:]:
-    try: versions[name] = m.version(name)
-    except m.PackageNotFoundError: pass
-print(json.dumps(versions))
-"""
 
 
 class NoInterpreter(Exception):
@@ -57,11 +50,7 @@ async def interpreter(backend: str | None) -> Path:
 async def versions(python: Path, backend: str | None) -> dict[str, str]:
     """Returns those of the packages in its environment that make up the engine; empty when it
     cannot tell."""
-    process = await asyncio.create_subprocess_exec(
-        python, "-c", ASK_VERSIONS, *_packages(backend), stdout=PIPE, stderr=subprocess.DEVNULL
-    )
-    output, _ = await process.communicate()
-    return dict(json.loads(output)) if process.returncode == 0 else {}
+    return await asyncio.to_thread(installed, [str(python)], _packages(backend))
 
 
 def _packages(backend: str | None) -> list[str]:

@@ -12,13 +12,17 @@ from pydantic import ValidationError
 
 from benchmarks.results.files import write_whole
 from benchmarks.results.schema import Environment, Record
-from benchmarks.study.cells import StudyCell
+from benchmarks.study.cell import LoadCell, StudyCell
+from benchmarks.study.spec import NONE
 from benchmarks.study.yaml_text import StudyError
 from benchmarks.words import counted
+from common.messages import one_line
 
 FILE = "study.json"
 CELLS = "cells"
 LOCK = ".lock"
+IGNORED = ".gitignore"
+"""Keeps git from results in a checkout; who wants them there removes it."""
 
 
 class Status(StrEnum):
@@ -37,7 +41,8 @@ FINISHED = (Status.OK, Status.VOID, Status.FAILED)
 
 
 class CellEntry(Record):
-    """One cell. `id` is also its folder in cells/; `content` all that bears on its numbers.
+    """One cell. `id` is also its folder in cells/; `content` all that bears on its numbers. One of
+    quality has neither a load nor a system prompt.
 
     `seconds` from the start of its client, `start_seconds` those until its service was ready.
     `log` is the end of its service's or client's log when it failed, `versions` are those of the
@@ -51,9 +56,9 @@ class CellEntry(Record):
     backend: str
     model: str
     quantization: str
-    users: int | None
-    rate: float | None
-    system_prompt: str
+    users: int | None = None
+    rate: float | None = None
+    system_prompt: str = NONE
     repeat: int
     content: dict[str, Any]
     started_at: str | None = None
@@ -61,6 +66,14 @@ class CellEntry(Record):
     start_seconds: float | None = None
     log: tuple[str, ...] = ()
     versions: dict[str, str] = {}
+
+    @property
+    def of_quality(self) -> bool:
+        return "quality" in self.content
+
+    @property
+    def of_sweep(self) -> bool:
+        return "sweep" in self.content.get("load", {})
 
 
 class RunnerStart(Record):
@@ -92,17 +105,19 @@ def text_hash(text: str) -> str:
 
 def entry(cell: StudyCell) -> CellEntry:
     """Returns that of a cell which is yet to be measured."""
+    load: dict[str, Any] = {}
+    if isinstance(cell, LoadCell):
+        load = {"users": cell.spec.users, "rate": cell.spec.rate}
+        load["system_prompt"] = cell.system_prompt
     return CellEntry(
         id=cell.id,
         hash=cell.hash,
         backend=cell.target.name,
         model=cell.model.name,
         quantization=cell.quantization,
-        users=cell.spec.users,
-        rate=cell.spec.rate,
-        system_prompt=cell.system_prompt,
         repeat=cell.repeat,
         content=dict(cell.content),
+        **load,
     )
 
 
@@ -116,9 +131,7 @@ def load(folder: Path) -> Manifest | None:
     except OSError as error:
         raise StudyError(f"{path}: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise StudyError(f"{path}: is not of this program: {where}: {first['msg']}") from None
+        raise StudyError(f"{path}: is not of this program: {one_line(error)}") from None
 
 
 def save(folder: Path, manifest: Manifest) -> None:
@@ -169,9 +182,11 @@ def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "")
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Locks the folder. Raises StudyError while another runner works in it. The lock ends with its
-    process."""
+    """Makes the folder and locks it. Raises StudyError while another runner works in it. The lock
+    ends with its process."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / IGNORED).exists():
+        (folder / IGNORED).write_text("*\n", "utf-8")
     with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

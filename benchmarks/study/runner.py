@@ -9,17 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.spec import Spec
+from benchmarks.load.sweep_text import answer
+from benchmarks.quality.tasks import QualitySpec
 from benchmarks.results import files
 from benchmarks.results.schema import Outcome, Subject
 from benchmarks.study import client, endpoint, estimate
-from benchmarks.study.cells import StudyCell
-from benchmarks.study.client import PROGRAM, LoadClientFailed
+from benchmarks.study.cell import LoadCell, QualityCell, StudyCell
+from benchmarks.study.client import PROGRAM, ClientRun, LoadClientFailed
 from benchmarks.study.manifest import CELLS, CellEntry, Manifest, Status, save
 from benchmarks.study.progress import StudyProgress
 from benchmarks.study.reading import StudyPlan
 from benchmarks.study.service import Service, ServiceFailed
-from benchmarks.words import readable_time
+from common.models.model import DEMO_MODEL
 
 SERVER_LOG = "server.log"
 DISK_NEEDED = 2**20
@@ -120,42 +121,59 @@ class Runner:
     async def _measure_all(
         self, block: list[StudyCell], url: str, metrics_url: str | None, service: Service | None
     ) -> None:
-        while block:
+        for runs_before in range(len(block)):
             cell = block[0]
             card = await endpoint.card(url, cell.model, client.api_key(cell.target))
             if self._entries[cell.id].status is not Status.RUNNING:
                 self._begin(cell)
             if service is not None:
                 self._set(cell, versions=service.versions)
-            spec = cell.spec.model_copy(
-                update={
-                    "url": url,
-                    "model": str(card.get("id") or cell.model.source or cell.model.name),
-                    "metrics_url": metrics_url,
-                    "pid": None if service is None else service.pid,
-                }
-            )
-            alive = await self._measure(cell, spec, endpoint.subject(cell, url, card), service)
+            model = str(card.get("id") or cell.model.source or cell.model.name)
+            known = None if service is None else runs_before
+            subject = endpoint.subject(cell, url, card, known)
+            run = self._client_run(cell, subject, model, metrics_url, service)
+            alive = await self._measure(cell, run, service)
             if service is not None and self._folder(cell) != service.log.parent:
                 shutil.copyfile(service.log, self._folder(cell) / SERVER_LOG)
             block.pop(0)
             if not alive:
                 return
 
-    async def _measure(
-        self, cell: StudyCell, spec: Spec, subject: Subject, service: Service | None
-    ) -> bool:
+    def _client_run(
+        self,
+        cell: StudyCell,
+        subject: Subject,
+        model: str,
+        metrics_url: str | None,
+        service: Service | None,
+    ) -> ClientRun:
+        """Returns what measures the cell, `model` being the endpoint's name of it."""
+        folder = self._folder(cell)
+        if isinstance(cell, QualityCell):
+            tokenizer = cell.model.source or str(DEMO_MODEL)
+            tasks = QualitySpec(url=subject.url, model=model, tasks=cell.tasks, tokenizer=tokenizer)
+            return client.quality_run(tasks, subject, folder)
+        assert isinstance(cell, LoadCell)
+        spec = cell.spec.model_copy(
+            update={
+                "url": subject.url,
+                "model": model,
+                "metrics_url": metrics_url,
+                "pid": None if service is None else service.pid,
+            }
+        )
+        return client.load_run(self._program, cell, spec, subject, folder)
+
+    async def _measure(self, cell: StudyCell, run: ClientRun, service: Service | None) -> bool:
         """Returns whether the service can go on."""
         folder = self._folder(cell)
-        self._progress.phase(cell.id, f"{cell.level}, {readable_time(spec.duration)}")
-        command = [*self._program, *client.arguments(spec, subject, folder)]
+        self._progress.phase(cell.id, run.phase)
         service_end = None if service is None else service.ended
         begun = time.monotonic()
-        seconds = spec.duration + spec.drain + spec.timeout
         try:
             key = client.api_key(cell.target)
             line = self._progress.client
-            code = await client.run(command, folder, seconds, line, service_end, key)
+            code = await client.run(run.command, folder, run.seconds, line, service_end, key)
         except LoadClientFailed as error:
             self._seconds(cell, begun)
             if service is not None and not service.runs:
@@ -164,8 +182,26 @@ class Runner:
             self._fail([cell], error)
             return True
         self._seconds(cell, begun)
-        self._judge(cell, void=code == client.VOID)
+        if isinstance(cell, QualityCell):
+            self._judge_quality(cell)
+        elif isinstance(cell, LoadCell) and cell.is_sweep:
+            self._judge_sweep(cell, void=code == client.VOID)
+        else:
+            self._judge(cell, void=code == client.VOID)
         return True
+
+    def _judge_quality(self, cell: QualityCell) -> None:
+        """Ends the cell. A task that the endpoint cannot do is told, and is no failure: to try
+        again would not help."""
+        try:
+            tasks = files.read_quality(self._folder(cell)).tasks
+        except files.Unreadable as error:
+            self._fail([cell], LoadClientFailed(f"the client left no scores: {error}", ()))
+            return
+        without = [
+            f"{task.name} cannot be measured: {task.reason}" for task in tasks if task.reason
+        ]
+        self._end(cell, Status.OK, "; ".join(without) or None)
 
     def _judge(self, cell: StudyCell, *, void: bool) -> None:
         folder = self._folder(cell)
@@ -183,6 +219,14 @@ class Runner:
             self._end(cell, Status.VOID, "; ".join(result.verdict.reasons))
         else:
             self._end(cell, Status.OK, None)
+
+    def _judge_sweep(self, cell: StudyCell, *, void: bool) -> None:
+        try:
+            sweep = files.read_sweep(self._folder(cell))
+        except files.Unreadable as error:
+            self._fail([cell], LoadClientFailed(f"the client left no sweep: {error}", ()))
+            return
+        self._end(cell, Status.VOID if void else Status.OK, answer(sweep))
 
     def _begin(self, cell: StudyCell) -> None:
         folder = self._folder(cell)

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.study import leftovers
-from benchmarks.study.cells import StudyCell
+from benchmarks.study.cell import StudyCell
 from benchmarks.study.cores import pin
 from benchmarks.study.interpreters import NoInterpreter, interpreter, versions
 from benchmarks.study.leftovers import MARK

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from benchmarks.load.spec import (
+    BaseUrl,
+    Count,
     Limits,
     LoadShape,
     Name,
@@ -21,8 +23,11 @@ from benchmarks.load.spec import (
     Url,
     Users,
     WarmUp,
+    as_tuple,
     mistake,
 )
+from benchmarks.load.sweep_spec import SweepSettings, SweepSpec
+from benchmarks.quality.tasks import Tasks
 from common.secrets import HUB_TOKEN, NO_SECRETS
 
 DEMO = "demo"
@@ -33,11 +38,6 @@ AUTO = "auto"
 """The quantization that a service chooses when nobody asks for one."""
 NOT_STARTED = "http://localhost"
 """Stands for the URL of a service until it is started."""
-
-
-def as_tuple(value: Any) -> Any:
-    """Returns a tuple of a list, which strict types do not take for one."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def one_or_many(value: Any) -> Any:
@@ -54,7 +54,7 @@ Rates = Annotated[tuple[Rate, ...], BeforeValidator(one_or_many), Field(min_leng
 Repeats = Annotated[int, Field(ge=1, le=1000)]
 
 
-CHANGES = {"url", "protocol", "price_per_hour", "metrics_url", "reset_cache"}
+CHANGES = {"url", "protocol", "price_per_hour", "gpus", "metrics_url", "reset_cache"}
 """Fields of a load that a target may have of its own; and `users`."""
 
 
@@ -67,17 +67,25 @@ class StudyLoad(LoadShape):
 
 
 class StudyModel(Part):
-    """`name` is what results are compared by; `model` a directory or hub id, else the name is."""
+    """`name` is what results are compared by; `model` a directory or hub id, else the name is, or
+    one for each quantization of the study."""
 
     name: Name
-    model: Name | None = None
+    model: Name | dict[str, Name] | None = None
 
     @property
     def source(self) -> str | None:
         """The value of the setting `model`; None is the demo model."""
         if self.model is None:
             return None if self.name == DEMO else self.name
+        assert isinstance(self.model, str), "a cell has the model of its quantization"
         return self.model
+
+    def of(self, quantization: str) -> "StudyModel":
+        """Returns the model with the checkpoint of a quantization. Raises KeyError without one."""
+        if not isinstance(self.model, dict):
+            return self
+        return self.model_copy(update={"model": self.model[quantization]})
 
 
 Command = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
@@ -98,15 +106,17 @@ class StudyTarget(Part):
 
     `command` starts another server, in the environment of `backend` where that is given; {python},
     {port} and {model} stand for what is known only then, and `ready_path` answers 200 when it is
-    ready. `variables` are environment variables of what is started; `key_variable` names the one
+    ready. `series` tells apart entries of one backend, such as defaults and tuned settings.
+    `variables` are environment variables of what is started; `key_variable` names the one
     with the key of an endpoint, and `reset_cache` the path that makes it forget prompts.
     """
 
     backend: str | None = None
     command: Command | None = None
     ready_path: Name | None = None
-    url: Url | None = None
+    url: BaseUrl | None = None
     label: Name | None = None
+    series: Name | None = None
     protocol: Protocol | None = None
     settings: dict[str, Any] = {}
     variables: dict[str, str] = {}
@@ -116,6 +126,7 @@ class StudyTarget(Part):
     users: UserCounts | None = None
     repeats: Repeats | None = None
     price_per_hour: Price | None = None
+    gpus: Count | None = None
     metrics_url: Url | None = None
     key_variable: Name | None = None
     reset_cache: Name | None = None
@@ -158,7 +169,20 @@ class StudyTarget(Part):
 
     @property
     def name(self) -> str:
-        return self.label or self.backend or str(self.url).partition("//")[2].rstrip("/")
+        """Returns what results call it: two series of a backend are two of them."""
+        name = self.label or self.backend or str(self.url).partition("//")[2].rstrip("/")
+        return name if self.series is None else f"{name}, {self.series}"
+
+
+class Needs(Part):
+    """What a study takes that this repository does not bring. `gpu` names one for a reader,
+    `gpu_gib` is the memory that each of `gpus` must have; `models` has the GiB that the hub sends
+    of each."""
+
+    gpu: Name | None = None
+    gpu_gib: Annotated[float, Field(gt=0)] | None = None
+    gpus: Count = 1
+    models: dict[str, Annotated[float, Field(gt=0)]] = {}
 
 
 class Exclusion(Part):
@@ -195,21 +219,35 @@ class StudyFile(Part):
     seed: int = Field(0, ge=0, lt=2**31)
     repeats: Repeats = 1
     order: Literal["shuffled", "interleaved", "listed"] = "shuffled"
+    quality: Tasks = ()
+    needs: Needs = Needs()
     limits: Limits = Limits()
+    sweep: SweepSettings | None = None
     price_per_hour: Price | None = None
     start_timeout: Seconds = 1800
     share_service: bool = False
     pinned: bool = False
     exclude: Annotated[tuple[Exclusion, ...], BeforeValidator(as_tuple)] = ()
 
+    @model_validator(mode="after")
+    def _one_level_of_a_sweep(self) -> Self:
+        users = [self.load.users, *(target.users for target in self.backends)]
+        if self.sweep is not None and any(len(each or ()) > 1 for each in (*users, self.load.rate)):
+            raise mistake("begins at one level: give one number of users, or one rate", at="sweep")
+        return self
+
     def loads(self, target: StudyTarget | None = None) -> Iterator[Spec]:
         """Yields the load of each level, as the target changes it. Raises ValidationError where a
         client would refuse it."""
+        kind, more = Spec, {}
+        if self.sweep is not None:
+            kind, more = SweepSpec, {"sweep": self.sweep}
         changes = {} if target is None else target.model_dump(include=CHANGES, exclude_none=True)
         users = (None if target is None else target.users) or self.load.users or (None,)
         for count, rate in itertools.product(users, self.load.rate or (None,)):
-            yield Spec.model_validate(
+            yield kind.model_validate(
                 {
+                    **more,
                     **self.load.model_dump(),
                     "url": NOT_STARTED,
                     "seed": self.seed,

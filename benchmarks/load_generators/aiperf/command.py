@@ -31,6 +31,10 @@ def check_supported(spec: Spec, prompts: PromptSet) -> None:
         f"aiperf takes {spec.model} for several models: a name cannot have a comma": (
             "," in (spec.model or "")
         ),
+        "aiperf replays no trace here": spec.mode == "trace",
+        "aiperf takes one system prompt for all here": any(
+            prompt.system is not None for prompt in prompts.prompts
+        ),
         "aiperf takes no max_tokens of single prompts: give --max-tokens": limited
         and spec.max_tokens is None,
     }

@@ -2,15 +2,21 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.environment import environment
-from benchmarks.imports.aiperf import RECORDS, VERSION, external_run, read_requests
-from benchmarks.imports.external_run import NotImportable, result
+from benchmarks.imports.aiperf import (
+    NOTES,
+    RECORDS,
+    VERSION,
+    measured,
+    read_requests,
+    started_at,
+)
+from benchmarks.imports.external_run import NotImportable
 from benchmarks.load.prepare import warm_up
-from benchmarks.load.result import cost
+from benchmarks.load.result import drawn, result
 from benchmarks.load.spec import Spec
 from benchmarks.load_generators.aiperf.command import (
     INPUT_PROMPTS,
@@ -29,7 +35,7 @@ from benchmarks.load_generators.aiperf.process import (
 )
 from benchmarks.machine_metrics import Sampler
 from benchmarks.prompts import Order, PromptSet
-from benchmarks.results.schema import Phase, Prompts, Request, Result, Series, Subject
+from benchmarks.results.schema import Phase, Request, Result, Series, Subject
 
 NANO = 1e-9
 
@@ -40,7 +46,6 @@ async def run(
     subject: Subject,
     sampler: Sampler,
     *,
-    price_per_hour: float | None = None,
     program: Path | None = None,
 ) -> tuple[Result, list[Request]]:
     """Returns the result and its requests; `sampler` has not been entered.
@@ -54,20 +59,26 @@ async def run(
     await warm_up(spec, order)
     async with sampler:
         start, requests, interrupted = await _measure(program, spec, order)
-    about = Prompts(
-        source=prompts.source,
-        count=len(prompts.prompts),
-        skipped=prompts.skipped,
-        hash=order.hash,
-        seed=spec.seed,
-    )
-    external = external_run(spec, about, requests, start, cancelled=interrupted)
-    notes = [*external.notes, *sampler.warnings]
+    notes = [*NOTES, *sampler.warnings]
     if len(requests) > INPUT_PROMPTS:
         notes.append(f"after {INPUT_PROMPTS} prompts aiperf began again with the first")
-    judged = result(replace(external, notes=tuple(notes)), subject)
+    here = environment()
+    versions = here.versions | {"aiperf": VERSION}
     series = sampler.series(_monotonic(start))
-    return _with_machine(judged, series, price_per_hour), requests
+    judged, requests = result(
+        spec,
+        subject,
+        drawn(prompts, spec.seed),
+        [measured(spec, requests, interrupted=interrupted)],
+        started=started_at(start),
+        environment=here.model_copy(update={"versions": versions}),
+        client="aiperf",
+        series=series,
+        notes=notes,
+    )
+    client_cpu = _client_cpu(series, judged.plateau)
+    verdict = judged.verdict.model_copy(update={"client_cpu": client_cpu})
+    return judged.model_copy(update={"verdict": verdict}), requests
 
 
 async def _measure(program: Path, spec: Spec, order: Order) -> tuple[int, list[Request], bool]:
@@ -90,20 +101,6 @@ async def _measure(program: Path, spec: Spec, order: Order) -> tuple[int, list[R
             raise LoadGeneratorFailed(str(error)) from None
     named = [each.model_copy(update={"prompt": prompt_id(each.prompt)}) for each in requests]
     return start, named, exited.interrupted
-
-
-def _with_machine(judged: Result, series: Sequence[Series], price: float | None) -> Result:
-    """Returns the result with what was sampled of this machine; `price` is that of an hour."""
-    here, plateau = environment(), judged.plateau
-    machine = here.model_copy(update={"versions": here.versions | {"aiperf": VERSION}})
-    verdict = judged.verdict.model_copy(update={"client_cpu": _client_cpu(series, plateau)})
-    changes = {
-        "environment": machine,
-        "series": tuple(series),
-        "cost": cost(plateau, series, price),
-        "verdict": verdict,
-    }
-    return judged.model_copy(update=changes)
 
 
 def _client_cpu(series: Sequence[Series], plateau: Phase) -> float | None:

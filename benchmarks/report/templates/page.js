@@ -41,3 +41,61 @@ if (only) {
     });
   });
 }
+
+const summary = JSON.parse(document.getElementById("data").textContent);
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+function quoted(value) {
+  const text = value === null || value === undefined ? "" : String(value);
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+function csv(records) {
+  const names = [...new Set(records.flatMap(Object.keys))];
+  const rows = records.map((record) => names.map((name) => quoted(record[name])).join(","));
+  return [names.map(quoted).join(","), ...rows, ""].join("\n");
+}
+const summaries = {
+  csv: () => [csv(summary.records), "text/csv"],
+  json: () => [JSON.stringify(summary.records, null, 1), "application/json"],
+  md: () => [summary.markdown, "text/markdown"],
+};
+function standalone(drawing) {
+  const style = getComputedStyle(document.documentElement);
+  const copy = drawing.cloneNode(true);
+  const box = drawing.viewBox.baseVal;
+  copy.setAttribute("width", box.width);
+  copy.setAttribute("height", box.height);
+  copy.setAttribute("font-family", "Helvetica, Arial, sans-serif");
+  const text = new XMLSerializer().serializeToString(copy);
+  const coloured = text.replace(/var\((--[a-z0-9-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
+  return [coloured, box.width, box.height];
+}
+async function png(text, width, height) {
+  const image = new Image();
+  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [2 * width, 2 * height];
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+}
+document.querySelectorAll(".export").forEach((buttons) => {
+  buttons.hidden = false;
+  buttons.addEventListener("click", async (event) => {
+    const as = event.target.dataset.as;
+    if (!as) return;
+    if (buttons.id === "summary") {
+      const [text, type] = summaries[as]();
+      save(new Blob([text], { type }), `summary.${as}`);
+      return;
+    }
+    const [text, width, height] = standalone(buttons.closest("figure").querySelector("svg"));
+    const blob = as === "svg" ? new Blob([text], { type: "image/svg+xml" }) : await png(text, width, height);
+    save(blob, `${buttons.dataset.key}.${as}`);
+  });
+});

@@ -10,14 +10,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.imports.external_run import ExternalRun
-from benchmarks.results.schema import Outcome
+from benchmarks.results.schema import Outcome, Request
 
 RECORDED = Path(__file__).parent / "recorded"
 
 
-def outcomes(run: ExternalRun) -> dict[Outcome, int]:
-    return dict(Counter(request.outcome for request in run.requests))
+def outcomes(requests: list[Request]) -> dict[Outcome, int]:
+    return dict(Counter(request.outcome for request in requests))
 
 
 def vllm_file(folder: Path, **changes: Any) -> Path:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.imports.external_run import NotImportable, result
-from benchmarks.imports.vllm import UNSEEN_FAILURES, outcome_of, read
+from benchmarks.imports.external_run import NotImportable
+from benchmarks.imports.vllm import NOTES, outcome_of, read
 from benchmarks.results.schema import Outcome
 from tests.benchmarks.imports.support import RECORDED, outcomes, vllm_file
 
@@ -16,33 +16,26 @@ from tests.benchmarks.imports.support import RECORDED, outcomes, vllm_file
 def test_failures_are_distinguished_by_the_texts_of_their_errors(
     name: str, failed: Outcome, status: int | None
 ) -> None:
-    run = read(RECORDED / f"vllm-{name}.json")
+    _, requests = read(RECORDED / f"vllm-{name}.json")
 
-    assert outcomes(run) == {Outcome.OK: 16, failed: 4}
-    bad = [request for request in run.requests if request.outcome is failed]
+    assert outcomes(requests) == {Outcome.OK: 16, failed: 4}
+    bad = [request for request in requests if request.outcome is failed]
     assert {request.status for request in bad} == {status}
     assert {request.output_tokens for request in bad} == {None}
     assert all(request.error and "\n" not in request.error for request in bad)
 
 
 def test_what_the_tool_cannot_see_is_warned_of() -> None:
-    run = read(RECORDED / "vllm-errors.json")
+    imported, requests = read(RECORDED / "vllm-errors.json")
 
-    assert outcomes(run) == {Outcome.OK: 20}
-    assert UNSEEN_FAILURES in result(run).verdict.warnings
-
-
-def test_a_first_event_without_text_is_recognised() -> None:
-    with_role = result(read(RECORDED / "vllm-errors.json")).verdict.warnings
-    without = result(read(RECORDED / "vllm-cut.json")).verdict.warnings
-
-    assert any("first event of its answers has no text" in warning for warning in with_role)
-    assert not any("first event" in warning for warning in without)
+    assert outcomes(requests) == {Outcome.OK: 20}
+    assert imported.notes == NOTES
 
 
 def test_means_are_those_that_the_tool_printed() -> None:
     printed = json.loads((RECORDED / "vllm-refused.json").read_text())
-    well = [r for r in read(RECORDED / "vllm-refused.json").requests if r.outcome is Outcome.OK]
+    _, requests = read(RECORDED / "vllm-refused.json")
+    well = [request for request in requests if request.outcome is Outcome.OK]
     first = [r.first_token - r.sent for r in well if r.first_token is not None]
     whole = [r.ended - r.sent for r in well]
 
@@ -53,9 +46,8 @@ def test_means_are_those_that_the_tool_printed() -> None:
 
 
 def test_the_plateau_ends_when_users_are_missing() -> None:
-    run = read(RECORDED / "vllm-cut.json")
-    imported = result(run)
-    last = max(request.sent for request in run.requests)
+    imported, requests = read(RECORDED / "vllm-cut.json")
+    last = max(request.sent for request in requests)
 
     assert (imported.load.mode, imported.load.users, imported.ramp) == ("closed", 4, None)
     assert imported.plateau.end == pytest.approx(last)
@@ -67,37 +59,34 @@ def test_the_plateau_ends_when_users_are_missing() -> None:
 
 def test_all_at_once_is_a_plateau_of_the_whole_run(tmp_path: Path) -> None:
     path = vllm_file(tmp_path, start_times=[100.0] * 20, queue_times=[0.0] * 20, duration=0.5)
-    imported = result(read(path))
+    imported, _ = read(path)
 
     assert imported.drain is None
     assert imported.plateau.end == pytest.approx(0.5, abs=0.1)
 
 
 def test_when_a_failed_request_ended_is_not_made_up() -> None:
-    imported = result(read(RECORDED / "vllm-refused.json"))
+    imported, _ = read(RECORDED / "vllm-refused.json")
 
     assert imported.plateau.outcomes[Outcome.HTTP_ERROR] == 4
     assert imported.plateau.error_latency is None
 
 
 def test_what_the_file_does_not_have_is_not_made_up() -> None:
-    imported = result(read(RECORDED / "vllm-cut.json"), backend="vLLM")
+    imported, _ = read(RECORDED / "vllm-cut.json")
 
     assert imported.client == "vllm-bench"
-    assert imported.subject.url == "unknown"
+    assert imported.subject.url == "http://unknown"
     assert imported.prompts.hash == ""
     assert (imported.verdict.loop_lag_p99, imported.verdict.client_cpu) == (None, None)
     assert (imported.environment.host, imported.environment.versions) == ("unknown", {})
 
 
 def test_a_rate_is_an_open_loop_from_when_each_should_have_gone(tmp_path: Path) -> None:
-    path = vllm_file(tmp_path, request_rate=10.0)
-    run = read(path, "http://host:1")
-    imported = result(run)
+    imported, requests = read(vllm_file(tmp_path, request_rate=10.0))
 
     assert (imported.load.mode, imported.load.rate, imported.load.users) == ("poisson", 10, None)
-    assert imported.subject.url == "http://host:1"
-    assert all(r.intended is not None and r.intended <= r.sent for r in run.requests)
+    assert all(r.intended is not None and r.intended <= r.sent for r in requests)
     assert imported.verdict.send_lag_p99 is not None
     assert imported.verdict.send_lag_p99 > 1
     assert any("late" in reason for reason in imported.verdict.reasons)
@@ -109,9 +98,9 @@ def test_a_rate_is_an_open_loop_from_when_each_should_have_gone(tmp_path: Path) 
         ({"start_times": None}, "--save-detailed"),
         ({"ttfts": [0.1]}, "different lengths"),
         ({"max_concurrency": "many"}, "max_concurrency"),
-        ({"endpoint_type": "openai-audio"}, "known is openai, openai-chat, vllm"),
-        ({"ramp_up_strategy": "linear"}, "no such load here"),
-        ({"burstiness": 0.5}, "no such load here"),
+        ({"endpoint_type": "openai-audio"}, "'openai', 'openai-chat' or 'vllm'"),
+        ({"ramp_up_strategy": "linear"}, "ramp_up_strategy: Input should be null"),
+        ({"burstiness": 0.5}, "burstiness: Input should be"),
         ({"date": "yesterday"}, "%Y%m%d-%H%M%S"),
     ],
 )

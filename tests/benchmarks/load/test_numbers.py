@@ -13,6 +13,8 @@ from benchmarks.load.verdict import ClientHealth, HealthSample, client_health, v
 from benchmarks.results.schema import Outcome, Phase, Request, Series, Verdict
 
 CALM = ClientHealth(loop_lag_p99=0.001, cpu=0.1, cpu_seconds=1.0)
+LATE = ClientHealth(loop_lag_p99=0.2, cpu=0.1, cpu_seconds=1.0)
+BUSY = ClientHealth(loop_lag_p99=0.0, cpu=0.97, cpu_seconds=1.0)
 
 
 def spec(**values: object) -> Spec:
@@ -143,16 +145,19 @@ def test_a_calm_client_is_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("health", "reason"),
-    [
-        (ClientHealth(loop_lag_p99=0.2, cpu=0.1, cpu_seconds=1), "event loop lagged by 200 ms"),
-        (ClientHealth(loop_lag_p99=0.0, cpu=0.97, cpu_seconds=1), "97% of a core"),
-    ],
+    ("health", "reason"), [(LATE, "event loop lagged by 200 ms"), (BUSY, "97% of a core")]
 )
 def test_a_client_that_did_not_keep_up_voids_the_run(health: ClientHealth, reason: str) -> None:
     made = judged(back_to_back(), health)
     assert not made.valid
     assert reason in made.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("users", "advice"), [(1, "give the client a core of its own"), (2, "more processes (--procs)")]
+)
+def test_a_single_user_is_not_to_be_spread_over_processes(users: int, advice: str) -> None:
+    assert judged(back_to_back(), LATE, users=users).reasons[0].endswith(advice)
 
 
 def test_tokens_that_nobody_counted_void_the_run() -> None:

@@ -1,17 +1,16 @@
 """The command line and the JSON of a load, what is done before a run, and what is shown of it."""
 
-import io
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import ValidationError
-from rich.console import Console
 
+from benchmarks.load.measure import is_local
 from benchmarks.load.options import WrongOption, parsed, words
 from benchmarks.load.prepare import NotReady, reset_cache
-from benchmarks.load.progress import window_display
+from benchmarks.load.progress import WindowLines
 from benchmarks.load.run import ProgressReport
 from benchmarks.load.spec import Spec
 
@@ -46,6 +45,13 @@ def test_an_option_that_is_left_out_has_the_default_of_its_field() -> None:
     assert (load.users, load.duration, load.ramp, load.warm_up) == (10, 300, 20, 0)
     assert parsed(["http://host", "--duration=6"])[1].ramp == 2
     assert parsed(["http://host", "--mode=constant", "--rate=2"])[1].ramp == 0
+
+
+@pytest.mark.parametrize("given", ["http://host/v1", "http://host/v1/", "http://host/"])
+def test_the_address_may_be_that_of_openais_clients(given: str) -> None:
+    _, load = parsed([given, "--metrics-url=http://host:9/v1"])
+    assert (load.url, load.metrics_url) == ("http://host", "http://host:9/v1")
+    assert parsed(["http://host/models/v1"])[1].url == "http://host/models"
 
 
 def test_the_help_describes_each_option_with_its_default(
@@ -145,24 +151,24 @@ def report(chunks: int, failed: int = 0) -> ProgressReport:
     return ProgressReport(window=0, in_flight=1, chunks=chunks, succeeded=3, failed=failed)
 
 
-def test_a_window_is_shown_when_every_process_has_reported_on_it() -> None:
-    console = Console(file=io.StringIO(), width=200)
-    with window_display(spec(procs=2), console) as display:
-        display(report(40))
-        assert lines(console) == []
-        display(report(60, failed=1))
-    assert lines(console) == [
-        "   5.0 s of 10: 2 in flight, 20 chunks/s, 6 answered, 1 failed",
-    ]
+def test_a_window_is_shown_when_every_process_has_reported_on_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show = WindowLines(spec(procs=2))
+    show(report(40))
+    assert capsys.readouterr().err == ""
+    show(report(60, failed=1))
+    assert capsys.readouterr().err == (
+        "   5.0 s of 10: 2 in flight, 20 chunks/s, 6 answered, 1 failed\n"
+    )
 
 
-def test_a_terminal_shows_a_bar_with_the_time_left() -> None:
-    console = Console(file=io.StringIO(), width=200, force_terminal=True)
-    with window_display(spec(), console) as display:
-        display(report(50))
-    assert "1 in flight, 10 chunks/s, 3 answered" in "\n".join(lines(console))
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0.0.0.0", "[::1]"])
+def test_a_name_of_this_machine_has_its_gpus_sampled(host: str) -> None:
+    assert is_local(f"http://{host}:3000")
+    assert not is_local("http://10.0.0.5:3000")
 
 
-def lines(console: Console) -> list[str]:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue().splitlines()
+def test_an_address_as_openais_clients_take_it_is_the_servers() -> None:
+    for url in ("http://host:1/v1", "http://host:1/v1/"):
+        assert parsed([url])[1].url == "http://host:1"

@@ -147,3 +147,19 @@ def test_half_an_event_is_a_stream_that_was_cut() -> None:
     reader = EventStream()
     read(reader, chat("a"), b'data: {"choices": [{"del')
     assert (reader.content.ended, reader.content.error) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error": {"message": "no room", "code": 500}}', "no room"),
+        (b'{"error": "no room"}', "no room"),
+        (b'{\n  "object": "error",\n  "message": "no room"\n}\n', "no room"),
+        (b'{"choices": []}', "a JSON object instead of a stream of events"),
+    ],
+)
+def test_a_json_object_is_the_error_that_it_says(body: bytes, message: str) -> None:
+    for parts in ([body], [body[:5], body[5:]]):
+        reader = EventStream()
+        read(reader, *parts)
+        assert (reader.content.ended, reader.content.error) == (False, message)

@@ -6,15 +6,25 @@ import statistics
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
+from benchmarks.load.__main__ import main
 from benchmarks.results import files
 from benchmarks.results.schema import Outcome
-from tests.benchmarks.load.truth import lines, load, load_through, truth_server, undisturbed
+from tests.benchmarks.load.truth import (
+    TruthServer,
+    lines,
+    load,
+    load_through,
+    truth_server,
+    undisturbed,
+    words,
+)
 from tests.limits import AT_ONCE, DEADLINE
 from tests.service_process import REPOSITORY
 
@@ -209,6 +219,12 @@ def test_a_client_costs_little_for_a_token(tmp_path: Path) -> None:
     assert min(costs) < 0.1
 
 
+@pytest.fixture(scope="module")
+def quick() -> Iterator[TruthServer]:
+    with truth_server(ttft=0) as server:
+        yield server
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -224,12 +240,15 @@ def test_a_client_costs_little_for_a_token(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_option_is_one_line(
-    tmp_path: Path, options: dict[str, object], message: str
+    quick: TruthServer,
+    tmp_path: Path,
+    options: dict[str, object],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with truth_server(ttft=0) as server:
-        run = load(server.url, tmp_path, **{"duration": 1, "users": 1, "model": "m", **options})
-    assert run.status == 1
-    (line,) = run.err.splitlines()
+    given = {"duration": 1, "users": 1, "model": "m", "out": tmp_path, **options}
+    assert main([quick.url, *words(given)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert message in line
 
@@ -258,9 +277,9 @@ def test_the_result_tells_when_the_run_began_and_holds_no_key(tmp_path: Path) ->
 
 def test_client_processes_do_not_outlive_their_parent(tmp_path: Path) -> None:
     with truth_server(ttft=0.05, itl=0.01, tokens=10) as server:
-        words = ["--users=4", "--procs=2", "--duration=300", f"--out={tmp_path}"]
+        options = ["--users=4", "--procs=2", "--duration=300", f"--out={tmp_path}"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load", server.url, *words],
+            [sys.executable, "-m", "benchmarks.load", server.url, *options],
             cwd=REPOSITORY,
             stderr=subprocess.PIPE,
             text=True,

@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,11 @@ class Run:
         return list(files.requests(self.folder))
 
 
+def words(options: Mapping[str, object]) -> list[str]:
+    """Returns options of a command line."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+
+
 def load(url: str, folder: Path, **options: object) -> Run:
     """python -m benchmarks.load, with options by their names."""
     return load_through((), url, folder, **options)
@@ -74,9 +79,15 @@ def load(url: str, folder: Path, **options: object) -> Run:
 
 def load_through(command: Sequence[str], url: str, folder: Path, **options: object) -> Run:
     """Started by a command that takes it as arguments."""
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     done = subprocess.run(
-        [*command, sys.executable, "-m", "benchmarks.load", url, f"--out={folder}", *words],
+        [
+            *command,
+            sys.executable,
+            "-m",
+            "benchmarks.load",
+            url,
+            *words({**options, "out": folder}),
+        ],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -9,17 +9,15 @@ import pytest
 from benchmarks.environment import environment
 from benchmarks.machine_metrics.gpus import GPUs
 from benchmarks.study import leftovers
-from tests.benchmarks.machine_metrics.support import nvml_double
+from tests.gpus import nvml_double, put_gpus
 
 GIB = 2**30
+NAMES = ("NVIDIA A100 80GB PCIe", "NVIDIA A100 80GB PCIe MIG 3g.40gb")
 
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = nvml_double()
-    monkeypatch.setitem(sys.modules, "pynvml", module)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    return module
+    return put_gpus(monkeypatch, *(f"{name}, 8.0, 81920" for name in NAMES))
 
 
 def test_the_double_has_the_real_packages_functions_and_parameters() -> None:
@@ -50,7 +48,7 @@ def test_what_a_gpu_reports_is_in_the_units_of_the_schema(nvml: ModuleType) -> N
 
 @pytest.mark.parametrize(
     ("visible", "gpus"),
-    [("1", ["1"]), ("MIG-0b", ["MIG-0b"]), ("1,0", ["1", "0"]), ("0,-1,1", ["0"]), ("", [])],
+    [("1", ["1"]), ("MIG-1", ["MIG-1"]), ("1,0", ["1", "0"]), ("0,-1,1", ["0"]), ("", [])],
 )
 def test_only_the_visible_ones_are_read(
     nvml: ModuleType, monkeypatch: pytest.MonkeyPatch, visible: str, gpus: list[str]
@@ -61,7 +59,7 @@ def test_only_the_visible_ones_are_read(
 
 def test_an_environment_names_its_gpus_and_driver(nvml: ModuleType) -> None:
     described = environment()
-    assert described.gpus == nvml.NAMES
+    assert described.gpus == NAMES
     assert described.driver == "580.1"
 
 

@@ -17,9 +17,8 @@ from benchmarks.machine_metrics import Sampler
 from benchmarks.machine_metrics.processes import roles
 from benchmarks.machine_metrics.prometheus import readings, unit
 from benchmarks.results.schema import Series
-from tests.benchmarks.machine_metrics.support import NVML
 from tests.limits import DEADLINE
-from tests.service_process import eventually
+from tests.service_process import NVML, eventually
 
 BURN = "while True: pass"
 
@@ -154,6 +153,7 @@ asyncio.run(main())
 
 async def test_gpus_are_sampled_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(NVML), *sys.path[:1]]))
+    monkeypatch.setenv("DOUBLE_GPUS", "Double GPU, 8.0, 81920; Double MIG, 8.0, 40960")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     async with Sampler(interval=0.05) as sampler:
         start = time.monotonic()

@@ -25,12 +25,13 @@ from benchmarks.results.schema import (
 )
 
 RAMP, DURATION, WINDOW = 20.0, 120.0, 5.0
-SPEED: Mapping[str, float] = {"echo": 4000, "lmdeploy": 3600, "vllm": 2400, "transformers": 300}
+SPEED: Mapping[str, float] = {"sglang": 4000, "lmdeploy": 3600, "vllm": 2400, "transformers": 300}
+CONTROL = {"engine_args": '{"ttft": 0.02, "itl": 0.005, "length": 100}'}
 DECAYING = "lmdeploy"
 MANIFEST: Mapping[str, Any] = {
     "name": "made up",
     "file": "made-up.yaml",
-    "text": "name: made up\nbackends: [echo, lmdeploy, vllm, transformers]\n",
+    "text": "name: made up\nbackends: [sglang, lmdeploy, vllm, transformers]\n",
     "hash": "b" * 64,
     "starts": [{"at": "2026-11-01", "command": ["python", "-m", "benchmarks.study", "x.yaml"]}],
     "cells": [
@@ -39,6 +40,9 @@ MANIFEST: Mapping[str, Any] = {
             "status": "failed",
             "reason": "its service was not ready in 60 s",
             "backend": "mlc",
+            "model": "made-up-8b",
+            "quantization": "none",
+            "users": 10,
             "log": ["no device found"],
         }
     ],
@@ -72,7 +76,7 @@ def result(
         subject=Subject(
             backend=backend,
             backend_version="1.2.3",
-            engine=f"Engine of {backend}",
+            engine=backend,
             model=model,
             quantization=quantization,
             url="http://localhost:3000",
@@ -137,15 +141,29 @@ def study(
     repeats: int = 3,
     **kwargs: Any,
 ) -> Path:
-    """Writes results and a manifest as a study does, and returns the folder."""
+    """Writes results and a manifest as a study does, or adds to one, and returns the folder."""
+    path = folder / "study.json"
+    manifest = json.loads(path.read_text("utf-8")) if path.exists() else {**MANIFEST}
+    cells = [*manifest["cells"]]
     for backend in backends:
         for number in users:
             for repeat in range(repeats):
                 measured = result(backend, number, repeat, **kwargs)
                 name = f"{backend}-{number}-{repeat}{''.join(map(str, kwargs.values()))}"
                 write(folder / "cells" / name, measured, [])
-    (folder / "study.json").write_text(json.dumps(MANIFEST), "utf-8")
+                cells.append(_entry(name, measured))
+    path.write_text(json.dumps(manifest | {"cells": cells}), "utf-8")
     return folder
+
+
+def _entry(name: str, measured: Result) -> dict[str, Any]:
+    """Returns the cell of a study.json that was measured."""
+    subject, load = measured.subject, measured.load
+    return {
+        "id": name, "status": "ok", "backend": subject.backend, "model": subject.model,
+        "quantization": subject.quantization, "users": load.users,
+        "system_prompt": load.system_prompt or "", "start_seconds": 20.0 + subject.repeat,
+    }  # fmt: skip
 
 
 def _windows(

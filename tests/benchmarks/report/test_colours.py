@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 
 from benchmarks.report.colours import EDGE, INK, PALETTE, PAPER, QUIET, SHAPES, Tone, marks
-from services._backends import backends
+from benchmarks.report.names import titles
 
 Triple = tuple[float, float, float]
 Matrix = tuple[Triple, Triple, Triple]
@@ -91,6 +91,6 @@ def test_no_two_backends_look_alike(theme: str, eyes: str) -> None:
 
 
 def test_each_backend_has_its_own_colour_and_its_own_shape() -> None:
-    looks = marks(backends()).values()
-    assert len({mark.slot for mark in looks}) == len(backends()) <= len(PALETTE)
-    assert len({mark.shape for mark in looks}) == len(backends()) <= len(SHAPES)
+    looks = marks([*titles().values()]).values()
+    assert len({mark.slot for mark in looks}) == len(titles()) <= len(PALETTE)
+    assert len({mark.shape for mark in looks}) == len(titles()) <= len(SHAPES)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
-PHONE = {"width": 360, "height": 740}
+from benchmarks.report.colours import PALETTE, PAPER
+from tests.browser import PHONE, contrast, luminance
 
 
 @pytest.fixture
@@ -37,15 +38,19 @@ def test_every_figure_is_drawn(opened: Page) -> None:
 def test_bars_are_as_many_as_the_numbers_under_them(opened: Page) -> None:
     figure = opened.locator("figure", has=opened.locator("h3", has_text="Token rate")).first
     bars = figure.locator("svg .mark-rect.role-mark path")
-    assert bars.count() == figure.locator("details tbody tr").count() == 8
+    assert bars.count() == figure.locator("details tbody tr").count() - 1 == 8
+    assert figure.locator("svg text", has_text="failed").count() == 1
 
 
 def column(opened: Page, number: int) -> list[float]:
     cells = opened.locator(f"table.sortable >> nth=0 >> css=tbody td:nth-child({number})")
-    return [float(text.split()[0].replace(",", "")) for text in cells.all_inner_texts()]
+    texts = cells.all_inner_texts()
+    assert texts[-1] == ""  # what has no value is last, either way
+    return [float(text.split()[0].replace(",", "")) for text in texts[:-1]]
 
 
 def test_a_table_is_sorted_by_a_click_and_by_the_keyboard(opened: Page) -> None:
+    opened.get_by_text("All numbers").first.click()
     head = opened.locator("table.sortable").first.locator("th").nth(2)
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
@@ -67,19 +72,9 @@ def test_on_a_phone_only_tables_scroll_sideways(opened: Page) -> None:
     opened.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     opened.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
     assert opened.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    assert opened.locator(".scroll").first.evaluate("each => each.scrollWidth > each.clientWidth")
-
-
-def luminance(colour: str) -> float:
-    """WCAG 2.2, relative luminance, of `rgb(r, g, b)`."""
-    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
+    assert opened.locator("details .scroll").first.evaluate(
+        "each => each.scrollWidth > each.clientWidth"
+    )
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -92,6 +87,64 @@ def test_text_and_bars_stand_out_from_the_paper(opened: Page, theme: str) -> Non
     fills = set(bars.evaluate_all("all => all.map(each => getComputedStyle(each).fill)"))
     assert len(fills) == 4
     assert all(contrast(paper, fill) >= 3 for fill in fills)
+
+
+def test_every_title_of_the_contents_leads_to_its_part(opened: Page) -> None:
+    links = opened.locator(".contents a")
+    targets = links.evaluate_all("all => all.map(each => each.getAttribute('href').slice(1))")
+    assert len(targets) >= 6
+    assert all(opened.locator(f"[id='{target}']").count() == 1 for target in targets)
+
+
+def test_the_matrix_names_the_leader_of_each_load(opened: Page) -> None:
+    rates = opened.locator("table.matrix").first
+    assert rates.locator("th[scope=row]").all_inner_texts() == [
+        *("LMDeploy", "MLC-LLM", "SGLang", "Transformers", "vLLM")
+    ]
+    leaders = rates.locator("td.leader").all_inner_texts()
+    assert [text.startswith("★") for text in leaders] == [True, True]
+
+
+@pytest.mark.parametrize("width", [PHONE["width"], 1280])
+def test_no_label_breaks_within_a_word(opened: Page, width: int) -> None:
+    opened.set_viewport_size({"width": width, "height": 800})
+    labels = opened.locator(".only label, table.matrix th")
+    lines = labels.evaluate_all(
+        """all => all.map(each => {
+          const range = document.createRange();
+          range.selectNodeContents(each);
+          const tops = [...range.getClientRects()].map(box => Math.round(box.top));
+          return [new Set(tops).size, each.textContent.split(/[ -]/).length];
+        })"""
+    )
+    assert len(lines) > 10
+    assert all(count <= words for count, words in lines)
+
+
+def saved(opened: Page, button: Locator) -> bytes:
+    with opened.expect_download() as download:
+        button.click()
+    return Path(download.value.path()).read_bytes()
+
+
+def test_a_figure_is_saved_as_png_and_svg_in_the_colours_that_are_shown(opened: Page) -> None:
+    opened.evaluate("document.documentElement.dataset.theme = 'dark'")
+    buttons = opened.locator("figure .export").first
+    assert saved(opened, buttons.get_by_text("PNG")).startswith(b"\x89PNG")
+    drawn = saved(opened, buttons.get_by_text("SVG")).decode()
+    assert drawn.startswith("<svg")
+    assert "var(" not in drawn
+    assert PALETTE[0].dark in drawn or PAPER.dark in drawn
+
+
+def test_the_summary_is_saved_as_csv_json_and_markdown(opened: Page, page: Path) -> None:
+    buttons = opened.locator("#summary")
+    for name in ("CSV", "JSON", "Markdown"):
+        end = {"Markdown": "md"}.get(name, name.lower())
+        expected = (page.parent / f"summary.{end}").read_text("utf-8")
+        text = saved(opened, buttons.get_by_text(name, exact=True)).decode()
+        assert text.strip().splitlines()[0] == expected.strip().splitlines()[0]
+        assert abs(len(text) - len(expected)) <= len(expected) / 10
 
 
 def test_what_is_open_to_the_keyboard_shows_where_it_is(opened: Page) -> None:
@@ -112,7 +165,9 @@ def test_every_figure_has_a_name_and_a_description(opened: Page) -> None:
 
 
 def test_points_are_as_many_as_the_cells(opened: Page) -> None:
-    figure = opened.locator("figure", has=opened.locator("h3", has_text="Latency against")).first
+    figure = opened.locator(
+        "figure", has=opened.locator("h3", has_text="First token against")
+    ).first
     points = figure.locator("svg .mark-symbol.role-mark path")
     assert points.count() == figure.locator("details tbody tr").count() == 8
 

@@ -31,6 +31,20 @@ MISTAKES = {
         "name: x\nload: {users: 1, duration: 5, ramp: 20}\nbackends: [{backend: echo}]",
         "line 2: load.ramp: the ramp, 20 s, has to be shorter than the duration",
     ),
+    "a sweep without a limit": (
+        HEAD + "sweep: {}\nbackends: [{backend: echo}]",
+        "line 1: limits: a sweep needs a limit: of ttft, tpot or end_to_end",
+    ),
+    "a sweep from two levels": (
+        "name: x\nload: {users: [1, 2], duration: 5}\nlimits: {ttft: 1}\nsweep: {}\n"
+        "backends: [{backend: echo}]",
+        "line 4: sweep: begins at one level",
+    ),
+    "a quantization without a checkpoint": (
+        HEAD + "models: [{name: m, model: {awq: org/x}}]\nquantization: [awq, fp8]\n"
+        "backends: [{backend: echo}]",
+        "line 3: models: m has no checkpoint for fp8",
+    ),
     "unknown backend": (
         HEAD + "backends:\n  - backend: ehco",
         "line 4: backends[0].backend: 'ehco' is no backend (did you mean 'echo'?); allowed are: ",
@@ -164,5 +178,27 @@ MISTAKES = {
     "an exclusion of all": (
         HEAD + "backends: [{backend: echo}]\nexclude: [{users: 1}]",
         "every cell is excluded",
+    ),
+    "a task without a file": (
+        HEAD + "backends: [{backend: echo}]\nquality:\n  - kind: exact",
+        "line 5: quality[0].file: is missing",
+    ),
+    "a task that is not known": (
+        HEAD + "backends: [{backend: echo}]\nquality:\n  - {kind: exactly, file: q.jsonl}",
+        "line 5: quality[0].kind: 'exactly' is not known (did you mean 'exact'?)",
+    ),
+    "two tasks of one name": (
+        HEAD + "backends: [{backend: echo}]\nquality:\n  - {kind: exact, file: q.jsonl}\n"
+        "  - {kind: choice, file: q.jsonl}",
+        "quality: has two tasks that are named 'q': give one a 'name'",
+    ),
+    "a file of a task that is not there": (
+        HEAD + "backends: [{backend: echo}]\nquality: [{kind: exact, file: there.jsonl}]",
+        "line 4: quality[0].file: there is no file",
+    ),
+    "a folder of tasks that is not there": (
+        HEAD + "backends: [{backend: echo}]\n"
+        "quality: [{kind: lm_eval, name: arc_easy, include: there}]",
+        "line 4: quality[0].include: there is no folder",
     ),
 }

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from benchmarks.load.options import parsed
 from benchmarks.load.spec import Spec
-from benchmarks.results.files import write
+from benchmarks.load.sweep_spec import SweepSpec
+from benchmarks.results.files import write, write_sweep
 from benchmarks.results.schema import (
     Environment,
     Outcome,
@@ -23,6 +24,7 @@ from benchmarks.results.schema import (
     Subject,
     Verdict,
 )
+from benchmarks.results.sweep import Sweep
 
 
 def result(
@@ -46,6 +48,18 @@ def result(
         ),
         ramp=None, plateau=phase, drain=None, windows=(),
     )  # fmt: skip
+
+
+def sweep(spec: SweepSpec) -> Sweep:
+    """Returns one that ended before its first run,."""
+    return Sweep(
+        started_at="2026-01-01T00:00:00Z",
+        subject=Subject(backend="b", model="m", url=spec.url),
+        unit=spec.unit,
+        limits=spec.limits,
+        settings=spec.sweep,
+        end="enough",
+    )
 
 
 def request(good: bool) -> Request:
@@ -78,7 +92,9 @@ def main() -> int:
         return 1
     if act == "void":
         reasons = ("the client used 99 % of its core",)
-    if act != "nothing":
+    if isinstance(spec, SweepSpec):
+        write_sweep(options.out, sweep(spec))
+    elif act != "nothing":
         good = act != "errors"
         subject = Subject.model_validate_json(options.subject.read_text())
         write(options.out, result(spec, subject, reasons=reasons, good=good), [request(good)])

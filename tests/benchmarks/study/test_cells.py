@@ -5,13 +5,21 @@ from typing import Any
 
 import pytest
 
+from benchmarks.study import reading
+from benchmarks.study.cell import LoadCell
 from benchmarks.study.cells import cells
 from benchmarks.study.reading import plan
+from benchmarks.study.yaml_text import StudyError
 from tests.benchmarks.study.support import study, written
 
 
 def ids(folder: Path, **fields: Any) -> list[str]:
     return [cell.id for cell in cells(plan(written(folder, study(**fields))))]
+
+
+def loads(folder: Path, **fields: Any) -> list[LoadCell]:
+    found = cells(plan(written(folder, study(**fields))))
+    return [cell for cell in found if isinstance(cell, LoadCell)]
 
 
 def test_cells_are_the_product_of_the_axes(tmp_path: Path) -> None:
@@ -77,8 +85,8 @@ def test_cells_of_a_shared_service_stay_together_however_shuffled(tmp_path: Path
 
 
 def test_a_repeat_draws_other_prompts_and_backends_draw_the_same(tmp_path: Path) -> None:
-    file = written(tmp_path, study(backends=BACKENDS, repeats=2, seed=5))
-    assert {(cell.repeat, cell.spec.seed) for cell in cells(plan(file))} == {(0, 5), (1, 6)}
+    found = loads(tmp_path, backends=BACKENDS, repeats=2, seed=5)
+    assert {(cell.repeat, cell.spec.seed) for cell in found} == {(0, 5), (1, 6)}
 
 
 def hashes(folder: Path, **fields: Any) -> set[str]:
@@ -117,10 +125,18 @@ def test_another_text_in_the_same_file_is_another_cell(tmp_path: Path) -> None:
     assert not second & hashes(tmp_path, **fields)
 
 
+def test_other_builtin_prompts_are_another_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = hashes(tmp_path)
+    changed = tmp_path / "builtin.jsonl"
+    changed.write_text('{"prompt": "a"}\n')
+    monkeypatch.setattr(reading, "BUILTIN_FILE", changed)
+    assert not hashes(tmp_path) & first
+
+
 def test_an_open_loop_needs_no_ramp(tmp_path: Path) -> None:
-    (cell,) = cells(
-        plan(written(tmp_path, study(load={"mode": "poisson", "rate": 5, "duration": 5})))
-    )
+    (cell,) = loads(tmp_path, load={"mode": "poisson", "rate": 5, "duration": 5})
     assert cell.spec.ramp == 0
 
 
@@ -128,5 +144,53 @@ def test_an_open_loop_needs_no_ramp(tmp_path: Path) -> None:
 def test_a_ramp_that_is_left_out_fits_the_duration(
     tmp_path: Path, duration: int, ramp: float
 ) -> None:
-    (cell,) = cells(plan(written(tmp_path, study(load={"users": 1, "duration": duration}))))
+    (cell,) = loads(tmp_path, load={"users": 1, "duration": duration})
     assert cell.spec.ramp == ramp
+
+
+QUESTION = '{"prompt": "2 + 2 =", "answer": " 4"}\n'
+TASK = {"kind": "exact", "file": "q.jsonl"}
+
+
+def test_quality_is_measured_once_for_a_backend_model_and_quantization(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text(QUESTION)
+    fields: dict[str, Any] = {"repeats": 3, "quantization": ["none", "awq"], "share_service": True}
+    found = ids(tmp_path, **fields, quality=[TASK])
+    assert [cell for cell in found if cell.endswith("quality")] == [
+        "echo_demo_none_quality",
+        "echo_demo_awq_quality",
+    ]
+    assert found.index("echo_demo_awq_quality") + 1 == found.index(
+        "echo_demo_awq_plain_1-users_run-1"
+    )
+
+
+def test_only_an_exclusion_without_a_load_leaves_out_quality(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text(QUESTION)
+    fields: dict[str, Any] = {"quality": [TASK], "quantization": ["none", "awq"]}
+    found = ids(tmp_path, **fields, exclude=[{"quantization": "awq"}, {"users": 1}])
+    assert found == ["echo_demo_none_quality", "echo_demo_none_plain_2-users_run-1"]
+
+
+def test_other_questions_are_another_cell_and_leave_the_loads_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "q.jsonl"
+    file.write_text(QUESTION)
+    without, first = hashes(tmp_path), hashes(tmp_path, quality=[TASK])
+    file.write_text(QUESTION * 2)
+    second = hashes(tmp_path, quality=[TASK])
+    assert first & second == without
+    assert len(first - second) == 1
+
+
+def test_a_trace_is_one_cell_at_its_speed(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00,9,5\n")
+    load = {"mode": "trace", "trace_speed": 2, "duration": 60}
+    (cell,) = cells(plan(written(tmp_path, study(load=load, prompts="trace:trace.csv"))))
+    assert isinstance(cell, LoadCell)
+    assert "_trace-x2_" in cell.id
+    assert cell.level == "the trace at 2 times its speed"
+    assert cell.spec.prompts.source == f"trace:{trace}"
+    trace.write_text("nothing")
+    with pytest.raises(StudyError, match=r"line 10: prompts: .*trace\.csv is no trace: allowed"):
+        plan(tmp_path / "study.yaml")

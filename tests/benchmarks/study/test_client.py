@@ -6,8 +6,9 @@ import pytest
 
 from benchmarks.load.options import parsed
 from benchmarks.results.schema import Subject
+from benchmarks.study.cell import LoadCell
 from benchmarks.study.cells import cells
-from benchmarks.study.client import api_key, arguments
+from benchmarks.study.client import api_key, load_run
 from benchmarks.study.reading import plan
 from benchmarks.study.spec import StudyTarget
 from tests.benchmarks.study.support import study, written
@@ -21,7 +22,9 @@ def test_what_the_file_says_reaches_the_client_as_it_is(tmp_path: Path) -> None:
     fields = {"price_per_hour": 2.5, "limits": {"tpot": 0.1}, "system_prompt": "formal.txt"}
     (cell,) = cells(plan(written(tmp_path, study(load=load, prompts=prompts, **fields))))
     subject = Subject(backend="echo", model="demo", url="http://host")
-    _, spec = parsed(arguments(cell.spec, subject, tmp_path))
+    assert isinstance(cell, LoadCell)
+    run = load_run(("program",), cell, cell.spec, subject, tmp_path)
+    _, spec = parsed(run.command[1:])
     assert spec == cell.spec
     assert (spec.users, spec.duration, spec.ramp, spec.max_tokens) == (7, 9, 2, 5)
     assert (spec.engine, spec.price_per_hour, spec.limits.tpot) == ("aiperf", 2.5, 0.1)

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from benchmarks.load.spec import Limits, PromptSelection
-from benchmarks.study.spec import Exclusion, StudyFile, StudyLoad, StudyTarget
+from benchmarks.load.sweep_spec import SweepSettings
+from benchmarks.study.spec import Exclusion, Needs, StudyFile, StudyLoad, StudyTarget
 from tests.service_process import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "studies.md").read_text("utf-8")
@@ -19,7 +20,7 @@ def test_each_field_has_a_row_with_its_default(part: type[BaseModel]) -> None:
     for name, field in part.model_fields.items():
         default = field.get_default()
         shown = ROWS[name].strip(" `")
-        if default in (PydanticUndefined, None) or isinstance(default, Limits):
+        if default in (PydanticUndefined, None) or isinstance(default, Limits | Needs):
             assert shown == "", name
         elif isinstance(default, PromptSelection):
             assert shown == default.source
@@ -33,7 +34,9 @@ def test_each_field_has_a_row_with_its_default(part: type[BaseModel]) -> None:
             assert shown == str(default), name
 
 
-@pytest.mark.parametrize("part", [StudyTarget, Exclusion, PromptSelection, Limits])
+@pytest.mark.parametrize(
+    "part", [StudyTarget, Exclusion, PromptSelection, Limits, Needs, SweepSettings]
+)
 def test_each_field_of_a_part_is_named(part: type[BaseModel]) -> None:
     words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", PAGE))))
     assert set(part.model_fields) <= words

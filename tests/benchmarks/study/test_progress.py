@@ -1,16 +1,14 @@
-"""What a person sees: a display that lives on a terminal, lines elsewhere, and a fair estimate."""
+"""What a person sees: a line for each thing that happens, and a fair estimate."""
 
 import io
-import re
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from benchmarks.study import estimate
-from benchmarks.study.cells import StudyCell, cells
+from benchmarks.study.cell import StudyCell
+from benchmarks.study.cells import cells
 from benchmarks.study.manifest import CellEntry, Status, entry
-from benchmarks.study.progress import StudyProgress, progress
+from benchmarks.study.progress import StudyProgress
 from benchmarks.study.reading import plan
 from benchmarks.words import readable_time
 from tests.benchmarks.study.support import study, written
@@ -26,25 +24,18 @@ def finished(cell: StudyCell, status: Status = Status.OK, **values: Any) -> Cell
     return entry(cell).model_copy(update=given)
 
 
-def shown(folder: Path, *, terminal: bool) -> str:
+def test_each_thing_has_a_line(tmp_path: Path) -> None:
     output = io.StringIO()
-    console = Console(file=output, force_terminal=terminal, width=100)
-    one, two = the_cells(folder)
+    one, two = the_cells(tmp_path)
     entries = [finished(one), entry(two)]
-    view: StudyProgress = progress(console)
-    with view:
-        view.note("a study: 2 cells [of] it")
-        view.finished(entries[0])
-        view.cells(entries, 100)
-        view.phase(two.id, "2 users, 100 s")
-        view.client("window 3: 812 tokens/s [fast]")
-        view.finished(finished(two, Status.FAILED, reason="no [luck]", log=("a [line]",)))
-    return re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", output.getvalue())
-
-
-def test_a_log_gets_one_line_for_each_thing(tmp_path: Path) -> None:
-    lines = [line.split(" ", 1)[1] for line in shown(tmp_path, terminal=False).splitlines()]
-    assert lines == [
+    view = StudyProgress(output)
+    view.note("a study: 2 cells [of] it")
+    view.finished(entries[0])
+    view.cells(entries, 100)
+    view.phase(two.id, "2 users, 100 s")
+    view.client("window 3: 812 tokens/s [fast]")
+    view.finished(finished(two, Status.FAILED, reason="no [luck]", log=("a [line]",)))
+    assert [line.split(" ", 1)[1] for line in output.getvalue().splitlines()] == [
         "a study: 2 cells [of] it",
         "echo_demo_auto_plain_1-users_run-1: ok in 2 min",
         "1 of 2 cells done, about 2 min left",
@@ -53,21 +44,6 @@ def test_a_log_gets_one_line_for_each_thing(tmp_path: Path) -> None:
         "echo_demo_auto_plain_2-users_run-1: failed in 2 min: no [luck]",
         "  | a [line]",
     ]
-
-
-def test_a_terminal_shows_the_cell_the_rate_and_the_time_left(tmp_path: Path) -> None:
-    output = shown(tmp_path, terminal=True)
-    for part in (
-        "a study: 2 cells [of] it",
-        "1 of 2 cells",
-        "about 2 min left",
-        "echo_demo_auto_plain_2-users_run-1",
-        "2 users, 100 s (0 s)",
-        "window 3: 812 tokens/s [fast]",
-        "no [luck]",
-        "a [line]",
-    ):
-        assert part in output
 
 
 def test_the_time_left_counts_loads_and_starts_as_they_were_seen(tmp_path: Path) -> None:

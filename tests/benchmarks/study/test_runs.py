@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,20 @@ def test_each_cell_leaves_a_result_that_says_what_was_measured(run: Run) -> None
     manifest = run.manifest
     assert manifest.text == (run.folder / "study.yaml").read_text()
     assert manifest.starts[0].environment.cpus >= 1
+
+
+def test_a_sweep_is_one_cell_that_says_its_answer(tmp_path: Path) -> None:
+    with an_endpoint() as url:
+        more = {"limits": {"ttft": 0.5}, "sweep": {"steps": 3}}
+        load = {"users": 4, "duration": 1, "ramp": 0.5}
+        written(tmp_path, study(load=load, backends=[{"url": url, "label": "theirs"}], **more))
+        run = Run(tmp_path)
+        status, output = run()
+        assert status == 0, output
+        assert "at most 3 s of load" in run("--dry-run", "--out", f"{tmp_path}/new")[1]
+    (entry,) = run.entries
+    assert "_4-users_sweep_" in entry.id
+    assert entry.reason == "no load was measured within p99 of TTFT 0.5 s"
 
 
 def test_the_client_gets_what_the_study_says(tmp_path: Path) -> None:
@@ -197,6 +212,15 @@ def test_what_failed_for_want_of_room_is_measured_again(
     assert run.statuses == ["ok", "running"]
     monkeypatch.undo()
     assert run()[0] == 0
+
+
+def test_results_in_a_checkout_are_none_of_gits_business(run: Run) -> None:
+    run()
+    subprocess.run(["git", "init", "-q", str(run.folder)], check=True)
+    status = ["git", "-C", str(run.folder), "status", "--porcelain", "--untracked-files=all"]
+    said = subprocess.run(status, check=True, capture_output=True, text=True).stdout
+    assert "study.yaml" in said
+    assert "out/" not in said
 
 
 def test_two_runners_never_work_in_one_folder(run: Run) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 from benchmarks.results.files import read
 from benchmarks.study import leftovers
 from benchmarks.study.leftovers import MARK
-from tests.benchmarks.machine_metrics.support import nvml_double
 from tests.benchmarks.study.support import Run, an_endpoint, interrupt, study, written
+from tests.gpus import put_gpus
 from tests.service_process import eventually
 
 SECONDS = 60.0
@@ -124,7 +123,7 @@ def test_a_killed_runner_leaves_no_service(tmp_path: Path) -> None:
 def test_gpu_memory_that_does_not_come_back_stops_the_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nvml = nvml_double()
+    nvml = put_gpus(monkeypatch, "Double GPU, 8.0, 81920")
     read = nvml.nvmlDeviceGetMemoryInfo
 
     def more_each_time(handle: int) -> Any:
@@ -132,7 +131,6 @@ def test_gpu_memory_that_does_not_come_back_stops_the_study(
         return read(handle)
 
     monkeypatch.setattr(nvml, "nvmlDeviceGetMemoryInfo", more_each_time)
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
     monkeypatch.setattr(leftovers, "GPU_TIMEOUT", 0.0)
     written(tmp_path, study())
     run = Run(tmp_path)

@@ -1,18 +1,22 @@
 """The study that the documentation shows, shortened: the real client against real engines."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from benchmarks.results.files import read, requests
+from benchmarks.results.files import read, read_quality, requests
 from benchmarks.study.client import PROGRAM
 from tests.benchmarks.study.support import Run, written
 from tests.conftest import require_backend
 from tests.service_process import REPOSITORY
 
-BACKENDS = ("echo", "transformers", "vllm")
+ENGINES = ("transformers", "vllm")
+BACKENDS = ("echo", *ENGINES)
+COUNT = 12
+"""Questions of each task."""
 
 
 def shortened() -> dict[str, Any]:
@@ -22,6 +26,23 @@ def shortened() -> dict[str, Any]:
     return study
 
 
+def tasks(folder: Path) -> list[dict[str, Any]]:
+    """One of each kind that needs no other program, about what the demo model knows."""
+    questions = REPOSITORY / "common" / "demo_model" / "questions.jsonl"
+    known = [json.loads(line) for line in questions.read_text("utf-8").splitlines()[:COUNT]]
+    answers = [question["answer"] for question in known]
+    files = {
+        "choice": [
+            {"messages": q["messages"], "choices": [q["answer"], "No."], "answer": 0} for q in known
+        ],
+        "perplexity": [{"text": answer} for answer in answers],
+    }
+    for kind, documents in files.items():
+        (folder / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, documents)))
+    exact = {"kind": "exact", "file": str(questions), "limit": COUNT}
+    return [exact, *({"kind": kind, "file": f"{kind}.jsonl"} for kind in files)]
+
+
 def test_each_cell_has_rates_requests_and_samples_behind_a_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,13 +50,15 @@ def test_each_cell_has_rates_requests_and_samples_behind_a_key(
         require_backend(backend)
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
     monkeypatch.setenv("API_KEYS", "a-secret,another")
-    written(tmp_path, {**shortened(), "settings": {"metrics_public": False}})
+    fields = {"settings": {"metrics_public": False}, "quality": tasks(tmp_path)}
+    written(tmp_path, {**shortened(), **fields})
     run = Run(tmp_path, PROGRAM)
     status, output = run()
     # Void where this machine was too busy for an exact client: that is for the client's tests.
     assert status in (0, 3), output
     hashes = set()
-    for entry in run.entries:
+    loads = [entry for entry in run.entries if not entry.of_quality]
+    for entry in loads:
         folder = run.out / "cells" / entry.id
         result = read(folder)
         assert result.load.users == entry.users
@@ -47,7 +70,34 @@ def test_each_cell_has_rates_requests_and_samples_behind_a_key(
         assert ("client", "cpu", None) in names
         assert result.notes == ()
         hashes.add(result.prompts.hash)
-        assert "a-secret" not in (folder / "result.json").read_text()
-    assert [entry.backend for entry in run.entries] == [*BACKENDS]
+    assert [entry.backend for entry in loads] == [*BACKENDS]
     assert len(hashes) == 1
-    assert "a-secret" not in (run.out / "study.json").read_text()
+    assert output.count("starting the service") == len(BACKENDS)
+    assert_scores_are_those_of_the_model(run)
+    files = [file for file in run.out.rglob("*") if file.is_file()]
+    assert [file for file in files if b"a-secret" in file.read_bytes()] == []
+    assert "a-secret" not in output
+
+
+def assert_scores_are_those_of_the_model(run: Run) -> None:
+    """An echo answers nothing; engines answer all, alike, and score the same texts alike."""
+    found = {
+        entry.backend: {
+            task.name: task for task in read_quality(run.out / "cells" / entry.id).tasks
+        }
+        for entry in run.entries
+        if entry.of_quality
+    }
+    assert [*found] == [*BACKENDS]
+    values = {
+        backend: {name: task.score.value for name, task in tasks.items() if task.score}
+        for backend, tasks in found.items()
+    }
+    assert values["echo"]["questions"] == 0
+    for engine in ENGINES:
+        assert values[engine]["questions"] == values[engine]["choice"] == 1
+        assert values[engine]["perplexity"] == pytest.approx(
+            values[ENGINES[0]]["perplexity"], rel=0.05
+        )
+    one, other = (found[engine]["questions"].documents for engine in ENGINES)
+    assert one == other

@@ -1,0 +1,1 @@
+"""Whether the answers are right: what an endpoint scores in tasks, each with an interval."""
