@@ -1,6 +1,7 @@
 """Files that run a backend on one machine, with Docker Compose or under systemd.
 
     python -m operations compose vllm --arg model=org/name --gpus 1 > compose.yaml
+    python -m operations monitoring vllm > monitoring.yaml
     python -m operations systemd vllm --arg model=org/name > llm-vllm.service
 
 Kubernetes has the chart in operations/chart; the rest is in docs/operations.md.
@@ -15,9 +16,16 @@ import jinja2
 
 from build_scripts.bentos.container import PROBE_TIMEOUT
 from build_scripts.bentos.table import CACHE, bentos
-from common.command_line import Parser
+from common.command_line import Parser, exit_status
 from common.errors import StartError
-from operations.deployment import Deployment, create_deployment, environment_folder, stored_models
+from operations.deployment import (
+    Deployment,
+    create_deployment,
+    deployment_name,
+    environment_folder,
+    stored_models,
+)
+from operations.monitoring import compose_overlay
 
 PORT = 3000
 ESCAPES = str.maketrans(
@@ -31,6 +39,9 @@ def compose(deployment: Deployment, image: str | None, shm: int | None, cache: b
     if image == "":
         raise StartError("--image '' names no image")
     packaging = bentos(deployment.engine.name)[0].packaging
+    keys = deployment.keys_folder
+    # A folder, since editors put a new file in the place of one that was mounted.
+    mounted = [f"cache:{CACHE}"] * cache + [f"{folder}:{folder}:ro" for folder in keys]
     return render(
         "compose.yaml",
         deployment,
@@ -38,6 +49,8 @@ def compose(deployment: Deployment, image: str | None, shm: int | None, cache: b
         shm=f"{shm}g" if shm else packaging.shm or "8g",
         cache=cache,
         cache_folder=CACHE,
+        keys_folder=keys,
+        volumes=mounted,
         probe_seconds=PROBE_TIMEOUT,
     )
 
@@ -87,13 +100,18 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    kinds = commands.add_subparsers(dest="kind", required=True, metavar="compose|systemd")
+    kinds = commands.add_subparsers(
+        dest="kind", required=True, metavar="compose|systemd|monitoring"
+    )
+    add = kinds.add_parser("monitoring", help="print what adds Prometheus and Grafana").add_argument
+    add("backend", help="one of services/")
+    add("--name", help="of the service; llm-BACKEND")
     for kind in ("compose", "systemd"):
         add = kinds.add_parser(kind, help=f"print the file for {kind}").add_argument
         add("backend", help="one of services/")
         add("--arg", action="append", default=[], metavar="NAME=VALUE", help="a setting")
         add("--name", help="of the service; llm-BACKEND")
-        add("--gpus", type=number(0), help="tensor_parallel_size, 0 for echo")
+        add("--gpus", type=number(0), help="product of the parallel sizes, 0 for echo")
         add("--open", dest="open_to_all", action="store_true", help="without API keys")
         add("--start-seconds", type=number(10), help="that a start may take; start_timeout")
         if kind == "compose":
@@ -118,17 +136,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the file. Returns the exit status; errors are one line on stderr."""
     options = vars(parser().parse_args(arguments))
     kind, backend = options.pop("kind"), options.pop("backend")
-    try:
+
+    def work() -> None:
+        if kind == "monitoring":
+            print(compose_overlay(deployment_name(backend, options["name"]), PORT), end="")
+            return
         given = {
             name: options.pop(name) for name in ("name", "gpus", "start_seconds", "open_to_all")
         }
         deployment = create_deployment(backend, parse_arguments(options.pop("arg")), **given)
         make = compose if kind == "compose" else systemd
         print(make(deployment, **options), end="")
-    except StartError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_status(work, StartError)
 
 
 if __name__ == "__main__":

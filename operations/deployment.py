@@ -16,6 +16,8 @@ from services._backends import backends, load
 
 ROOT = Path(__file__).parents[1]
 SECRETS = {"HF_TOKEN", "API_KEYS"}
+ALONE = {"EXIT_WHEN_DEAD": "True"}
+"""Settings of a service that is started anew when it ends, and of which nobody asks /livez."""
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
 
 
@@ -41,6 +43,18 @@ class Deployment:
         return self.engine.title
 
     @property
+    def keys_folder(self) -> list[str]:
+        """Returns the folder of `api_keys_file`, if there is one. Raises StartError."""
+        file = self.settings.api_keys_file
+        if file is None:
+            return []
+        if not Path(file).is_absolute():
+            raise StartError(
+                f"api_keys_file {file!r} is not absolute, and the service runs elsewhere"
+            )
+        return [str(Path(file).parent)]
+
+    @property
     def stop_seconds(self) -> int:
         return container.stop_seconds(self.settings)
 
@@ -57,8 +71,7 @@ def create_deployment(
 
     Raises StartError, one line, for what would be accepted and then not run.
     """
-    if backend not in backends():
-        raise StartError(f"no backend {backend!r}; there are: {', '.join(backends())}")
+    name = deployment_name(backend, name)
     for argument in arguments:
         if argument.upper() in SECRETS:
             raise StartError(
@@ -67,13 +80,7 @@ def create_deployment(
     target, engine = load(backend)
     settings = load_settings(arguments, {})
     refuse_settings(engine, settings)
-    name = name or f"llm-{backend.replace('_', '-')}"
-    if not NAME.fullmatch(name):
-        raise StartError(
-            f"--name {name!r} cannot name a service; allowed are up to 53 of a-z, 0-9 and -, a "
-            "letter first"
-        )
-    environment = {argument.upper(): value for argument, value in arguments.items()}
+    environment = {**ALONE, **{name.upper(): value for name, value in arguments.items()}}
     return Deployment(
         engine,
         target,
@@ -84,6 +91,19 @@ def create_deployment(
         start_seconds or container.start_seconds(settings),
         open_to_all,
     )
+
+
+def deployment_name(backend: str, name: str | None) -> str:
+    """Returns the name of its service, `name` or the default. Raises StartError."""
+    if backend not in backends():
+        raise StartError(f"no backend {backend!r}; there are: {', '.join(backends())}")
+    name = name or f"llm-{backend.replace('_', '-')}"
+    if not NAME.fullmatch(name):
+        raise StartError(
+            f"--name {name!r} cannot name a service; allowed are up to 53 of a-z, 0-9 and -, a "
+            "letter first"
+        )
+    return name
 
 
 def refuse_settings(engine: type[Engine], settings: Settings) -> None:
@@ -103,6 +123,8 @@ def refuse_settings(engine: type[Engine], settings: Settings) -> None:
 def stored_models(settings: Settings) -> dict[str, str]:
     """Returns the store tags among the settings: models that lie in an image, baked in."""
     values = {name: getattr(settings, name) for name in ("model", "engine_dir")}
+    values["speculative"] = settings.speculative and settings.speculative.model
+    values |= {f"adapters.{name}": path for name, path in settings.adapters.items()}
     return {name: value for name, value in values.items() if is_tag(value)}
 
 
@@ -113,12 +135,12 @@ def environment_folder(backend: str) -> str:
 
 
 def _gpus(engine: type[Engine], settings: Settings, given: int | None) -> int:
-    shards = settings.tensor_parallel_size
+    needed = settings.gpus
     if given is None:
-        return shards if engine.loads_weights and settings.engine_url is None else 0
-    if given < shards and (given or shards > 1):
+        return needed if engine.loads_weights and settings.engine_url is None else 0
+    if given < needed and (given or needed > 1):
         raise StartError(
-            f"--gpus {given} is less than tensor_parallel_size {shards}; "
-            f"set --gpus {shards}, or --arg tensor_parallel_size={given}"
+            f"--gpus {given} is less than the {needed} of tensor_parallel_size x "
+            f"pipeline_parallel_size x data_parallel_size; set --gpus {needed}, or smaller sizes"
         )
     return given

@@ -22,7 +22,7 @@ from services._backends import backends, load
 
 CHART = Path(__file__).parent / "chart"
 SCHEMA = CHART / "values.schema.json"
-OUTSIDE = ("api_keys",)
+OUTSIDE = ("api_keys", "api_keys_file")
 """Settings that come from the Secret."""
 WIDTH = 80
 """Columns that an object of the schema file may fill before it is spread over lines."""
@@ -137,7 +137,11 @@ def rule(engine: type[Engine]) -> dict[str, Any]:
     kept = {
         name: {"const": fields[name].get_default(call_default_factory=True)}
         for name in engine.unsupported_settings
+        if name in fields
     }
+    methods = [name.partition("=")[2] for name in engine.unsupported_settings if "=" in name]
+    if methods:
+        kept["speculative"] = {"not": {"pattern": f"^({'|'.join(methods)}):"}}
     then: dict[str, Any] = {"properties": kept}
     if build_command(engine, Settings()) is not None:
         then["anyOf"] = [{"required": ["engine_dir"]}, {"required": ["engine_url"]}]

@@ -1,7 +1,7 @@
-"""A real Prometheus that scrapes services of this test every second."""
+"""A real Prometheus that scrapes services of this test four times a second."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ class Prometheus:
         assert answer["status"] == "success", (path, parameters, answer)
         return answer["data"]
 
+    def targets(self) -> list[dict[str, Any]]:
+        """Returns what is scraped, each with its labels."""
+        active: list[dict[str, Any]] = self.get("targets")["activeTargets"]
+        return active
+
     def query(self, expression: str) -> list[dict[str, Any]]:
         """An instant vector: labels and values that are numbers."""
         data = self.get("query", query=expression)
@@ -39,13 +44,15 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(folder: Path, *services: Service) -> Iterator[Prometheus]:
-    """Stopped when the block ends; its data and its log are in `folder`."""
-    targets = [service.url.removeprefix("http://") for service in services]
+def scraping(folder: Path, *services: Service, others: Sequence[str] = ()) -> Iterator[Prometheus]:
+    """Stopped when the block ends; its data and its log are in `folder`. `others` are addresses of
+    what else is scraped."""
+    targets = [*(service.url.removeprefix("http://") for service in services), *others]
+    static = {"targets": targets, "labels": {"namespace": "models"}}
     config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": "250ms", "evaluation_interval": "250ms"},
         "rule_files": [str(RULES)],
-        "scrape_configs": [{"job_name": "llm", "static_configs": [{"targets": targets}]}],
+        "scrape_configs": [{"job_name": "llm", "static_configs": [static]}],
     }
     file = folder / "prometheus.yaml"
     file.write_text(yaml.safe_dump(config), "utf-8")

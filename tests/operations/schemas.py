@@ -27,6 +27,8 @@ def faults(file: Path) -> Iterator[str]:
         yield from compose(value)
     elif value["apiVersion"].startswith("monitoring.coreos.com/"):
         yield from operator(value)
+    elif value["apiVersion"].startswith("keda.sh/"):
+        yield from keda(value)
     else:
         yield from kubernetes(value)
 
@@ -43,12 +45,23 @@ def kubernetes(value: dict[str, Any]) -> Iterator[str]:
 
 
 def operator(value: dict[str, Any]) -> Iterator[str]:
-    """Models drop what they do not know: what is left has to be all there was."""
     from cloudcoil.models.prometheus_operator import v1
+
+    yield from by_model(value, getattr(v1, value["kind"]))
+
+
+def keda(value: dict[str, Any]) -> Iterator[str]:
+    from cloudcoil.models.keda import v1alpha1
+
+    yield from by_model(value, getattr(v1alpha1, value["kind"]))
+
+
+def by_model(value: dict[str, Any], kind: Any) -> Iterator[str]:
+    """Models drop what they do not know: what is left has to be all there was."""
     from pydantic import ValidationError
 
     try:
-        model = getattr(v1, value["kind"]).model_validate(value)
+        model = kind.model_validate(value)
     except ValidationError as error:
         yield f"{value['kind']}: {error.errors()[0]}"
         return

@@ -1,5 +1,6 @@
 """The alerts: promtool runs their own tests, and those tests notice a changed rule."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -16,16 +17,25 @@ CHANGES = [
     ("LLMGone", "on (job, instance)", "on (instance)"),
     ("LLMNotReady", "gen_ai_server_ready == 0", "gen_ai_server_ready == 1"),
     ("LLMNotReady", "\n      and changes(gen_ai_server_start_seconds[2m]) == 0", ""),
+    ("LLMStalled", "max_over_time(gen_ai_server_stalled[5m])", "gen_ai_server_stalled"),
+    ("LLMStalled", "== 1", "== 0"),
     ("LLMSlowStart", "> 1800", "> 60"),
     ("LLMSlowStart", "> 1800", "> 18000"),
     ("LLMErrors", "> 0.05", "> 0.5"),
     ("LLMErrors", "> 0.05", "> 0.01"),
     ("LLMErrors", 'outcome="error"', 'outcome="stop"'),
+    ("LLMRefusals", "> 0.05", "> 0.5"),
+    ("LLMRefusals", "> 0.05", "> 0.01"),
+    ("LLMRefusals", '{code!="rate_limit_exceeded"}', ""),
+    ("LLMRefusals", '{outcome!="rejected"}', ""),
     ("LLMQueueGrows", "and deriv(gen_ai_server_requests_waiting[5m]) > 0", ""),
     ("LLMQueueGrows", "min_over_time", "max_over_time"),
     ("LLMSlowFirstToken", "> 5\n", "> 10\n"),
     ("LLMSlowFirstToken", "0.95", "0.5"),
     ("LLMSlowFirstToken", "0.95", "0.999"),
+    ("LLMFirstTokenBudget", "and 1 -", "or 1 -"),
+    ("LLMFirstTokenBudget", "> 0.144", "> 0.5"),
+    ("LLMFirstTokenBudget", "[5m]", "[1h]"),
     ("LLMKVCacheFull", "> 0.95", "> 0.995"),
     ("LLMKVCacheFull", "min_over_time", "max_over_time"),
 ]
@@ -68,4 +78,11 @@ def test_every_alert_fires_in_a_test_and_says_what_to_do() -> None:
     assert fired == {rule["alert"] for rule in RULES}
     for rule in RULES:
         assert rule["labels"]["severity"] in ("critical", "warning")
-        assert set(rule["annotations"]) == {"summary", "description"}
+        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+
+
+def test_every_runbook_is_a_section_of_the_docs() -> None:
+    for rule in RULES:
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        headings = re.findall(r"^## (.*)$", (REPOSITORY / page).read_text("utf-8"), re.MULTILINE)
+        assert anchor in [heading.lower() for heading in headings]

@@ -50,7 +50,24 @@ MANY: dict[str, Any] = {
     "nodeSelector": {"gpu": "h200"},
     "tolerations": [{"key": "spot", "operator": "Exists"}],
     "affinity": {"podAntiAffinity": {}},
-}
+    "topologySpread": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    ],
+    "priorityClass": "high",
+    "runtimeClass": "nvidia",
+    "gpuProduct": "NVIDIA-H100-80GB-HBM3",
+    "serviceAccount": {"create": True, "name": "puller", "annotations": {"example.com/e": "f"}},
+    "ingress": {
+        "enabled": True, "className": "nginx", "host": "llm.example", "tlsSecret": "llm-tls",
+    },
+    "networkPolicy": {"enabled": True, "egress": [{"to": [{"namespaceSelector": {}}]}]},
+    "volumes": [{"name": "weights", "persistentVolumeClaim": {"claimName": "weights"}}],
+    "volumeMounts": [{"name": "weights", "mountPath": "/weights", "readOnly": True}],
+    "patches": {
+        "pod": {"dnsPolicy": "Default"},
+        "container": {"terminationMessagePolicy": "FallbackToLogsOnError"},
+    },
+}  # fmt: skip
 ENGINE_DIR = {"settings": {"engine_dir": "/engine"}}
 
 
@@ -76,7 +93,7 @@ def test_the_files_made_from_settings_and_bentos_are_up_to_date() -> None:
 
 def test_the_objects_of_every_backend_are_valid(objects: dict[str, Any], tmp_path: Path) -> None:
     files = written(tmp_path / "many", objects)
-    assert len(files) == 7
+    assert len(files) == 10
     for name in FILES:
         engine = ENGINE_DIR if name in ("mlc", "triton") else {}
         files += written(tmp_path / name, chart(name, **engine))
@@ -148,6 +165,8 @@ def test_a_pod_has_no_more_rights_than_it_needs(objects: dict[str, Any]) -> None
     }
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts.pop("weights") == "/weights", "which the values add"
+    del volumes["weights"]
     assert mounts == {"scratch": "/tmp", "shm": "/dev/shm", "cache": CACHE}
     assert mounts.keys() == volumes.keys()
     assert volumes["shm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "3Gi"}
@@ -162,6 +181,18 @@ def test_secrets_come_by_name_and_keys_are_not_forgotten(objects: dict[str, Any]
     assert "API_KEYS" not in environment_of(chart("echo", open=True))
 
 
+def test_a_file_of_keys_is_mounted_from_the_secret() -> None:
+    made = chart("echo", "my-echo", keysFile=True)
+    environment = environment_of(made)
+    assert environment["API_KEYS"]["valueFrom"]["secretKeyRef"]["optional"] is True
+    folder, name = environment["API_KEYS_FILE"]["value"].rsplit("/", 1)
+    (container,) = pod_of(made)["containers"]
+    assert {"name": "keys", "mountPath": folder, "readOnly": True} in container["volumeMounts"]
+    volumes = {volume["name"]: volume for volume in pod_of(made)["volumes"]}
+    secret = volumes["keys"]["secret"]
+    assert secret == {"secretName": "my-echo", "items": [{"key": name, "path": name}]}
+
+
 def test_gpus_cache_and_scaling_are_as_asked_for(objects: dict[str, Any]) -> None:
     (container,) = pod_of(objects)["containers"]
     assert container["image"] == "registry.example/llm:1"
@@ -171,9 +202,11 @@ def test_gpus_cache_and_scaling_are_as_asked_for(objects: dict[str, Any]) -> Non
     assert "replicas" not in objects["deployment"]["spec"], "the autoscaler's"
     scaler = objects["autoscaler"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 5)
-    (metric,) = scaler["metrics"]
-    assert metric["pods"]["metric"]["name"] == "gen_ai_server_requests_waiting"
-    assert metric["pods"]["target"]["averageValue"] == "7"
+    metrics = [each["pods"] for each in scaler["metrics"]]
+    assert {each["metric"]["name"]: each["target"]["averageValue"] for each in metrics} == {
+        "gen_ai_server_requests_waiting": "7",
+        "gen_ai_server_refusals": "1",
+    }
     claim = objects["cache"]
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     assert claim["spec"]["resources"]["requests"]["storage"] == "50Gi"

@@ -19,11 +19,24 @@ SECTIONS = ("", "image", "settings", "resources", "cache", "autoscaling", "servi
         ("echo", {"settings": {"max_queue": -1}}, "at '/settings/max_queue': minimum"),
         ("echo", {"settings": {"model": 7}}, "at '/settings/model': got number, want string"),
         ("echo", {"settings": {"otlp_endpoint": "host:4318"}}, "at '/settings/otlp_endpoint'"),
+        (
+            "echo",
+            {"replicas": 2, "settings": {"batch_dir": "/home/bentoml/.cache/batches"}},
+            "settings.batch_dir belongs to one service",
+        ),
+        ("echo", {"open": True, "keysFile": True}, "keysFile true asks for keys"),
         ("echo", {"settings": {"api_keys": "a"}}, "additional properties 'api_keys' not allowed"),
         ("echo", {"settings": {"seed": 3}}, "at '/settings/seed': value must be 0"),
         ("vllm", {"settings": {"engine_dir": "/x"}}, "at '/settings/engine_dir'"),
         ("mlc", {}, "at '/settings': missing property 'engine_dir'"),
         ("vllm", {"settings": {"tensor_parallel_size": 4}}, "gpus 1 is less than"),
+        (
+            "vllm",
+            {"gpus": 4, "settings": {"pipeline_parallel_size": 2, "data_parallel_size": 3}},
+            "gpus 4 is less than the 6 of",
+        ),
+        ("vllm", {"settings": {"speculative": "ngram"}}, "at '/settings/speculative'"),
+        ("tgi", {"settings": {"speculative": "mtp:1"}}, "at '/settings/speculative'"),
         ("echo", {"replicas": 9, "autoscaling": {"enabled": True}}, "replicas 9 is more than"),
         ("vllm", {"replicas": 2}, "set cache.accessMode to ReadWriteMany"),
         ("vllm", {"autoscaling": {"enabled": True}}, "set cache.accessMode to ReadWriteMany"),
@@ -67,8 +80,13 @@ def test_a_secret_among_the_values_is_refused(values: dict[str, Any]) -> None:
         chart("vllm", **values)
 
 
-def test_names_of_tokens_of_text_are_no_secrets() -> None:
-    flags = ["--max-token-count=3", "http://host/my-token-service?stop_words=a"]
+def test_names_of_tokens_of_text_and_of_files_are_no_secrets() -> None:
+    flags = [
+        "--api-key-file=/etc/key",
+        "--api-key-file",
+        "--max-token-count=3",
+        "http://host/my-token-service?stop_words=a",
+    ]
     arguments = {"max_num_batched_token": 3, "stop_token_ids": [1], "flags": flags}
     settings = {"engine_args": arguments, "first_token_timeout": 9}
     assert "ENGINE_ARGS" in environment_of(chart("vllm", settings=settings))

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.contract.batch_client import client_of, create, endless
 from tests.contract.support import CHAT, body_for
 from tests.operations.live_prometheus import RULES, Prometheus, scraping
 from tests.operations.tools import faults
@@ -18,7 +20,7 @@ from tests.service_process import REPOSITORY, Service, eventually, start_service
 
 FILE = REPOSITORY / "operations" / "grafana" / "llm-services.json"
 DASHBOARD: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
-VARIABLES = ("backend", "model", "quantization")
+VARIABLES = ("namespace", "instance", "backend", "model", "quantization")
 WIDTH = 24
 """Columns of a dashboard in Grafana."""
 QUERIES = {
@@ -30,22 +32,31 @@ ALERTS = {
     rule["alert"]: rule["expr"]
     for rule in yaml.safe_load(RULES.read_text("utf-8"))["groups"][0]["rules"]
 }
+EXPORTED = (
+    'DCGM_FI_DEV_GPU_UTIL{Hostname="node",gpu="0"} 90',
+    'DCGM_FI_DEV_FB_USED{Hostname="node",gpu="0"} 70000',
+    'DCGM_FI_DEV_POWER_USAGE{Hostname="node",gpu="0"} 650.5',
+    'vllm:num_preemptions_total{engine="0",model_name="demo"} 3.0',
+)
+"""Series that the dashboard has beside ours, as NVIDIA's DCGM exporter and vLLM write them."""
 THRESHOLD = re.compile(r"\s(?:==|>)\s[\d.]+")
 LOAD = 6
 """Clients at once, of which the service takes 2."""
+KEYS = {"authorization": "Bearer alice-key"}
 
 
 def ask(service: Service, **fields: Any) -> None:
     body = body_for(CHAT, "Hello you", stream=True, **fields)
     try:
-        httpx.post(service.url + CHAT, json=body, timeout=60)
+        httpx.post(service.url + CHAT, json=body, headers=KEYS, timeout=60)
     except httpx.TransportError:
         return
 
 
 def leave(service: Service) -> None:
     body = body_for(CHAT, "Hello you", stream=True, max_tokens=500, ignore_eos=True)
-    with httpx.stream("POST", service.url + CHAT, json=body, timeout=60) as response:
+    url = service.url + CHAT
+    with httpx.stream("POST", url, json=body, headers=KEYS, timeout=60) as response:
         next(response.iter_lines())
 
 
@@ -57,21 +68,49 @@ def load(service: Service, stop: threading.Event) -> None:
         leave(service)
 
 
+class Exporter(BaseHTTPRequestHandler):
+    """Answers a scrape with EXPORTED."""
+
+    def do_GET(self) -> None:
+        body = "".join(f"{line}\n" for line in EXPORTED).encode()
+        self.send_response(200)
+        self.send_header("content-type", "text/plain; version=0.0.4")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """It watches a service that is overloaded, and one whose engine dies."""
-    slow = {"itl": 0.01, "length": 20}
+def exporter() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Exporter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory, exporter: str) -> Iterator[Prometheus]:
+    """It watches a service that is overloaded and has a batch, and one whose engine dies."""
+    slow = {"itl": 0.01, "length": 20, "cached_tokens": 3}
+    folder = tmp_path_factory.mktemp("service")
+    keys = folder / "keys.toml"
+    keys.write_text('[alice]\nkey = "alice-key"\n', "utf-8")
+    own: dict[str, Any] = {"api_keys_file": str(keys), "batch_dir": str(folder / "batches")}
     dying = {"failure": "death", "fail_after": 2}
     stop = threading.Event()
     with (
-        start_service("echo", engine_args=slow, max_concurrency=2) as busy,
+        start_service("echo", engine_args=slow, max_concurrency=2, **own) as busy,
         start_service("echo", engine_args=dying, served_model_name="dying") as dead,
-        scraping(tmp_path_factory.mktemp("prometheus"), busy, dead) as server,
+        scraping(tmp_path_factory.mktemp("prometheus"), busy, dead, others=[exporter]) as server,
     ):
         eventually(lambda: len(server.query("gen_ai_server_ready == 1")) == 2, 240, "both scraped")
         threads = [threading.Thread(target=load, args=(busy, stop)) for _ in range(LOAD)]
         for thread in threads:
             thread.start()
+        create(client_of(busy, "alice"), *endless(500))
         try:
             ask(dead, max_tokens=20, ignore_eos=True)
             counted = 'gen_ai_server_requests_total{outcome="error", model="dying"} == 1'
@@ -86,10 +125,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 
 def filled(expression: str) -> str:
-    """As Grafana sends it with everything selected, for a scrape each second."""
+    """As Grafana sends it with everything selected, for four scrapes a second."""
     for name in VARIABLES:
         expression = expression.replace(f"${name}", ".*")
-    return expression.replace("$__rate_interval", "15s")
+    return expression.replace("$__rate_interval", "4s")
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -99,15 +138,25 @@ def test_every_query_of_the_dashboard_has_data(prometheus: Prometheus, name: str
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_the_variables_have_values(prometheus: Prometheus, variable: str) -> None:
+def test_the_variables_have_values(prometheus: Prometheus, exporter: str, variable: str) -> None:
     (query,) = [
         found["query"] for found in DASHBOARD["templating"]["list"] if found["name"] == variable
     ]
     match = re.fullmatch(r"label_values\((.*), (\w+)\)", filled(query))
     assert match is not None
     values = prometheus.get(f"label/{match[2]}/values", **{"match[]": match[1]})
-    expected = {"backend": ["echo"], "model": ["demo", "dying"], "quantization": ["none"]}
-    assert values == expected[variable]
+    expected = {
+        "namespace": {"models"},
+        "instance": {
+            target["labels"]["instance"]
+            for target in prometheus.targets()
+            if target["labels"]["instance"] != exporter
+        },
+        "backend": {"echo"},
+        "model": {"demo", "dying"},
+        "quantization": {"none"},
+    }
+    assert set(values) == expected[variable]
 
 
 @pytest.mark.parametrize("name", ALERTS)
@@ -118,14 +167,14 @@ def test_every_alert_looks_at_series_that_are_there(prometheus: Prometheus, name
     eventually(lambda: bool(prometheus.query(expression)), 240, expression)
 
 
-def test_the_outcomes_are_told_apart(prometheus: Prometheus) -> None:
+def test_each_outcome_has_series_of_its_own(prometheus: Prometheus) -> None:
     increase = "sum by (outcome) (increase(gen_ai_server_requests_total[1m])) > 0"
 
     def outcomes() -> set[str]:
         return {sample["metric"]["outcome"] for sample in prometheus.query(increase)}
 
-    wanted = {"stop", "length", "cancelled", "rejected"}
-    eventually(lambda: outcomes() >= wanted, 240, f"{wanted}")
+    expected = {"stop", "length", "cancelled", "rejected"}
+    eventually(lambda: outcomes() >= expected, 240, f"{expected}")
 
 
 def test_the_dead_engine_becomes_an_alert_and_no_rule_fails(prometheus: Prometheus) -> None:
@@ -159,7 +208,7 @@ def test_every_query_goes_to_the_chosen_source_for_what_is_chosen() -> None:
         for target in panel["targets"]:
             assert target["datasource"] == source
             selectors = re.findall(r"gen_ai_\w+(\S*[^)\]]*)", target["expr"])
-            assert selectors
+            assert selectors or any(name.partition("{")[0] in target["expr"] for name in EXPORTED)
             assert all(selector.startswith(chosen) for selector in selectors), target["expr"]
     numbers = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(set(numbers)) == len(numbers)

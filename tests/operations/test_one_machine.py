@@ -1,5 +1,6 @@
 """Files for Docker Compose and systemd: valid, and in step with what the service does."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from build_scripts.bentos.table import CACHE
 from operations.__main__ import main
 from tests.conftest import BACKENDS
-from tests.operations.tools import faults, missing, run
+from tests.operations.tools import faults, missing, prometheus, run
 from tests.service_process import REPOSITORY
 
 MANY = [
@@ -71,6 +72,38 @@ def test_compose_runs_the_service_with_its_times_and_no_rights(printed: Any) -> 
     assert variables["SYSTEM_PROMPT"] == 'Say "10 %" or $$5\\'
 
 
+def test_a_file_of_keys_is_mounted_with_its_folder_and_asks_for_no_other_key(printed: Any) -> None:
+    given = ("--arg", "api_keys_file=/srv/keys/keys.toml")
+    service = service_of(printed("compose", "echo", *given))
+    assert service["volumes"] == [f"cache:{CACHE}", "/srv/keys:/srv/keys:ro"]
+    assert service["environment"]["API_KEYS_FILE"] == "/srv/keys/keys.toml"
+    assert service["environment"]["API_KEYS"] == "${API_KEYS-}"
+    unit = printed("systemd", "echo", *given)
+    assert "ExecStartPre" not in unit
+    assert "EnvironmentFile=-/etc/llm-services/llm-echo.env" in unit
+
+
+def test_monitoring_adds_prometheus_and_grafana_to_the_service(
+    printed: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "monitoring.yaml"
+    file.write_text(printed("monitoring", "vllm"), "utf-8")
+    assert faults(file) == []
+    overlay = yaml.safe_load(file.read_text("utf-8"))
+    contents = {
+        name: config["content"].replace("$$", "$") for name, config in overlay["configs"].items()
+    }
+    for service in overlay["services"].values():
+        assert {each["source"] for each in service["configs"]} <= contents.keys()
+    (tmp_path / "alerts.yaml").write_text(contents["alerts"], "utf-8")
+    (tmp_path / "prometheus.yml").write_text(contents["prometheus"], "utf-8")
+    checked = run(prometheus("promtool"), "check", "config", tmp_path / "prometheus.yml")
+    assert checked.returncode == 0, checked.stderr
+    (name,) = yaml.safe_load(printed("compose", "vllm"))["services"]
+    assert f"- {name}:3000" in contents["prometheus"]
+    assert json.loads(contents["dashboard"])["uid"] == "llm-services"
+
+
 def test_compose_without_a_cache_a_gpu_or_keys(printed: Any) -> None:
     service = service_of(printed("compose", "echo", "--no-cache", "--open"))
     assert service["tmpfs"] == ["/tmp:mode=1777,exec", f"{CACHE}:mode=1777,exec"]
@@ -115,6 +148,7 @@ def test_systemd_finds_no_fault_in_the_unit(printed: Any, backend: str, tmp_path
         (["compose", "echo", "--arg", "modell=x"], "unknown setting 'modell' (did you mean"),
         (["compose", "echo", "--arg", "max_queue=-1"], "setting 'max_queue': "),
         (["systemd", "echo", "--arg", "model"], "--arg 'model' has no value; it is name=value"),
+        (["compose", "echo", "--arg", "api_keys_file=keys.toml"], "'keys.toml' is not absolute"),
         (["systemd", "echo", "--arg", "api_keys=a"], "api_keys is a secret; it comes from outside"),
         (
             ["compose", "echo", "--arg", "otlp_endpoint=http://me:a@b"],
@@ -122,9 +156,17 @@ def test_systemd_finds_no_fault_in_the_unit(printed: Any, backend: str, tmp_path
         ),
         (["compose", "echo", "--arg", "seed=3"], "setting 'seed' has no effect with Echo"),
         (["compose", "echo", "--name", "Llm"], "--name 'Llm' cannot name a service"),
+        (["monitoring", "echo", "--name", "Llm"], "--name 'Llm' cannot name a service"),
         (["compose", "echo", "--image", ""], "--image '' names no image"),
         (["compose", "mlc"], "MLC-LLM runs what was compiled for its GPU: python -m build_scripts"),
         (["systemd", "vllm", "--gpus", "1", "--arg", "tensor_parallel_size=4"], "set --gpus 4"),
+        (
+            [
+                *("compose", "vllm", "--gpus", "2"),
+                *("--arg", "pipeline_parallel_size=2", "--arg", "data_parallel_size=2"),
+            ],
+            "--gpus 2 is less than the 4 of tensor_parallel_size x",
+        ),
         (["compose", "vllm", "--arg", "model=nope:1"], "setting 'model': no model 'nope:1' in "),
     ],
 )
@@ -144,7 +186,7 @@ def test_what_would_not_run_is_one_line(
     [
         (["compose", "vllm", "--gpus", "-1"], "argument --gpus: -1 is less than 0"),
         (["systemd", "vllm", "--image", "a"], "unrecognized arguments: --image a"),
-        ([], "the following arguments are required: compose|systemd"),
+        ([], "the following arguments are required: compose|systemd|monitoring"),
     ],
 )
 def test_wrong_usage_is_one_line(

@@ -1,5 +1,6 @@
 """What a service tells systemd, over the socket that systemd would have made."""
 
+import asyncio
 import re
 import socket
 from collections.abc import Iterator
@@ -7,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from common.serving.lifecycle import Lifecycle
+from common.serving.systemd import notify_systemd
+from common.settings import Settings
 from tests.contract.support import CHAT, body_for
+from tests.limits import DEADLINE
 from tests.service_process import Service, eventually, start_service
 
 
@@ -66,14 +71,22 @@ def test_the_start_then_ready_then_alive_then_the_drain_are_told(manager: Manage
     assert service.process.returncode == 0
 
 
-def test_a_dead_engine_calls_for_a_restart_at_once(manager: Manager) -> None:
+def test_a_dead_engine_ends_the_service_so_that_it_is_started_anew(manager: Manager) -> None:
     death = {"failure": "death", "fail_after": 2}
-    with start_service("echo", wait=False, engine_args=death) as service:
+    with start_service("echo", wait=False, engine_args=death, exit_when_dead=True) as service:
         manager.until("READY", "1")
         generate(service)
-        last = manager.until("WATCHDOG", "trigger")[-1]
-        assert last["STATUS"] == "the engine has died; the service has to be restarted"
-        assert manager.message()["WATCHDOG"] == "trigger", "and goes on saying so"
+        assert service.process.wait(DEADLINE) == 1
+        assert "error: the engine has died: the echo fell silent" in service.log_text()
+
+
+async def test_a_service_that_does_not_end_gives_no_sign_of_life(manager: Manager) -> None:
+    lifecycle = Lifecycle(Settings())
+    lifecycle.mark_dead("it hangs")
+    notifying = asyncio.create_task(notify_systemd(lifecycle))
+    message = await asyncio.to_thread(manager.message)
+    assert message == {"STATUS": "the engine has died; the service has to be restarted"}
+    notifying.cancel()
 
 
 def test_a_manager_that_is_gone_disturbs_nobody(manager: Manager) -> None:
