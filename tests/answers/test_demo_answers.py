@@ -2,47 +2,35 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Sequence
 from typing import Any
 
 import openai
 import pytest
 
-from tests.service_process import REPOSITORY, Service, start_service
+from tests.answers.conftest import ENGINES, Question, questions
+from tests.service_process import Service
 
-ENGINES = ("transformers", "vllm")
 USERS = 50
 REQUIRED = 0.98
 SYSTEM_PROMPTS = (None, "You are a helpful assistant.")
 
-Question = dict[str, Any]
 Answers = dict[tuple[str | None, int], str]
 
 
-def questions() -> list[Question]:
-    file = REPOSITORY / "common" / "demo_model" / "questions.jsonl"
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-
-
 @pytest.fixture(scope="module")
-def answers() -> Iterator[dict[str, Answers]]:
+def answers(services: dict[str, Service]) -> dict[str, Answers]:
     """What each engine answers to every question, with and without a system prompt."""
-    with ExitStack() as stack:
-        with ThreadPoolExecutor() as pool:
-            services = list(pool.map(start_service, ENGINES))
-        for service in services:
-            stack.enter_context(service)
-        yield {service.backend: asyncio.run(ask_all(service)) for service in services}
+    return {name: asyncio.run(ask_all(service)) for name, service in services.items()}
 
 
 async def ask_all(
-    service: Service, system_prompts: Sequence[str | None] = SYSTEM_PROMPTS
+    service: Service, system_prompts: Sequence[str | None] = SYSTEM_PROMPTS, step: int = 1
 ) -> Answers:
+    """Asks every question, or each `step`-th."""
     client = openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="none", timeout=300)
     users = asyncio.Semaphore(USERS)
-    cases = [(s, i, q) for s in system_prompts for i, q in enumerate(questions())]
+    cases = [(s, i, q) for s in system_prompts for i, q in [*enumerate(questions())][::step]]
     async with client:
         texts = await asyncio.gather(*(ask(client, users, q, s) for s, _, q in cases))
     return {(s, i): text for (s, i, _), text in zip(cases, texts, strict=True)}

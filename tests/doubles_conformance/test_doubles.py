@@ -21,8 +21,6 @@ from tests.tgi.servers import LAUNCHER, Server, parts, server
 CONTRACTS = REPOSITORY / "tests" / "doubles" / "contracts"
 DESCRIBE = REPOSITORY / "tests" / "doubles_conformance" / "describe.py"
 BACKENDS = {
-    "sglang": "sglang",
-    "lmdeploy": "lmdeploy",
     "mlc": "mlc_llm",
     "tensorrt_llm": "trtllm",
 }
@@ -40,14 +38,6 @@ TRTLLM_MODULES = {
 }
 """Its contract names objects without their modules."""
 NOT_DOUBLED = (
-    "lmdeploy.messages:SpeculativeConfig",
-    "lmdeploy.serve.core.health:",
-    "lmdeploy.archs:",
-    "lmdeploy.api:",
-    "lmdeploy.serve.core.async_engine:AsyncEngine.do_log_stats",
-    "lmdeploy.serve.core.async_engine:AsyncEngine.sleep",
-    "lmdeploy.serve.core.async_engine:AsyncEngine.wakeup",
-    "lmdeploy.pytorch.",
     "mlc_llm.interface.",
     "mlc_llm.protocol.openai_api_protocol:C",
     "mlc_llm.protocol.openai_api_protocol:StreamOptions",

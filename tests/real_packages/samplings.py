@@ -1,5 +1,6 @@
 """Sampling values from one end of their ranges to the other."""
 
+from common.call_grammar import CallGrammar, CallText
 from common.sampling import Sampling
 
 EOS = frozenset({2})
@@ -9,6 +10,7 @@ SCHEMA = {
     "required": ["capital"],
     "additionalProperties": False,
 }
+CALLS = CallGrammar((CallText("<call>", SCHEMA, "</call>"),), "\n")
 SAMPLINGS = {
     "defaults": Sampling(5, end_token_ids=EOS),
     "greedy": Sampling(5, temperature=0.0, end_token_ids=EOS),
@@ -24,5 +26,6 @@ SAMPLINGS = {
     "logprobs": Sampling(5, logprobs=20, end_token_ids=EOS),
     "logprobs of the chosen token": Sampling(5, logprobs=0, end_token_ids=EOS),
     "schema": Sampling(5, json_schema=SCHEMA, end_token_ids=EOS),
+    "calls": Sampling(5, calls=CALLS, end_token_ids=EOS),
     "any object": Sampling(5, json_schema={"type": "object"}, end_token_ids=EOS),
 }

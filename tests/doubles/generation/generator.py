@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tests.doubles.generation.blas import use_one_thread
-from tests.doubles.generation.json_instance import json_text
+from tests.doubles.generation.json_instance import json_text, tag_text
 from tests.doubles.generation.model import PREFILL_CHUNK, DemoModel
 from tests.doubles.generation.options import Options, Token
 from tests.doubles.generation.sampler import Floats, Sampler
@@ -78,14 +78,18 @@ class _Running:
 
 
 class DemoGenerator:
-    """Runs a demo model; a step of all sequences takes at least `step_seconds`.
+    """Runs a demo model, with an adapter where one is given.
+
+    A step of all sequences takes at least `step_seconds`.
 
     An answer ends with "length" also where the model's context is full.
     """
 
-    def __init__(self, model_directory: Path, step_seconds: float = 0.002) -> None:
+    def __init__(
+        self, model_directory: Path, step_seconds: float = 0.002, adapter: Path | None = None
+    ) -> None:
         use_one_thread()
-        self._model = DemoModel(model_directory)
+        self._model = DemoModel(model_directory, adapter)
         self._tokenizer = Tokenizer.from_file(str(model_directory / "tokenizer.json"))
         self._tokenizer.encode_special_tokens = True
         self._step_seconds = step_seconds
@@ -148,10 +152,14 @@ class DemoGenerator:
                 raise ValueError(f"{name} is {getattr(options, name)}; allowed is {least} or more")
 
     def _forced(self, options: Options) -> list[int] | None:
-        """The answer's tokens when a schema decides them; blanks fill it up to `min_tokens`."""
-        if options.json_schema is None:
+        """The answer's tokens when a grammar decides them; blanks fill it up to `min_tokens`."""
+        text = None
+        if options.json_schema is not None:
+            text = json_text(options.json_schema)
+        elif options.structural_tag is not None:
+            text = tag_text(options.structural_tag)
+        if text is None:
             return None
-        text = json_text(options.json_schema)
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         (blank,) = self._tokenizer.encode("\n", add_special_tokens=False).ids
         ids = ids + [blank] * (options.min_tokens - len(ids))

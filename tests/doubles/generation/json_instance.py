@@ -1,4 +1,4 @@
-"""A small valid instance of a JSON schema."""
+"""A small valid instance of a JSON schema, or of a structural tag with schemas in it."""
 
 import json
 import math
@@ -17,6 +17,39 @@ def json_text(schema: Schema) -> str:
     """A JSON text that fits `schema`. Raises ValueError for what is no schema."""
     _check(schema, 0)
     return json.dumps(_instance(schema, schema, 0), ensure_ascii=False)
+
+
+def tag_text(tag: Schema) -> str | None:
+    """A text that fits a structural tag; None where any text does.
+
+    Raises ValueError for what is no such tag.
+    """
+    match tag:
+        case {
+            "type": "structural_tag",
+            "format": {"type": "tags_with_separator", "tags": [*tags], "at_least_one": True},
+        }:
+            return _tag_texts(tags)[0]
+        case {"type": "structural_tag", "format": {"type": "triggered_tags", "tags": [*tags]}}:
+            _tag_texts(tags)
+            return None
+    raise ValueError(f"{tag!r} is no structural tag")
+
+
+def _tag_texts(tags: list[Any]) -> list[str]:
+    return [_tag_text(tag) for tag in tags]
+
+
+def _tag_text(tag: Any) -> str:
+    match tag:
+        case {
+            "type": "tag",
+            "begin": str(begin),
+            "content": {"type": "json_schema", "json_schema": dict(schema)},
+            "end": str(end),
+        }:
+            return begin + json_text(schema) + end
+    raise ValueError(f"{tag!r} is no tag")
 
 
 def _check(schema: object, depth: int) -> None:

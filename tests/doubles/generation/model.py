@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.doubles.generation.weights import Array, read_weights
+from tests.doubles.generation.weights import Array, add_adapter, read_weights
 
 PREFILL_CHUNK = 512
 """Most new tokens of one sequence in one pass: bounds the memory that attention takes."""
@@ -46,7 +46,7 @@ class DemoModel:
     Raises ValueError for another architecture.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, adapter: Path | None = None) -> None:
         config: dict[str, Any] = json.loads((directory / "config.json").read_text("utf-8"))
         if config["architectures"] != ["LlamaForCausalLM"] or config.get("rope_scaling"):
             raise ValueError(f"{directory} is no plain Llama model")
@@ -60,6 +60,8 @@ class DemoModel:
         self._cos, self._sin = _rotations(self.context, self._head_dim, config["rope_theta"])
         self._mask = np.triu(np.full((PREFILL_CHUNK, PREFILL_CHUNK), -np.inf, np.float32), 1)
         weights = read_weights(directory / "model.safetensors")
+        if adapter is not None:
+            add_adapter(weights, adapter)
         self._embedding = weights["model.embed_tokens.weight"]
         self._layers = [_layer(weights, index) for index in range(self._layer_count)]
         self._norm_weight = weights["model.norm.weight"]

@@ -13,8 +13,8 @@ class Options:
     multiplies negative logits of every token of prompt and output; `presence_penalty` and
     `frequency_penalty` are subtracted for tokens of the output. Only `end_ids` end an answer
     before `max_tokens`; before `min_tokens` tokens they are never chosen. `json_schema`
-    makes the answer a JSON text that fits it. `top_logprobs` counts the alternatives given with
-    each token.
+    makes the answer a JSON text that fits it, `structural_tag`, a form of xgrammar's, a tool call
+    if it has to be one. `top_logprobs` counts the alternatives given with each token.
     """
 
     max_tokens: int
@@ -30,6 +30,7 @@ class Options:
     end_ids: frozenset[int] = frozenset()
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     json_schema: Mapping[str, Any] | None = None
+    structural_tag: Mapping[str, Any] | None = None
     top_logprobs: int | None = None
 
 

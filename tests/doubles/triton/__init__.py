@@ -5,6 +5,5 @@ defaults and errors of the C++ backend, and the demo model as its engine.
 its backends. `engine/` stands in for a compiled engine. Behaviour follows
 triton_backend/inflight_batcher_llm/src and cpp/tensorrt_llm in NVIDIA/TensorRT-LLM, release 1.2.
 
-DOUBLE_DIE_AFTER=n kills the whole server when n tokens were made. DOUBLE_COMPUTE_CAPABILITY is
-that of the GPU which `bin/nvidia-smi` finds; empty for none.
+DOUBLE_DIE_AFTER=n kills the whole server when n tokens were made.
 """

@@ -69,5 +69,7 @@ def environment() -> dict[str, str]:
 if __name__ == "__main__":
     binary = str(SERVER / "bin" / "tritonserver")
     remove_left_memory()
-    arguments = [binary, *sys.argv[1:], f"--backend-directory={backends()}"]
+    # At its end it would wait for seconds until the Python that is our model is unloaded.
+    own = [f"--backend-directory={backends()}", "--exit-timeout-secs=0"]
+    arguments = [binary, *sys.argv[1:], *own]
     os.execve(binary, arguments, environment())

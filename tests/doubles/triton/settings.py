@@ -14,6 +14,9 @@ NEEDED = (
     "guided_decoding_backend",
 )
 """Read without a default: the model does not load without them."""
+ENGINE = "stands in for a compiled engine\n"
+"""The contents of the only one that it loads."""
+INSTANCE = "unexpected error when creating modelInstanceState: "
 
 
 def known_parameters() -> frozenset[str]:
@@ -50,6 +53,8 @@ def read_settings(config: Mapping[str, Any]) -> BackendSettings:
     engine = Path(values.get("gpt_model_path", ""))
     if not (engine / "rank0.engine").is_file():
         raise ValueError(f"Decoder (GPT) model path at {engine} does not exist.")
+    if (engine / "rank0.engine").read_text("utf-8") != ENGINE:
+        raise ValueError(f"{INSTANCE}Assertion failed: Failed to deserialize cuda engine.")
     built = json.loads((engine / "config.json").read_text("utf-8"))
     limits, plugins = built["build_config"], built["build_config"]["plugin_config"]
     chunked = boolean(values, "enable_chunked_context", default=False)
@@ -75,7 +80,4 @@ def boolean(values: Mapping[str, str], name: str, *, default: bool) -> bool:
 
 def fraction(values: Mapping[str, str], name: str) -> None:
     if not 0 < float(values.get(name, 0.9)) < 1:
-        raise ValueError(
-            "unexpected error when creating modelInstanceState: Assertion failed: "
-            "freeGpuMemoryFraction < 1.F"
-        )
+        raise ValueError(f"{INSTANCE}Assertion failed: freeGpuMemoryFraction < 1.F")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+from tests.doubles.recorded import Recorded
+
 
 @dataclass(slots=True, kw_only=True)
 class GuidedDecodingParams:
@@ -20,58 +22,13 @@ class GuidedDecodingParams:
             raise ValueError(f"Only one guide can be used for a request, but got {guides}.")
 
 
-@dataclass(slots=True, kw_only=True)
-class SamplingParams:
+class SamplingParams(
+    Recorded, contract="trtllm", target="SamplingParams", make=dataclass(kw_only=True)
+):
     """Left alone, it asks for 32 greedy tokens."""
 
-    end_id: int | None = None
-    pad_id: int | None = None
-    max_tokens: int = 32
-    bad: str | list[str] | None = None
-    bad_token_ids: list[int] | None = None
-    stop: str | list[str] | None = None
-    stop_token_ids: list[int] | None = None
-    include_stop_str_in_output: bool = False
-    embedding_bias: Any = None
-    logits_processor: Any = None
-    apply_batched_logits_processor: bool = False
-    n: int = 1
-    best_of: int | None = None
-    use_beam_search: bool = False
-    top_k: int | None = None
-    top_p: float | None = None
-    top_p_min: float | None = None
-    top_p_reset_ids: int | None = None
-    top_p_decay: float | None = None
-    seed: int | None = None
-    temperature: float | None = None
-    min_tokens: int | None = None
-    beam_search_diversity_rate: float | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    prompt_ignore_length: int | None = None
-    length_penalty: float | None = None
-    early_stopping: int | None = None
-    no_repeat_ngram_size: int | None = None
-    min_p: float | None = None
-    beam_width_array: list[int] | None = None
-    logprobs: int | None = None
-    prompt_logprobs: int | None = None
-    return_context_logits: bool = False
-    return_generation_logits: bool = False
-    exclude_input_from_output: bool = True
-    return_encoder_output: bool = False
-    return_perf_metrics: bool = False
-    additional_model_outputs: list[str] | None = None
-    lookahead_config: Any = None
-    guided_decoding: GuidedDecodingParams | None = None
-    ignore_eos: bool = False
-    detokenize: bool = True
-    add_special_tokens: bool = True
-    truncate_prompt_tokens: int | None = None
-    skip_special_tokens: bool = True
-    spaces_between_special_tokens: bool = True
+    pad_id: int | None
+    best_of: int
 
     def __post_init__(self) -> None:
         if self.pad_id is None:

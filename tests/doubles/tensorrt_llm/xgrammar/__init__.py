@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.doubles.generation.json_instance import json_text
+from tests.doubles.generation.json_instance import json_text, tag_text
 
 
 class Grammar:
@@ -22,4 +22,14 @@ class Grammar:
             json_text(json.loads(schema) if isinstance(schema, str) else schema)
         except ValueError as error:
             raise RuntimeError(f"[json_schema_converter] {error}") from None
+        return Grammar()
+
+    @staticmethod
+    def from_structural_tag(structural_tag: str | dict[str, Any]) -> "Grammar":
+        try:
+            tag_text(
+                json.loads(structural_tag) if isinstance(structural_tag, str) else structural_tag
+            )
+        except ValueError as error:
+            raise RuntimeError(f"[structural_tag] {error}") from None
         return Grammar()

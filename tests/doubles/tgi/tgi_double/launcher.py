@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 from tests.doubles.tgi.tgi_double.flags import Values, parse
+from tests.doubles.tgi.tgi_double.start import router_problem, shard_problem
 
 POLL = 0.05
 SHARD = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(10**6)"
+OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
 running = True
 
 
@@ -31,15 +33,21 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGINT, stop)
     log("INFO", "Starting check and download process for " + flags["model-id"])
     log("INFO", "Files are already present on the host. Skipping download.")
-    if os.environ.get("DOUBLE_START") == "fail":
+    failure = OUT_OF_MEMORY if os.environ.get("DOUBLE_START") == "fail" else shard_problem(flags)
+    if failure is not None:
         log("ERROR", "Shard complete standard error output:")
-        print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", flush=True)
+        print(failure, flush=True)
         log("ERROR", "Shard 0 failed to start")
         print("Error: ShardCannotStart", flush=True)
         return 1
     shards = [spawn_shard(flags, rank) for rank in range(int(flags.get("num-shard", 1)))]
     while running and os.environ.get("DOUBLE_START") == "hang":
         time.sleep(POLL)
+    if problem := router_problem(flags, os.environ):
+        print(f"Error: ArgumentValidation({json.dumps(problem)})", flush=True)
+        for shard in shards:
+            terminate(shard, float(flags["graceful-termination-timeout"]))
+        return 1
     webserver = spawn_webserver(flags)
     code = watch(shards, webserver)
     for process in (webserver, *shards):
@@ -56,8 +64,6 @@ def argument_problem(flags: Values) -> str | None:
     most_input, most = (int(flags.get(f"max-{kind}-tokens", 0)) for kind in ("input", "total"))
     if most_input and most and most_input >= most:
         return f"`max_input_tokens`({most_input}) must be < `max_total_tokens`({most})"
-    if "dtype" in flags and "quantize" in flags:
-        return "`dtype` cannot be used with `quantize`"
     directory = Path(flags["model-id"])
     if not (directory / "config.json").is_file() or not list(directory.glob("*.safetensors")):
         return f"no model at {directory}"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncGenerator
@@ -22,7 +23,7 @@ from tests.doubles.tgi.tgi_double.inference import Inference
 from tests.doubles.tgi.tgi_double.schema import problem
 from tests.doubles.tgi.tgi_double.validation import InferError, Limits, check_parameters, refused
 
-VERSION = "3.3.5"
+VERSION = "3.3.7"
 DEFAULTS = {"do_sample": True}
 """Of a request without parameters; with some, do_sample is false unless it is among them."""
 
@@ -164,14 +165,14 @@ def line(event: dict[str, Any]) -> bytes:
 
 
 def main(flags: Values) -> None:
-    config = uvicorn.Config(
-        Router(flags).app(),
-        host=flags["hostname"],
-        port=int(flags["port"]),
-        log_level="warning",
-        lifespan="off",
-    )
-    asyncio.run(uvicorn.Server(config).serve())
+    try:
+        listener = socket.create_server((flags["hostname"], int(flags["port"])))
+    except OSError as error:
+        system = f'code: {error.errno}, kind: AddrInUse, message: "{error.strerror}"'
+        print(f"Error: WebServer(Axum(Os {{ {system} }}))", flush=True)
+        sys.exit(1)
+    config = uvicorn.Config(Router(flags).app(), log_level="warning", lifespan="off")
+    asyncio.run(uvicorn.Server(config).serve([listener]))
 
 
 if __name__ == "__main__":

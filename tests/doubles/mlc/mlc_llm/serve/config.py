@@ -1,39 +1,17 @@
 """How the engine is set up; None is decided by the engine."""
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import field
+from typing import Any
+
+from tests.doubles.recorded import Recorded
 
 
-@dataclass
-class EngineConfig:
-    model: str | None = None
-    model_lib: str | None = None
-    additional_models: list[Any] = field(default_factory=list)
-    mode: Literal["local", "interactive", "server"] | None = None
-    tensor_parallel_shards: int | None = None
-    pipeline_parallel_stages: int | None = None
-    opt: str | None = None
-    gpu_memory_utilization: float | None = None
-    kv_cache_page_size: int = 16
-    max_num_sequence: int | None = None
-    max_total_sequence_length: int | None = None
-    max_single_sequence_length: int | None = None
-    prefill_chunk_size: int | None = None
-    sliding_window_size: int | None = None
-    attention_sink_size: int | None = None
-    max_history_size: int | None = None
-    kv_state_kind: Literal["kv_cache", "rnn_state"] | None = None
-    speculative_mode: Literal["disable", "small_draft", "eagle", "medusa"] = "disable"
-    spec_draft_length: int = 0
-    spec_tree_width: int = 1
-    prefix_cache_mode: Literal["disable", "radix"] = "radix"
-    prefix_cache_max_num_recycling_seqs: int | None = None
-    prefill_mode: Literal["chunked", "hybrid"] = "hybrid"
-    verbose: bool = True
+class EngineConfig(Recorded, contract="mlc_llm", target="mlc_llm.serve.config:EngineConfig"):
+    additional_models: Any = field(default_factory=list)
 
     def asjson(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(vars(self))
 
     @staticmethod
     def from_json(json_str: str) -> "EngineConfig":

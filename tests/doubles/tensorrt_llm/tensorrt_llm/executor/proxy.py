@@ -16,6 +16,8 @@ from random import Random
 from tests.doubles.generation import DemoGenerator, Handle, Token
 
 from ..sampling_params import SamplingParams
+from .adapters import Adapters
+from .request import LoRARequest
 from .result import RequestError, RequestOutput, Response
 from .translation import options
 
@@ -24,9 +26,16 @@ class GenerationExecutorProxy:
     """The model runs here, but only as long as its process lives."""
 
     def __init__(
-        self, generator: DemoGenerator, *, cpp: bool, max_seq_len: int, guided: bool
+        self,
+        generator: DemoGenerator,
+        *,
+        cpp: bool,
+        max_seq_len: int,
+        guided: bool,
+        adapters: Adapters | None = None,
     ) -> None:
         self.generator = generator
+        self._adapters = adapters
         self.doing_shutdown = False
         self.mpi_futures: list[Future[None]] = [Future()]
         self._error_queue: Queue[Exception] = Queue()
@@ -47,14 +56,16 @@ class GenerationExecutorProxy:
     def is_shutdown(self) -> bool:
         return self.doing_shutdown
 
-    def submit(self, prompt: list[int], params: SamplingParams, streaming: bool) -> RequestOutput:
+    def submit(
+        self, prompt: list[int], params: SamplingParams, adapter: LoRARequest | None
+    ) -> RequestOutput:
         self._last_id += 1
         result = RequestOutput(
             self._last_id, prompt, params, self.abort_request, self._handle_background_error
         )
         with self._lock:
             if not self._silent:
-                self._begin(result, params)
+                self._begin(result, params, adapter)
         self._handle_background_error()
         return result
 
@@ -77,8 +88,19 @@ class GenerationExecutorProxy:
         self._process.stdin.close()
         self._process.wait()
         self.generator.close()
+        if self._adapters is not None:
+            self._adapters.close()
 
-    def _begin(self, result: RequestOutput, params: SamplingParams) -> None:
+    def _generator(self, adapter: LoRARequest | None) -> DemoGenerator:
+        if adapter is None:
+            return self.generator
+        if self._adapters is None:
+            raise ValueError("LoRA is not enabled")
+        return self._adapters.generator(adapter)
+
+    def _begin(
+        self, result: RequestOutput, params: SamplingParams, adapter: LoRARequest | None
+    ) -> None:
         prompt = result.prompt_token_ids
         room = self._max_seq_len - len(prompt)
         guided = params.guided_decoding
@@ -91,6 +113,7 @@ class GenerationExecutorProxy:
             if bias is not None and list(bias.shape) != [self.generator.vocab_size]:
                 raise ValueError(f"The embedding bias has the shape {bias.shape}")
             choices = options(params, prompt, self._cpp, self._random)
+            generator = self._generator(adapter)
         except ValueError as error:
             result.put(Response([], None, str(error)))
             return
@@ -104,7 +127,7 @@ class GenerationExecutorProxy:
                 self._deliver(result, params, token, room_left=room_left, count=count)
 
         try:
-            handle = self.generator.submit(prompt, choices, deliver)
+            handle = generator.submit(prompt, choices, deliver)
         except ValueError as error:
             # A grammar that cannot be compiled fails the step, and all who are in it.
             self._fail_all(result, str(error))

@@ -30,6 +30,7 @@ def options(params: SamplingParams, prompt: list[int], cpp: bool, shared: Random
         "top_k": params.top_k or 0,
         "end_ids": ends,
         "json_schema": _schema(params),
+        "structural_tag": _structural_tag(params),
     }
     if cpp:
         # min_tokens holds back the end token, not the other stop tokens.
@@ -76,7 +77,15 @@ def _schema(params: SamplingParams) -> dict[str, Any] | None:
         return None
     if guided.json_object:
         return ANY_VALUE
-    if isinstance(guided.json, str):
-        schema: dict[str, Any] = json.loads(guided.json)
-        return schema
-    return guided.json
+    schema: dict[str, Any] = (
+        json.loads(guided.json) if isinstance(guided.json, str) else guided.json
+    )
+    return schema
+
+
+def _structural_tag(params: SamplingParams) -> dict[str, Any] | None:
+    guided = params.guided_decoding
+    if guided is None or guided.structural_tag is None:
+        return None
+    tag: dict[str, Any] = json.loads(guided.structural_tag)
+    return tag

@@ -7,14 +7,18 @@ from typing import Any, ClassVar
 from tests.doubles.generation import DemoGenerator
 
 from ..executor import GenerationExecutorProxy
+from ..executor.adapters import Adapters
 from ..executor.result import RequestOutput
 from ..sampling_params import SamplingParams
-from .llm_args import BaseLlmArgs, TorchLlmArgs, TrtLlmArgs
+from .llm_args import TorchLlmArgs, TrtLlmArgs
 
 
 def _eos_token_id(directory: Path) -> int:
     if not (directory / "tokenizer.json").is_file():
         raise OSError(f"Can't load tokenizer for '{directory}'")
+    tokenizer = json.loads((directory / "tokenizer_config.json").read_text("utf-8"))
+    if tokenizer["tokenizer_class"] == "TokenizersBackend":
+        raise ValueError("Tokenizer class TokenizersBackend does not exist")
     config = json.loads((directory / "config.json").read_text("utf-8"))
     return int(config["eos_token_id"])
 
@@ -22,7 +26,7 @@ def _eos_token_id(directory: Path) -> int:
 class BaseLLM:
     """Everything but where the weights are."""
 
-    _args_class: ClassVar[type[BaseLlmArgs]]
+    _args_class: ClassVar[Any]
 
     def __init__(
         self,
@@ -91,7 +95,7 @@ class BaseLLM:
         if not isinstance(ids, list):
             raise TypeError(f"The inputs must be type str or list of int, but got {type(inputs)}")
         self._check_arguments(len(ids), params)
-        return self._executor.submit(ids, params, streaming)
+        return self._executor.submit(ids, params, lora_request)
 
     def _check_arguments(self, prompt_len: int, params: SamplingParams) -> None:
         raise NotImplementedError
@@ -108,15 +112,20 @@ class LLM(BaseLLM):
     _args_class = TorchLlmArgs
 
     def _build_model(self) -> GenerationExecutorProxy:
-        assert isinstance(self.args, TorchLlmArgs)
         if not (Path(self.args.model) / "model.safetensors").is_file():
             raise ValueError(f"{self.args.model} has no weights")
+        config = json.loads((Path(self.args.model) / "config.json").read_text("utf-8"))
+        # Whatever `dtype` says.
+        self.torch_dtype = config.get("torch_dtype") or "bfloat16"
         generator = DemoGenerator(Path(self.args.model))
         return GenerationExecutorProxy(
             generator,
             cpp=self.args.sampler_type == "TRTLLMSampler",
             max_seq_len=self.args.max_seq_len or generator.context,
             guided=self.args.guided_decoding_backend is not None,
+            adapters=None
+            if self.args.lora_config is None
+            else Adapters(Path(self.args.model), self.args.lora_config),
         )
 
     def _check_arguments(self, prompt_len: int, params: SamplingParams) -> None:
@@ -140,8 +149,12 @@ class _TrtLLM(BaseLLM):
         reuse = self.args.kv_cache_config.enable_block_reuse
         if reuse and not built["plugin_config"]["use_paged_context_fmha"]:
             raise RuntimeError("KV cache reuse requires paged context FMHA")
+        model = Path((engine / "rank0.engine").read_text("utf-8"))
+        if not model.is_dir():
+            cause = "[TensorRT-LLM][ERROR] Assertion failed: Failed to deserialize cuda engine."
+            raise RuntimeError("Executor worker returned error") from RuntimeError(cause)
         return GenerationExecutorProxy(
-            DemoGenerator(Path((engine / "rank0.engine").read_text("utf-8"))),
+            DemoGenerator(model),
             cpp=True,
             max_seq_len=self._max_seq_len,
             guided=self.args.guided_decoding_backend is not None,

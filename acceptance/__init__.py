@@ -1,0 +1,1 @@
+"""Proves a backend on the machine at hand, and writes down what was seen."""

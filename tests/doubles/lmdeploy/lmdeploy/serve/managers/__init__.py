@@ -1,3 +1,0 @@
-from .session_manager import Session, SessionManager
-
-__all__ = ["Session", "SessionManager"]

@@ -1,3 +1,0 @@
-from .common import kill_process_tree
-
-__all__ = ["kill_process_tree"]
