@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from common.settings import Settings
 from tests.operations.collector import Collector, attributes, running_collector
 from tests.operations.live_prometheus import RULES
 from tests.operations.tools import CHART, chart, faults, prometheus
@@ -91,8 +92,10 @@ def test_the_files_for_one_machine_are_those_of_the_console_blocks(
 ) -> None:
     before = {*checkout.iterdir()}
     run(block("operations compose"), checkout, service)
+    run(block("operations monitoring"), checkout, service)
     made = {*checkout.iterdir()} - before
-    assert {file.name for file in made} == {"compose.yaml", "llm-vllm.service"}
+    names = {"compose.yaml", "monitoring.yaml", "llm-vllm.service"}
+    assert {file.name for file in made} == names
     assert all(f" {file.name} " in " ".join(CONSOLE) for file in made)
     assert faults(checkout / "compose.yaml") == []
     unit = (checkout / "llm-vllm.service").read_text("utf-8")
@@ -108,10 +111,25 @@ def test_a_start_is_told_by_readyz_and_readiness_by_the_metrics(
 
 def test_promtool_checks_the_alerts(checkout: Path, service: Service) -> None:
     out = run(block("promtool test"), checkout, service)
-    assert "7 rules found" in out
+    assert "10 rules found" in out
     listed = re.findall(r"^\| `(LLM\w+)`", PAGE, re.MULTILINE)
     rules = yaml.safe_load(RULES.read_text("utf-8"))["groups"][0]["rules"]
     assert listed == [rule["alert"] for rule in rules]
+
+
+def test_an_engine_that_has_not_stalled_is_told_by_the_metrics(
+    checkout: Path, service: Service
+) -> None:
+    assert " 0.0\n" in run(block("_stalled"), checkout, service)
+
+
+def test_the_table_of_limits_has_the_defaults_of_the_settings() -> None:
+    section = PAGE.partition("## Limits on clients")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+)( [KM]iB)?", section, re.MULTILINE)
+    assert len(rows) >= 16
+    for name, number, unit in rows:
+        factor = {"": 1, " KiB": 2**10, " MiB": 2**20}[unit]
+        assert int(number.replace(",", "")) * factor == Settings.model_fields[name].default, name
 
 
 def test_the_caller_of_the_traced_request_finds_it(
@@ -126,6 +144,15 @@ def test_the_caller_of_the_traced_request_finds_it(
 
 def test_no_block_is_left_out() -> None:
     run_here = [
-        block(part) for part in ("operations compose", "/readyz", "_ready", "promtool", "trace")
+        block(part)
+        for part in (
+            "operations compose",
+            "operations monitoring",
+            "/readyz",
+            "_ready",
+            "_stalled",
+            "promtool",
+            "trace",
+        )
     ]
     assert sorted(BLOCKS) == sorted(run_here)
