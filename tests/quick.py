@@ -6,7 +6,10 @@ from pathlib import Path
 
 from tests.service_process import REPOSITORY
 
-STARTERS = {"subprocess", "start_service", "create_subprocess_exec", "GuardedProcess", "Popen"}
+STARTERS = {
+    *("subprocess", "start_service", "refusal"),
+    *("create_subprocess_exec", "GuardedProcess", "Popen"),
+}
 """Names by which a module of tests starts a process."""
 SERVICES = {"backend_service", "echo_service", "fresh_echo_service"}
 """Fixtures of tests/conftest.py that start one."""

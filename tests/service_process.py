@@ -8,12 +8,14 @@ import secrets
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,18 +24,31 @@ import httpx
 import psutil
 
 REPOSITORY = Path(__file__).parents[1]
-START_DEADLINE = 240.0
-"""Seconds: an engine that compiles at its first start on a slow machine needs minutes."""
+NVML = REPOSITORY / "tests" / "doubles" / "nvml"
+"""The double of nvidia-ml-py."""
+END_SERVICES = REPOSITORY / "tests" / "end_services.py"
 STOP_DEADLINE = 30.0
+REAL = os.environ.get("LLM_TEST_REAL")
+"""The one backend that the suite runs over as this machine has it, without a double."""
+REAL_PYTHON = os.environ.get("LLM_TEST_PYTHON")
+"""The interpreter that has its engine."""
+START_DEADLINE = 240.0 if REAL is None else 1800.0
+"""Seconds: an engine that compiles at its first start on a slow machine needs minutes, and what a
+proof starts may take as long as the setting `start_timeout` allows by itself."""
+INTERVAL = 0.02
+"""Seconds between two looks at what is awaited: each takes time from what it waits for."""
+LATE = 0.02
+"""Or this fraction of the time since the first look, where that is longer."""
 
 
 def eventually(check: Callable[[], bool], seconds: float, what: str) -> None:
     """Return as soon as `check` is true; fail when it does not become true in time."""
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
     while not check():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(0.005)
+        time.sleep(max(INTERVAL, waited * LATE))
 
 
 def service_name(backend: str) -> str:
@@ -65,23 +80,61 @@ def adds_metrics(backend: str) -> bool:
 def double(backend: str) -> Path | None:
     """The folder that stands in for an engine's package, where the engine cannot run."""
     folder = REPOSITORY / "tests" / "doubles" / backend
-    return folder if folder.is_dir() else None
+    return folder if REAL is None and folder.is_dir() else None
+
+
+def device(backend: str) -> Path | None:
+    """The folder that lets an engine's own package run on a CPU, where it asks for a GPU."""
+    folder = REPOSITORY / "tests" / "devices" / backend
+    return folder if REAL is None and folder.is_dir() else None
 
 
 def with_double(environment: dict[str, str], backend: str) -> dict[str, str]:
-    """Its modules are found before installed ones, and its programs before others."""
-    folder = double(backend)
+    """Its modules are found before installed ones, and its programs before others; it sees the GPUs
+    of its file `gpus`."""
+    folder = double(backend) or device(backend)
     if folder is None:
         return environment
-    python_path = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))
+    given = environment.get("PYTHONPATH")
+    python_path = os.pathsep.join(filter(None, [str(folder), str(NVML), given]))
     path = os.pathsep.join([str(folder / "bin"), environment.get("PATH", os.defpath)])
-    return {**environment, "PYTHONPATH": python_path, "PATH": path}
+    gpus = (folder / "gpus").read_text().strip() if (folder / "gpus").exists() else ""
+    return {"DOUBLE_GPUS": gpus, **environment, "PYTHONPATH": python_path, "PATH": path}
 
 
 def interpreter(backend: str) -> Path:
-    """The Python that has the engine: of the backend's own environment, else the running one."""
-    own = REPOSITORY / f".venv-{backend}" / "bin" / "python"
+    """The Python that has the engine: of the backend's own environment, else the running one.
+
+    One that can run on a CPU in tests only has a name that is no backend's.
+    """
+    if backend == REAL and REAL_PYTHON is not None:
+        return Path(REAL_PYTHON)
+    name = backend if device(backend) is None else f"{backend}_cpu"
+    own = REPOSITORY / f".venv-{name}" / "bin" / "python"
     return own if own.exists() else Path(sys.executable)
+
+
+def variables(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Returns settings as variables of the environment; dicts become JSON."""
+    return {
+        name.upper(): json.dumps(value) if isinstance(value, dict) else str(value)
+        for name, value in settings.items()
+    }
+
+
+@cache
+def _ender() -> subprocess.Popen[bytes]:
+    """Returns the process that reads the ids of what has to end with this one."""
+    command: list[str | Path] = [sys.executable, END_SERVICES]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
+def end_with_tests(process: int) -> None:
+    """Has the process end when this one does, even by SIGKILL."""
+    ids = _ender().stdin
+    assert ids is not None
+    ids.write(b"%d\n" % process)
+    ids.flush()
 
 
 @dataclass(frozen=True)
@@ -123,10 +176,11 @@ class Service:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    tls: ssl.SSLContext | None = None
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.url, timeout=120)
+        self.http = httpx.Client(base_url=self.url, timeout=120, verify=self.tls or True)
 
     def __enter__(self) -> "Service":
         return self
@@ -182,6 +236,22 @@ class Service:
         return "\n".join(self.log_text().splitlines()[-40:])
 
 
+def _spawn(
+    command: list[str | Path], root: Path, environment: dict[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    end_with_tests(process.pid)
+    return process
+
+
 def start_service(
     backend: str,
     *,
@@ -190,38 +260,39 @@ def start_service(
     own_environment: bool = True,
     arguments: tuple[str, ...] = (),
     bento: Installed | None = None,
+    certificate: Path | None = None,
+    folder: Path | None = None,
+    port: int | None = None,
     **settings: Any,
 ) -> Service:
-    """Settings go by their names, in lower case; dicts become JSON. `arguments` are name=value.
+    """Settings go by their names, in lower case. `arguments` are name=value.
 
     With `doubled` false an engine's double stays away; with `own_environment` false so does the
-    engine's own environment. A `bento` is served from its store, away from this repository.
+    engine's own environment. A `bento` is served from its store, away from this repository. With a
+    `certificate`, which has its key in the same file, it is served over TLS. `folder` has the log.
     """
-    directory = Path(tempfile.mkdtemp(prefix=f"serve-{backend}-"))
-    home = directory if bento is None else bento.home
-    environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    directory = folder or Path(tempfile.mkdtemp(prefix=f"serve-{backend}-"))
+    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True"}
+    if REAL is None:
+        environment["BENTOML_HOME"] = str(directory if bento is None else bento.home)
     if doubled and bento is None:
         environment = with_double(environment, backend)
-    for name, value in settings.items():
-        environment[name.upper()] = json.dumps(value) if isinstance(value, dict) else str(value)
-    port = free_port()
+    environment |= variables(settings)
+    port = port or free_port()
     if bento is not None:
-        python, target, folder = bento.python, bento.tag, bento.home
+        python, target, root = bento.python, bento.tag, bento.home
     else:
         python = interpreter(backend) if own_environment else Path(sys.executable)
-        target, folder = f"services.{backend}:{service_name(backend)}", REPOSITORY
+        target, root = f"services.{backend}:{service_name(backend)}", REPOSITORY
     options = [part for argument in arguments for part in ("--arg", argument)]
+    options += [] if certificate is None else ["--ssl-certfile", str(certificate)]
     log = directory / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [python.with_name("bentoml"), "serve", target, "--port", str(port), *options],
-            cwd=folder,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    service = Service(backend, f"http://127.0.0.1:{port}", process, log)
+    bentoml = python.with_name("bentoml")
+    command: list[str | Path] = [bentoml, "serve", target, "--port", str(port), *options]
+    process = _spawn(command, root, environment, log)
+    tls = None if certificate is None else ssl.create_default_context(cafile=certificate)
+    url = f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
+    service = Service(backend, url, process, log, tls)
     if wait:
         service.wait_ready()
     return service

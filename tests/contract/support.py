@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,9 @@ from tests.service_process import Service, eventually
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 GENERATE = "/generate"
+MESSAGES = "/v1/messages"
+RESPONSES = "/v1/responses"
+COUNT_TOKENS = "/v1/messages/count_tokens"
 MARKER = "Xylophonquark"
 """A word of prompts only: it must not appear in messages, logs or series."""
 
@@ -37,7 +41,12 @@ def user(text: str) -> list[Body]:
 
 def body_for(path: str, text: str, /, **fields: Any) -> Body:
     """Returns a request of `text` in the shape of a route."""
-    prompt: Body = {"messages": user(text)} if path == CHAT else {"prompt": text}
+    if path == MESSAGES:
+        return {"messages": user(text), "max_tokens": 64, **fields}
+    if path == RESPONSES:
+        return {"input": text, **fields}
+    in_messages = path in (CHAT, COUNT_TOKENS)
+    prompt: Body = {"messages": user(text)} if in_messages else {"prompt": text}
     return {**prompt, **fields}
 
 
@@ -91,21 +100,71 @@ def events(response: httpx.Response) -> list[Body]:
     return [json.loads(piece.removeprefix("data: ")) for piece in pieces[:-1]]
 
 
+def named_events(response: httpx.Response) -> list[Body]:
+    """Returns the events of /v1/messages, each of which is named by its type."""
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    *parts, rest = response.text.split("\n\n")
+    assert rest == ""
+    values = []
+    for part in parts:
+        name, data = part.split("\n")
+        values.append(json.loads(data.removeprefix("data: ")))
+        assert name == f"event: {values[-1]['type']}"
+    return values
+
+
+def message_of(values: list[Body]) -> Body:
+    """Returns the message that a stream's events make, put together as clients do."""
+    message: Body = {}
+    for value in values:
+        match value["type"]:
+            case "message_start":
+                message = value["message"]
+            case "content_block_start":
+                assert value["index"] == len(message["content"])
+                message["content"].append(value["content_block"])
+            case "content_block_delta":
+                block, delta = message["content"][value["index"]], value["delta"]
+                if delta["type"] == "input_json_delta":
+                    block["input"] = json.loads(delta["partial_json"])
+                else:
+                    (field,) = set(delta) - {"type"}
+                    block[field] += delta[field]
+            case "message_delta":
+                message |= value["delta"]
+                message["usage"] = value["usage"]
+    assert values[-1] == {"type": "message_stop"}
+    return message
+
+
 def stream(service: Service, path: str, text: str = "Hello", /, **fields: Any) -> list[Body]:
     return events(post(service, path, text, stream=True, **fields))
+
+
+def pieces(chunks: list[Body]) -> str:
+    """Returns the text of a stream's chunks, put together."""
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    return "".join(c["delta"].get("content", "") if "delta" in c else c["text"] for c in choices)
 
 
 def assert_error(response: httpx.Response, status: int, code: str, param: str | None = None) -> str:
     """Check the whole error body. Returns its message."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
-    assert set(response.json()) == {"error"}
     error = response.json()["error"]
+    if response.request.url.path.startswith(MESSAGES):
+        assert set(response.json()) == {"type", "error", "request_id"}
+        assert response.json()["type"] == "error"
+        assert response.headers["request-id"] == response.headers["x-request-id"]
+        error["request_id"] = response.json()["request_id"]
+    else:
+        assert set(response.json()) == {"error"}
     assert set(error) == {"message", "type", "param", "code", "request_id"}
     assert error["code"] == code, error
     assert error["param"] == param, error
     assert error["request_id"] == response.headers["x-request-id"]
-    assert error["type"].endswith("_error")
+    assert error["type"].endswith(("_error", "request_too_large"))
     message: str = error["message"]
     assert len(message) > 10
     assert MARKER not in response.text
@@ -134,7 +193,10 @@ def raw_request(path: str, data: bytes, *headers: str, method: str = "POST") -> 
 
 def connect(service: Service) -> socket.socket:
     address = urlsplit(service.url)
-    return socket.create_connection((address.hostname, address.port or 0), timeout=60)
+    connection = socket.create_connection((address.hostname, address.port or 0), timeout=60)
+    if service.tls is None:
+        return connection
+    return service.tls.wrap_socket(connection, server_hostname=address.hostname)
 
 
 def raw_post(service: Service, path: str, body: Body) -> RawResponse:
@@ -168,19 +230,30 @@ class Samples:
         self.series = {(s.name, *sorted(s.labels.items())) for s in self._samples}
 
     def __getitem__(self, name: str) -> float:
-        """Returns the value of a series without labels of its own."""
-        (value,) = [
-            sample.value for sample in self._samples if sample.name == f"gen_ai_server_{name}"
-        ]
-        return float(value)
+        """Returns the sum, over the model and its adapters, of a series without other labels."""
+        values = self.by_model(name).values()
+        assert values
+        return sum(values)
 
-    def outcomes(self) -> dict[str, float]:
-        name = "gen_ai_server_requests_total"
+    def by_model(self, name: str) -> dict[str, float]:
+        """Returns the values of a series by the names of the model and of its adapters."""
         return {
-            sample.labels["outcome"]: sample.value
+            sample.labels["model"]: float(sample.value)
             for sample in self._samples
-            if sample.name == name
+            if sample.name == f"gen_ai_server_{name}"
         }
+
+    def outcomes(self) -> Counter[str]:
+        """Returns the requests of the model and its adapters by how they ended."""
+        return self.counts("requests", "outcome")
+
+    def counts(self, name: str, label: str) -> Counter[str]:
+        """Returns the values of a counter by one of its labels, summed over the others."""
+        counts: Counter[str] = Counter()
+        for sample in self._samples:
+            if sample.name == f"gen_ai_server_{name}_total":
+                counts[sample.labels[label]] += int(sample.value)
+        return counts
 
 
 def outcomes_since(service: Service, before: Samples) -> dict[str, float]:

@@ -1,9 +1,11 @@
 """A client that goes away, or a DELETE, ends a generation at once."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 
 import httpx
 import pytest
@@ -13,6 +15,8 @@ from tests.contract.support import (
     CHAT,
     COMPLETIONS,
     GENERATE,
+    MESSAGES,
+    RESPONSES,
     SILENT_SERVICE,
     Body,
     Samples,
@@ -28,13 +32,15 @@ from tests.contract.support import (
 from tests.limits import DEADLINE
 from tests.service_process import Service, eventually
 
-PATHS = [GENERATE, CHAT, COMPLETIONS]
+PATHS = [GENERATE, CHAT, COMPLETIONS, RESPONSES]
+"""/v1/messages is not among them: it has no ignore_eos, so its answers may be over before."""
 ENDLESS = {"max_tokens": 3000, "ignore_eos": True}
 
 
 def endless(path: str, **fields: object) -> Body:
     streamed = {} if path == GENERATE else {"stream": True}
-    return body_for(path, "Count from 1 to 40.", **{**ENDLESS, **streamed, **fields})
+    long = {"max_tokens": 3000} if path == MESSAGES else ENDLESS
+    return body_for(path, "Count from 1 to 40.", **{**long, **streamed, **fields})
 
 
 @contextmanager
@@ -66,12 +72,44 @@ def test_leaving_in_the_middle_of_a_stream_ends_the_generation(
     )
 
 
-@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, RESPONSES])
 def test_leaving_a_request_that_does_not_stream_ends_the_generation(
     backend_service: Service, path: str
 ) -> None:
     before = Samples(backend_service)
     with unread(backend_service, path, endless(path, stream=False)):
+        running(backend_service)
+    expect_idle(backend_service)
+    expect_outcomes(backend_service, before, cancelled=1)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_client_that_has_ended_its_own_side_gets_its_answer(
+    backend_service: Service, path: str
+) -> None:
+    before = Samples(backend_service)
+    data = json.dumps(body_for(path, "Hello", max_tokens=60, ignore_eos=True)).encode()
+    with connect(backend_service) as connection:
+        # The end travels in one segment with the request: no answer has begun when it arrives.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        connection.sendall(raw_request(path, data, "content-type: application/json"))
+        connection.shutdown(socket.SHUT_WR)
+        response = HTTPResponse(connection)
+        response.begin()
+        assert response.status == 200
+        assert response.getheader("connection") == "close"
+        assert response.read()
+        assert connection.recv(1) == b""
+    expect_outcomes(backend_service, before, length=1)
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+def test_leaving_after_that_ends_the_generation(backend_service: Service, path: str) -> None:
+    before = Samples(backend_service)
+    data = json.dumps(endless(path, stream=False)).encode()
+    with connect(backend_service) as connection:
+        connection.sendall(raw_request(path, data, "content-type: application/json"))
+        connection.shutdown(socket.SHUT_WR)
         running(backend_service)
     expect_idle(backend_service)
     expect_outcomes(backend_service, before, cancelled=1)
@@ -83,7 +121,7 @@ def test_leaving_ends_all_n_answers(backend_service: Service) -> None:
     expect_idle(backend_service)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, MESSAGES])
 def test_leaving_before_the_first_token_frees_the_only_slot(
     echo_service: EchoFactory, path: str
 ) -> None:

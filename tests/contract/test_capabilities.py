@@ -47,10 +47,11 @@ FIELDS: list[tuple[str, Any, list[Any]]] = [
     ("logit_bias", {"5": 1}, [{}, None]),
     ("response_format", JSON_SCHEMA, [{"type": "text"}, None]),
     ("logprobs", True, [False, None]),
+    ("prompt_logprobs", 1, [None]),
     ("stop", "never", [[], None]),
     ("n", 2, [1, None]),
     ("max_tokens", 2, [None]),
-    ("chat_template_kwargs", {"x": 1}, [{}, None]),
+    ("chat_template_kwargs", {"add_generation_prompt": True}, [{}, None]),
 ]
 
 
@@ -195,7 +196,7 @@ def test_a_frequency_penalty_grows_with_each_time(
 def test_a_presence_penalty_does_not_grow(backend_service: Service, capabilities: Body) -> None:
     """A token that has come once stays as likely, however often it comes."""
     require(capabilities, "presence_penalty")
-    assert repeats(backend_service, presence_penalty=-2) < 40
+    assert repeats(backend_service, presence_penalty=-1) < 40
     assert repeats(backend_service, presence_penalty=2) > 8
     avoided, sought = (repeats(backend_service, "zzz", presence_penalty=v) for v in (2, -2))
     assert 2 * avoided < sought
@@ -249,13 +250,6 @@ def test_a_json_object_parses(backend_service: Service, capabilities: Body) -> N
     question = user("Give the capital of France as JSON.")
     value = chat(backend_service, question, response_format={"type": "json_object"})
     assert isinstance(json.loads(text_of(value)), dict)
-
-
-def test_a_schema_that_is_none_is_refused(backend_service: Service, capabilities: Body) -> None:
-    require(capabilities, "response_format")
-    wrong = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "nonsense"}}}
-    error = post(backend_service, CHAT, response_format=wrong)
-    assert (error.status_code, error.json()["error"]["code"]) == (400, "invalid_value")
 
 
 def test_chat_logprobs_have_openais_shape(backend_service: Service, capabilities: Body) -> None:

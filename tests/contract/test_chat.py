@@ -10,7 +10,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.contract.support import CHAT, Body, answer, chat, stream, text_of, tokenize, user
 from tests.service_process import Service, loads_weights
 
-LONG = "Count from 1 to 40."
+LONG = "What can you do?"
 MESSAGES: Any = user(LONG)
 
 
@@ -135,6 +135,13 @@ def test_text_that_could_have_become_a_stop_string_is_not_lost(backend_service: 
     full = text_of(chat(backend_service, user(LONG)))
     chunks = stream(backend_service, CHAT, LONG, temperature=0, stop=[full[-3:] + "never"])
     assert joined(chunks) == full
+
+
+def test_a_stop_string_that_is_a_special_token_ends_the_answer(backend_service: Service) -> None:
+    """Such a token is in no text, so it is known by its id."""
+    value = chat(backend_service, user(LONG), stop=["<|im_end|>"], ignore_eos=True)
+    assert text_of(value) == text_of(chat(backend_service, user(LONG)))
+    assert value["choices"][0]["finish_reason"] == "stop"
 
 
 def test_a_developer_message_is_a_system_message(backend_service: Service) -> None:

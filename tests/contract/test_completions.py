@@ -79,12 +79,6 @@ def test_echo_puts_the_prompt_before_the_answer(backend_service: Service) -> Non
     assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == expected[0]
 
 
-def test_echo_with_logprobs_is_refused(backend_service: Service) -> None:
-    body = {"prompt": FIRST, "echo": True, "logprobs": 1}
-    response = backend_service.http.post(COMPLETIONS, json=body)
-    assert_error(response, 400, "unsupported_parameter", "echo")
-
-
 def test_a_stream_has_the_same_text_and_ends_with_done(backend_service: Service) -> None:
     fields = {"temperature": 0, "max_tokens": 6, "ignore_eos": True}
     chunks = stream(backend_service, COMPLETIONS, FIRST, **fields)
@@ -130,6 +124,13 @@ def test_an_empty_prompt_is_refused_or_is_the_bos_alone(
         assert response.json()["usage"]["prompt_tokens"] == 1
     else:
         assert_error(response, 400, "invalid_value", "prompt")
+
+
+def test_an_empty_prompt_among_others_is_named(backend_service: Service) -> None:
+    for body in ({"prompt": [[5], []]}, {"prompt": ["a", ""], "add_special_tokens": False}):
+        response = backend_service.http.post(COMPLETIONS, json={**body, "max_tokens": 1})
+        message = assert_error(response, 400, "invalid_value", "prompt")
+        assert message.startswith("prompt[1] is empty")
 
 
 @pytest.mark.parametrize("prompt", [[10**6], [[10**6]], [-1], [2**31], ["a", 1], [[1], "a"], 5])

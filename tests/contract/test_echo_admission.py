@@ -12,6 +12,8 @@ from tests.contract.support import (
     CHAT,
     COMPLETIONS,
     GENERATE,
+    MESSAGES,
+    RESPONSES,
     SILENT,
     SILENT_SERVICE,
     Samples,
@@ -52,7 +54,7 @@ def send(client: httpx.AsyncClient, path: str, **fields: object) -> asyncio.Task
     return asyncio.create_task(client.post(path, json=body_for(path, "Hello", **fields)))
 
 
-@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS])
+@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS, MESSAGES, RESPONSES])
 async def test_a_full_queue_is_refused_at_once_with_retry_after(
     echo_service: EchoFactory, path: str
 ) -> None:
@@ -67,6 +69,9 @@ async def test_a_full_queue_is_refused_at_once_with_retry_after(
         assert_error(response, 429, "overloaded")
         assert int(response.headers["retry-after"]) >= 1
         expect_outcomes(service, before, rejected=1)
+        refused = Samples(service).counts("refusals", "status")
+        refused.subtract(before.counts("refusals", "status"))
+        assert refused == {"429": 1, "503": 0}
         await leave(runs, waits)
     expect_idle(service)
 
@@ -83,6 +88,8 @@ async def test_waiting_too_long_is_a_503_with_retry_after(
     assert "1 seconds" in assert_error(response, 503, "overloaded")
     assert int(response.headers["retry-after"]) >= 1
     expect_outcomes(silent, before, rejected=1)
+    refused = Samples(silent).counts("refusals", "status")
+    assert refused["503"] == before.counts("refusals", "status")["503"] + 1
     await leave(runs)
     expect_idle(silent)
 

@@ -14,6 +14,8 @@ from tests.contract.support import (
     COMPLETIONS,
     GENERATE,
     MARKER,
+    MESSAGES,
+    RESPONSES,
     Samples,
     assert_error,
     body_for,
@@ -77,7 +79,7 @@ def test_http_clients_see_the_incomplete_body(echo_service: EchoFactory) -> None
     connection.close()
 
 
-@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS])
+@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS, MESSAGES, RESPONSES])
 def test_a_failure_before_the_first_token_is_a_500_without_details(
     echo_service: EchoFactory, path: str
 ) -> None:
@@ -90,7 +92,7 @@ def test_a_failure_before_the_first_token_is_a_500_without_details(
     assert service.is_ready()
 
 
-@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS])
+@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS, MESSAGES, RESPONSES])
 def test_an_engine_that_says_nothing_is_a_504(echo_service: EchoFactory, path: str) -> None:
     hang = {"failure": "hang", "fail_after": 0}
     service = echo_service(engine_args=hang, first_token_timeout=0.3)
@@ -103,7 +105,7 @@ def test_an_engine_that_says_nothing_is_a_504(echo_service: EchoFactory, path: s
 def test_all_that_wait_get_the_error_of_a_dead_engine_at_once(
     fresh_echo_service: EchoFactory,
 ) -> None:
-    death = {"failure": "death", "fail_after": 150, "itl": 0.005}
+    death = {"failure": "death", "fail_after": 600, "itl": 0.005}
     service = fresh_echo_service(engine_args=death, max_concurrency=2)
     answers: list[httpx.Response] = []
 
@@ -111,12 +113,12 @@ def test_all_that_wait_get_the_error_of_a_dead_engine_at_once(
         body = body_for(CHAT, "Hello", max_tokens=max_tokens, ignore_eos=True)
         answers.append(httpx.post(service.url + CHAT, json=body, timeout=20))
 
-    threads = [threading.Thread(target=ask, args=(200,)) for _ in range(4)]
+    threads = [threading.Thread(target=ask, args=(800,)) for _ in range(4)]
     for thread in threads:
         thread.start()
     eventually(lambda: Samples(service)["requests_waiting"] == 2, DEADLINE, "two wait")
     for thread in threads:
-        thread.join(5)
+        thread.join(DEADLINE)
     assert len(answers) == 4
     for answer in answers:
         assert_error(answer, 503, "engine_dead")

@@ -9,6 +9,7 @@ from tests.contract.support import (
     COMPLETIONS,
     GENERATE,
     MARKER,
+    MESSAGES,
     Samples,
     assert_error,
     model_card,
@@ -49,7 +50,9 @@ def bearer(key: str) -> dict[str, str]:
         bearer("wrong"),
         {"authorization": "Bearer"},
         {"authorization": "first-key"},
-        {"x-api-key": "first-key"},
+        {"x-api-key": "wrong"},
+        {"x-api-key": ""},
+        {**bearer("wrong"), "x-api-key": "first-key"},
     ],
 )
 def test_without_a_valid_key_a_route_is_closed(
@@ -61,7 +64,9 @@ def test_without_a_valid_key_a_route_is_closed(
     assert not any(key in message for key in KEYS)
 
 
-@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS, "/tokenize", "/detokenize"])
+@pytest.mark.parametrize(
+    "path", [GENERATE, CHAT, COMPLETIONS, MESSAGES, "/tokenize", "/detokenize"]
+)
 def test_a_key_is_asked_for_before_the_body_is_read(closed: Service, path: str) -> None:
     assert_error(closed.http.post(path, content=b"{"), 401, "invalid_api_key")
     assert_error(closed.http.delete("/v1/requests/a"), 401, "invalid_api_key")
@@ -69,20 +74,23 @@ def test_a_key_is_asked_for_before_the_body_is_read(closed: Service, path: str) 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_each_key_opens_every_route(closed: Service, key: str) -> None:
-    headers = bearer(key)
-    for path in ("/v1/models", "/metrics"):
-        assert closed.http.get(path, headers=headers).status_code == 200
-    body = {"prompt": "a", "max_tokens": 1}
-    assert closed.http.post(GENERATE, json=body, headers=headers).status_code == 200
+    for headers in (bearer(key), {"x-api-key": key}):
+        for path in ("/v1/models", "/metrics"):
+            assert closed.http.get(path, headers=headers).status_code == 200
+        body = {"prompt": "a", "max_tokens": 1}
+        assert closed.http.post(GENERATE, json=body, headers=headers).status_code == 200
     assert key not in closed.log_text()
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/health", "/ping"])
 def test_health_stays_open(closed: Service, path: str) -> None:
     assert closed.http.get(path).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/docs.json", "/schema.json"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/docs", "/openapi.json", "/web/chat.js", "/bentoml", "/docs.json", "/schema.json"],
+)
 def test_the_pages_can_be_switched_off(closed: Service, path: str) -> None:
     assert_error(closed.http.get(path, headers=bearer(KEYS[0])), 404, "not_found")
 
@@ -93,8 +101,25 @@ def keyed(echo_service: EchoFactory) -> Service:
     return echo_service(api_keys="k", system_prompt=SYSTEM_PROMPT)
 
 
-def test_keys_close_the_pages_and_leave_metrics_open_by_default(keyed: Service) -> None:
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/web/chat.js"])
+def test_the_page_that_asks_for_a_key_needs_none_and_tells_nothing_of_the_service(
+    keyed: Service, path: str
+) -> None:
+    response = keyed.http.get(path)
+    assert response.status_code == 200
+    assert SYSTEM_PROMPT not in response.text
+    assert '"demo"' not in response.text
+
+
+def test_the_document_says_whether_a_key_is_needed(keyed: Service) -> None:
+    paths = keyed.http.get("/openapi.json").json()["paths"]
+    secured = {path for path, methods in paths.items() if "security" in str(methods)}
+    assert {*paths} - secured == {"/livez", "/readyz", "/healthz", "/health", "/ping", "/metrics"}
+
+
+def test_keys_close_bentomls_pages_and_leave_metrics_open_by_default(keyed: Service) -> None:
     assert keyed.http.get("/metrics").status_code == 200
+    assert_error(keyed.http.get("/bentoml"), 401, "invalid_api_key")
     assert_error(keyed.http.get("/schema.json"), 401, "invalid_api_key")
     assert keyed.http.get("/schema.json", headers=bearer("k")).status_code == 200
 
@@ -124,11 +149,15 @@ def test_the_named_origin_may_read_answers_and_no_other(closed: Service) -> None
     assert response.headers["access-control-allow-origin"] == ORIGIN
     response = closed.http.get("/livez", headers={"origin": "https://other.org"})
     assert "access-control-allow-origin" not in response.headers
-    asked = {"access-control-request-method": "POST", "access-control-request-headers": "x-a"}
-    preflight = {**asked, "access-control-request-headers": "authorization,content-type"}
+
+
+def test_a_page_of_the_origin_may_send_any_header(closed: Service) -> None:
+    sent = "authorization,content-type,x-stainless-lang,x-stainless-retry-count"
+    preflight = {"access-control-request-method": "POST", "access-control-request-headers": sent}
     response = closed.http.options(CHAT, headers={"origin": ORIGIN, **preflight})
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert response.headers["access-control-allow-headers"] == sent
 
 
 def test_no_origin_is_allowed_by_default(backend_service: Service) -> None:
@@ -160,7 +189,7 @@ def test_the_served_name_and_context_are_settings(closed: Service) -> None:
 def test_while_loading_it_is_alive_and_names_the_phase(fresh_echo_service: EchoFactory) -> None:
     service = fresh_echo_service(wait=False, engine_args={"start_delay": 2})
     eventually(lambda: answers(service), DEADLINE, "HTTP is up")
-    for path in ("/readyz", "/healthz"):
+    for path in ("/readyz", "/healthz", "/health", "/ping"):
         response = service.http.get(path)
         assert "'load'" in assert_error(response, 503, "not_ready")
         assert int(response.headers["retry-after"]) > 0

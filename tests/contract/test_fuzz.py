@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel
 
+from common.http.anthropic.schemas import CountTokensBody, MessagesBody
 from common.http.schemas import (
     ChatBody,
     CompletionBody,
@@ -15,16 +16,29 @@ from common.http.schemas import (
     GenerateBody,
     TokenizeBody,
 )
-from tests.contract.support import CHAT, COMPLETIONS, GENERATE, Body, expect_idle, user
+from tests.contract.support import (
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    GENERATE,
+    MESSAGES,
+    Body,
+    expect_idle,
+    user,
+)
 from tests.service_process import Service
 
 ROUTES: dict[str, tuple[type[BaseModel], Body]] = {
     GENERATE: (GenerateBody, {"prompt": "Hello", "max_tokens": 2}),
     CHAT: (ChatBody, {"messages": user("Hello"), "max_tokens": 2}),
     COMPLETIONS: (CompletionBody, {"prompt": "Hello", "max_tokens": 2}),
+    MESSAGES: (MessagesBody, {"messages": user("Hello"), "max_tokens": 2}),
+    COUNT_TOKENS: (CountTokensBody, {"messages": user("Hello")}),
     "/tokenize": (TokenizeBody, {"prompt": "Hello"}),
     "/detokenize": (DetokenizeBody, {"tokens": [5]}),
 }
+DONE = "data: [DONE]\n\n"
+END = {MESSAGES: 'data: {"type":"message_stop"}\n\n'}
 EXAMPLES = {"echo": 150}
 FEW = 15
 SCALARS = st.one_of(
@@ -97,7 +111,7 @@ def likely(path: str) -> dict[str, st.SearchStrategy[Any]]:
         fields["n"] = st.sampled_from([1, 2])
     if "max_tokens" in fields:
         fields["max_tokens"] = st.integers(1, 3)
-        del fields["min_tokens"]
+        fields.pop("min_tokens", None)
     return fields
 
 
@@ -138,10 +152,10 @@ def check(service: Service, path: str, body: bytes) -> None:
         if kind == "application/json":
             response.json()
         elif path != GENERATE:
-            assert response.text.endswith("data: [DONE]\n\n"), (body, response.text)
+            assert response.text.endswith(END.get(path, DONE)), (body, response.text)
         return
     error = response.json()["error"]
-    assert set(error) == {"message", "type", "param", "code", "request_id"}
+    assert {*error, *response.json()} >= {"message", "type", "param", "code", "request_id"}
     assert len(response.content) < 4096, body
 
 

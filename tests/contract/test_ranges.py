@@ -8,6 +8,8 @@ from tests.contract.support import (
     CHAT,
     COMPLETIONS,
     GENERATE,
+    MESSAGES,
+    RESPONSES,
     Body,
     assert_error,
     model_card,
@@ -19,16 +21,17 @@ INT64 = 2**63
 RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("temperature", [0, 0.01, 2], [-0.001, 2.001, "1", True, [1]]),
     ("top_p", [0.001, 1], [0, 1.001, -1, "0.5", True]),
-    ("top_k", [-1, 0, 1, 2**31 - 1], [-2, 2**31, 1.5, "5", True]),
+    ("top_k", [-1, 0, 1, 2.0, 2**31 - 1], [-2, 2**31, 1.5, "5", True]),
     ("min_p", [0, 1], [-0.001, 1.001, "0"]),
     ("repetition_penalty", [0.001, 2], [0, 2.001, -1, "1"]),
     ("presence_penalty", [-2, 2], [-2.001, 2.001, "0"]),
     ("frequency_penalty", [-2, 2], [-2.001, 2.001, "0"]),
-    ("seed", [-INT64, 0, INT64 - 1], [-INT64 - 1, INT64, 1.5, "1", True, 10**40]),
+    ("seed", [-INT64, 0, 1.0, INT64 - 1], [-INT64 - 1, INT64, 1.5, "1", True, 10**40]),
     ("stop", ["a", ["a"], ["a"] * 16, []], ["", [""], ["a"] * 17, 5, [5], {"a": 1}]),
+    ("stop", ["a" * 1000], ["a" * 1001, ["a", "a" * 1001]]),
     ("stop_token_ids", [[], [5], [5] * 256], [5, ["5"], [-1], [2**31], [5] * 257, [5.5]]),
     ("min_tokens", [0, 2], [-1, 3, "1", 1.5, True]),
-    ("max_tokens", [1], [0, -1, "5", 2.5, True, 10**40]),
+    ("max_tokens", [1, 1.0], [0, -1, "5", 2.5, True, 10**40]),
     ("ignore_eos", [True, False], ["true", 1, "yes"]),
     ("logit_bias", [{}, {"5": 100, "6": -100}], [[5], {"a": 1}, {"5": 101}, {"5": -101}, {"-1": 1},
                                                  {"5": "1"}, {"5.0": 1}, {"99999999": 1}]),
@@ -36,26 +39,43 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
      [{"type": "xml"}, "json", {}, {"type": "json_schema"}]),
 ]  # fmt: skip
 OPENAI_RANGES: list[tuple[str, list[Any], list[Any]]] = [
-    ("n", [1, 16], [0, 17, -1, "2", 1.5, True]),
+    ("prompt_logprobs", [0, 20, 1.0], [21, -1, True, "1"]),
+    ("n", [1, 128, 2.0], [0, 129, -1, "2", 1.5, True]),
     ("stream", [True, False], ["true", 1]),
-    ("user", ["somebody"], [5]),
-    ("stream_options", [], [5, {"include_usage": "yes"}, {"include_usage": 1}]),
+    (
+        "stream_options",
+        [{}, {"include_usage": False}],
+        [5, {"include_usage": "yes"}, {"include_usage": 1}],
+    ),
 ]
 CHAT_RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("max_completion_tokens", [1], [0, "5"]),
     ("logprobs", [True, False], [1, "true"]),
-    ("chat_template_kwargs", [{}, {"x": 1}], [5, "a", [1]]),
+    ("chat_template_kwargs", [{}, {"enable_thinking": False}], [5, "a", [1]]),
     ("tools", [[]], [{}, "a"]),
 ]
 COMPLETION_RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("echo", [True, False], [1, "true"]),
-    ("logprobs", [0, 20], [21, -1, True, "1"]),
+    ("logprobs", [0, 20, 1.0], [21, -1, True, "1"]),
+]
+RESPONSES_RANGES: list[tuple[str, list[Any], list[Any]]] = [
+    ("max_output_tokens", [1], [0, "5"]),
+    ("stream", [True, False], ["true", 1]),
+]
+MESSAGES_RANGES: list[tuple[str, list[Any], list[Any]]] = [
+    ("temperature", [0, 1], [-0.001, 1.001, "1"]),
+    ("top_p", [0.001, 1], [0, 1.001]),
+    ("top_k", [0, 1], [-1, 1.5, "5"]),
+    ("stop_sequences", [[], ["a"] * 16], ["a", [""], ["a"] * 17]),
+    ("stream", [True, False], ["true", 1]),
 ]
 BY_ROUTE = [
     *((GENERATE, row) for row in RANGES),
     *((GENERATE, ("system_prompt", ["", "a"], [5, ["a"]])) for _ in "1"),
     *((CHAT, row) for row in [*OPENAI_RANGES, *CHAT_RANGES]),
     *((COMPLETIONS, row) for row in [*OPENAI_RANGES, *COMPLETION_RANGES]),
+    *((RESPONSES, row) for row in RESPONSES_RANGES),
+    *((MESSAGES, row) for row in MESSAGES_RANGES),
 ]
 IDS = [f"{path.rsplit('/')[-1]}-{row[0]}" for path, row in BY_ROUTE]
 
@@ -72,7 +92,8 @@ def test_each_end_of_a_range_is_taken_and_nothing_beyond(
         codes.add("unsupported_parameter")
     elif path == COMPLETIONS and name == "logprobs" and capabilities["top_logprobs"] is not True:
         good = [0]
-    others: Body = {} if name == "max_completion_tokens" else {"max_tokens": 2}
+    limits = ("max_completion_tokens", "max_output_tokens")
+    others: Body = {} if name in limits else {"max_tokens": 2}
     for value in [None, *good]:
         response = post(backend_service, path, **{**others, name: value})
         assert response.status_code == 200, (value, response.text)
@@ -84,11 +105,12 @@ def test_each_end_of_a_range_is_taken_and_nothing_beyond(
         assert str(error["param"]).startswith(name), value
 
 
-@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS])
+@pytest.mark.parametrize("path", [GENERATE, CHAT, COMPLETIONS, RESPONSES, MESSAGES])
 def test_the_main_fields_have_the_same_ranges_on_every_route(
     backend_service: Service, path: str
 ) -> None:
     for name, value in (("temperature", 2.1), ("top_p", 0), ("max_tokens", 0), ("stop", [""])):
+        name = "stop_sequences" if (path, name) == (MESSAGES, "stop") else name
         assert_error(post(backend_service, path, **{name: value}), 400, "invalid_value", name)
 
 

@@ -1,16 +1,20 @@
 """The bytes around a body are limited, before any key is asked for."""
 
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import openai
 import pytest
 
 from tests.conftest import EchoFactory
 from tests.contract.support import connect, expect_idle
-from tests.service_process import Service
+from tests.service_process import Service, start_service
 
 LIMIT = 4096
 URL_LIMIT = LIMIT // 4
@@ -25,15 +29,36 @@ MUCH = 2**24
 """Bytes; sockets on one machine take less than that when nobody reads."""
 
 
+SETTINGS: dict[str, Any] = {
+    "max_header_bytes": LIMIT,
+    "api_keys": "k",
+    "engine_args": {"itl": 0.002},
+}
+
+
 @pytest.fixture
 def service(echo_service: EchoFactory) -> Service:
-    return echo_service(max_header_bytes=LIMIT, api_keys="k", engine_args={"itl": 0.002})
+    return echo_service(**SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def service_over_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes a certificate, is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key", folder / "certificate"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    words = [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*words, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    certificate.write_text(certificate.read_text() + key.read_text())
+    with start_service("echo", certificate=certificate, **SETTINGS) as started:
+        yield started
 
 
 def answers(connection: socket.socket) -> bytes:
     """Returns everything until the service closes the connection."""
     received = b""
-    with suppress(ConnectionResetError):
+    with suppress(ConnectionResetError, ssl.SSLError):
         while data := connection.recv(2**16):
             received += data
     return received
@@ -53,7 +78,7 @@ def assert_refused(answer: bytes, status: int, code: str, limit: int = LIMIT) ->
 def send_until_closed(connection: socket.socket, part: bytes, between: Callable[[], object]) -> int:
     """Returns the bytes that were sent; `between` is called after each part."""
     sent = 0
-    with suppress(ConnectionError):
+    with suppress(ConnectionError, ssl.SSLError):
         while sent < MUCH:
             connection.sendall(part)
             sent += len(part)
@@ -96,6 +121,20 @@ def test_an_endless_header_is_refused_in_pieces_of_any_size(service: Service, pa
         hostile.sendall(FIRST + b"x: ")
         assert send_until_closed(hostile, b"a" * part, lambda: None) < MUCH
         assert_refused(answers(hostile), 431, "headers_too_large")
+
+
+@pytest.mark.parametrize("start", [FIRST + b"x: ", FIRST + b"\r\n" + FIRST + b"x"])
+def test_an_endless_header_over_tls_is_refused(service_over_tls: Service, start: bytes) -> None:
+    """The end of the connection takes a second more, in which what comes is thrown away."""
+    with connect(service_over_tls) as hostile:
+        hostile.sendall(start)
+        sent = send_until_closed(
+            hostile, b"a" * 1024, lambda: service_over_tls.http.get("/livez").raise_for_status()
+        )
+        head, _, refusal = answers(hostile).rpartition(b"HTTP/1.1 431 ")
+        assert head.count(b"HTTP/1.1 200 ") == start.count(FIRST) - 1
+        assert_refused(b"HTTP/1.1 431 " + refusal, 431, "headers_too_large")
+    assert sent < MUCH
 
 
 @pytest.mark.parametrize("count", [129, 10_000])

@@ -29,20 +29,6 @@ WEATHER: Body = {
         },
     },
 }
-CHOOSING: Body = {
-    "type": "function",
-    "function": {
-        **WEATHER["function"],
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"enum": ["Paris", "Rome"]}},
-            "required": ["city"],
-            "additionalProperties": False,
-        },
-    },
-}
-"""The demo model ends a string and its line by one token, which no grammar allows in a document: a
-free string may then go on and on."""
 ASKED = user("What is the weather in Paris?")
 
 
@@ -53,6 +39,18 @@ def the_call(call: Body) -> Body:
     assert function["name"] == "get_weather"
     arguments: Body = json.loads(function["arguments"])
     return arguments
+
+
+def joined(choices: list[Body]) -> list[Body]:
+    """Returns the calls of a stream, put together as clients do."""
+    calls: list[Body] = []
+    for part in (part for choice in choices for part in choice["delta"].get("tool_calls", [])):
+        if "id" in part:
+            assert part["index"] == len(calls)
+            calls.append({**part, "function": {**part["function"]}})
+        else:
+            calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
+    return calls
 
 
 def require_a_model(service: Service) -> None:
@@ -95,8 +93,7 @@ def test_a_streamed_call_comes_as_a_delta_and_never_as_text(backend_service: Ser
     choices = streamed(backend_service, ASKED, tools=[WEATHER])
     assert choices[-1]["finish_reason"] == "tool_calls"
     assert not any(choice["delta"].get("content") for choice in choices)
-    (call,) = [c for choice in choices for c in choice["delta"].get("tool_calls", [])]
-    assert call["index"] == 0
+    (call,) = joined(choices)
     assert the_call(call) == {"city": "Paris"}
 
 
@@ -141,9 +138,18 @@ def test_an_echoed_call_is_parsed_with_and_without_streaming(backend_service: Se
     calls = value["choices"][0]["message"]["tool_calls"]
     assert the_call(calls[0]) == {"city": "Köln"}
     choices = streamed(backend_service, spoken, tools=[WEATHER], max_tokens=400, ignore_eos=True)
-    parts = [c for choice in choices for c in choice["delta"].get("tool_calls", [])]
-    assert [part["index"] for part in parts] == list(range(len(calls)))
+    parts = joined(choices)
+    assert len(parts) == len(calls) > 1
     assert all(the_call(part) == {"city": "Köln"} for part in parts)
+    alone = chat(
+        backend_service,
+        spoken,
+        tools=[WEATHER],
+        max_tokens=400,
+        ignore_eos=True,
+        parallel_tool_calls=False,
+    )
+    assert len(alone["choices"][0]["message"]["tool_calls"]) == 1
     assert "<tool_call>" not in "".join(c["delta"].get("content") or "" for c in choices[:-2])
 
 
@@ -153,31 +159,25 @@ def test_no_tools_means_no_parsing(backend_service: Service) -> None:
     assert "tool_calls" not in message
 
 
-@pytest.mark.parametrize(
-    "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
-)
-def test_a_forced_call_works_or_is_refused_as_the_capabilities_say(
-    backend_service: Service, choice: object
-) -> None:
-    reason = model_card(backend_service)["capabilities"]["tool_choice"]
-    body = {"messages": ASKED, "tools": [CHOOSING], "tool_choice": choice, "temperature": 0}
-    response = backend_service.http.post(CHAT, json=body)
-    if reason is not True:
-        assert reason in assert_error(response, 400, "unsupported_parameter", "tool_choice")
-        return
-    assert response.status_code == 200, response.text
-    answer = response.json()["choices"][0]
-    assert answer["finish_reason"] == "tool_calls"
-    assert the_call(answer["message"]["tool_calls"][0])["city"] in ("Paris", "Rome")
+@pytest.mark.parametrize("form", [{"guided_choice": ["a"]}, {"json_schema": {"type": "object"}}])
+def test_a_forced_call_has_no_other_form(backend_service: Service, form: Body) -> None:
+    if model_card(backend_service)["capabilities"]["tool_choice"] is not True:
+        pytest.skip("no call can be forced")
+    body: Body = {"messages": ASKED, "tools": [WEATHER], "tool_choice": "required", **form}
+    assert_error(backend_service.http.post(CHAT, json=body), 400, "invalid_value", *form)
 
 
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"tool_choice": "auto"}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": "sometimes", "tools": [WEATHER]}, "tool_choice"),
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "a", "strict": 5}}]},
+            "tools[0].function.strict",
+        ),
         ({"tools": "get_weather"}, "tools"),
     ],
 )
