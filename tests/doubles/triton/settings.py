@@ -15,7 +15,7 @@ NEEDED = (
 )
 """Read without a default: the model does not load without them."""
 ENGINE = "stands in for a compiled engine\n"
-"""The contents of the only one that it loads."""
+"""The contents of its own. What the builders' doubles compile names its model's directory."""
 INSTANCE = "unexpected error when creating modelInstanceState: "
 
 
@@ -53,7 +53,8 @@ def read_settings(config: Mapping[str, Any]) -> BackendSettings:
     engine = Path(values.get("gpt_model_path", ""))
     if not (engine / "rank0.engine").is_file():
         raise ValueError(f"Decoder (GPT) model path at {engine} does not exist.")
-    if (engine / "rank0.engine").read_text("utf-8") != ENGINE:
+    compiled = (engine / "rank0.engine").read_text("utf-8")
+    if compiled != ENGINE and not Path(compiled).is_dir():
         raise ValueError(f"{INSTANCE}Assertion failed: Failed to deserialize cuda engine.")
     built = json.loads((engine / "config.json").read_text("utf-8"))
     limits, plugins = built["build_config"], built["build_config"]["plugin_config"]
