@@ -33,7 +33,7 @@ REAL = os.environ.get("LLM_TEST_REAL")
 REAL_PYTHON = os.environ.get("LLM_TEST_PYTHON")
 """The interpreter that has its engine."""
 START_DEADLINE = 900.0 if REAL is None else 1800.0
-"""Seconds: an engine that compiles at its first start needs many minutes where other tests run, too,
+"""Seconds: an engine that compiles at its first start needs many minutes where others run, too,
 and what a proof starts may take as long as the setting `start_timeout` allows by itself."""
 INTERVAL = 0.02
 """Seconds between two looks at what is awaited: each takes time from what it waits for."""
