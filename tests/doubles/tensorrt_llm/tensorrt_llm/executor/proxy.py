@@ -49,8 +49,13 @@ class GenerationExecutorProxy:
         self._last_id = 1
         self._lock = threading.RLock()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mpi4py.futures.server"], stdin=subprocess.PIPE
+            [sys.executable, "-m", "mpi4py.futures.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
+        assert self._process.stdout is not None
+        with self._process.stdout as started:
+            started.readline()
         threading.Thread(target=self._follow, daemon=True).start()
 
     def is_shutdown(self) -> bool:
