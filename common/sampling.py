@@ -54,8 +54,18 @@ class Sampling:
     @property
     def constrained(self) -> bool:
         """Returns whether a form says which texts are allowed, and so where the answer ends."""
-        forms = (self.json_schema, self.calls, self.regex, self.grammar)
-        return any(form is not None for form in forms)
+        return self.form_field is not None
+
+    @property
+    def form_field(self) -> str | None:
+        """Returns the name of the field that asks for a form, None for free text."""
+        if self.json_schema is not None:
+            return "response_format"
+        if self.calls is not None:
+            return "tools"
+        if self.regex is not None:
+            return "regex"
+        return None if self.grammar is None else "grammar"
 
     @property
     def keeps_probabilities(self) -> bool:

@@ -167,7 +167,7 @@ class SGLangEngine(InProcessEngine):
             )
             async with contextlib.aclosing(outputs):
                 async for output in outputs:
-                    result = chunk(output, top_logprobs, ignored)
+                    result = chunk(output, top_logprobs, ignored, sampling.form_field)
                     if of_prompt is not None:
                         entries = prompt_logprobs(output["meta_info"], of_prompt)
                         result = result._replace(prompt_logprobs=entries)

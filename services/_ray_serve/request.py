@@ -6,11 +6,12 @@ from typing import Any
 import orjson
 
 from common.engine import Chunk, GenerateRequest
-from common.errors import InternalError, InvalidValue, Overloaded, ServiceError
+from common.errors import InternalError, Overloaded, ServiceError
 from common.messages import one_line
 from services._ray_serve.settings import ADAPTER_ARGUMENT
 from services._vllm.request import (
     finish_reason,
+    refusal,
     sampling_values,
     structured_outputs,
     token_logprob,
@@ -91,7 +92,7 @@ def status_error(status: int, body: bytes) -> ServiceError | None:
     """Returns the error of an HTTP status; None when the app is lost."""
     reason = message(body)
     if status in REQUEST_STATUSES:
-        return InvalidValue(f"vLLM refuses the request: {reason}")
+        return refusal(reason)
     if status == 429:
         return Overloaded("Ray Serve is overloaded: too many requests at once")
     if status in GATEWAY_STATUSES or any(sign in body for sign in LOST):
@@ -103,7 +104,7 @@ def event_error(error: Mapping[str, Any]) -> ServiceError | None:
     """Returns the error of an event in a stream; None when the engine is lost."""
     code = error.get("code")
     if isinstance(code, int) and 400 <= code < 500:
-        return InvalidValue(f"vLLM refuses the request: {_without_tail(error.get('message'))}")
+        return refusal(_without_tail(error.get("message")))
     return None
 
 

@@ -90,15 +90,25 @@ def _form(sampling: Sampling) -> dict[str, str]:
     return {} if sampling.grammar is None else {"ebnf": sampling.grammar}
 
 
-def chunk(output: Mapping[str, Any], top_logprobs: int | None, ends: frozenset[int]) -> Chunk:
-    """Returns what is new in an output; `ends` are end tokens that SGLang ignores.
+WRONG_FORM = "Failed to compile"
+"""In what SGLang says of a form that its compiler refuses (constrained/grammar_manager.py)."""
+
+
+def chunk(
+    output: Mapping[str, Any],
+    top_logprobs: int | None,
+    ends: frozenset[int],
+    form_field: str | None = None,
+) -> Chunk:
+    """Returns what is new in an output; `ends` are end tokens that SGLang ignores, and `form_field`
+    is the field that asks for a form.
 
     Raises InvalidValue, Overloaded or InternalError for an answer that SGLang gave up.
     """
     meta = output["meta_info"]
     ids: list[int] = output["output_ids"]
     reason = meta["finish_reason"]
-    finish = None if reason is None else _finish_reason(reason)
+    finish = None if reason is None else _finish_reason(reason, form_field)
     if ends and not ends.isdisjoint(ids):
         ids = ids[: next(count for count, token in enumerate(ids, 1) if token in ends)]
         finish = "stop"
@@ -113,14 +123,15 @@ def chunk(output: Mapping[str, Any], top_logprobs: int | None, ends: frozenset[i
     )
 
 
-def _finish_reason(reason: Mapping[str, Any]) -> FinishReason:
+def _finish_reason(reason: Mapping[str, Any], form_field: str | None) -> FinishReason:
     kind = reason["type"]
     if kind in FINISH_REASONS:
         return FINISH_REASONS[kind]
-    message = f"SGLang ended the generation: {one_line(str(reason.get('message') or kind))}"
+    text = one_line(str(reason.get("message") or kind))
+    message = f"SGLang ended the generation: {text}"
     match reason.get("status_code"):
         case 400:
-            raise InvalidValue(message)
+            raise InvalidValue(message, param=form_field if WRONG_FORM in text else None)
         case 503:
             raise Overloaded(message)
     raise InternalError(message)

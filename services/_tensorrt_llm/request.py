@@ -159,7 +159,7 @@ def check_grammar(sampling: Sampling) -> None:
         elif sampling.json_schema is not None and sampling.json_schema != ANY_OBJECT:
             Grammar.from_json_schema(json.dumps(sampling.json_schema))
     except Exception as error:
-        field = "response_format" if sampling.calls is None else "tools"
+        field = sampling.form_field
         raise InvalidValue(
             f"{field}: xgrammar refuses the schema: {one_line(error)}", param=field
         ) from error

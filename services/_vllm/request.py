@@ -193,6 +193,12 @@ WRONG_FORMS = {
 """How vLLM begins to say what is wrong with a form, and the field that the form is of."""
 
 
+def refusal(reason: str) -> InvalidValue:
+    """Returns the error for clients of what vLLM says of a request."""
+    field = next((name for start, name in WRONG_FORMS.items() if reason.startswith(start)), None)
+    return InvalidValue(f"vLLM refuses the request: {reason}", param=field)
+
+
 def service_error(error: Exception, dead: str = CORE_DIED) -> ServiceError:
     """Returns the error for clients of an exception of vLLM's; `dead` says how its process died."""
     from vllm.exceptions import VLLMClientError
@@ -202,9 +208,5 @@ def service_error(error: Exception, dead: str = CORE_DIED) -> ServiceError:
         return EngineDead(dead)
     cause = error.__cause__ if isinstance(error, EngineGenerateError) else error
     if isinstance(cause, VLLMClientError | ValueError):
-        reason = one_line(cause)
-        param = next(
-            (name for start, name in WRONG_FORMS.items() if reason.startswith(start)), None
-        )
-        return InvalidValue(f"vLLM refuses the request: {reason}", param=param)
+        return refusal(one_line(cause))
     return InternalError(f"vLLM failed: {type(cause).__name__}")

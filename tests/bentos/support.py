@@ -1,10 +1,13 @@
 """Builds bentos where no network can be reached."""
 
+import atexit
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +53,26 @@ def without_network() -> list[str]:
         return command if subprocess.run([*command, "true"]).returncode == 0 else []
     except FileNotFoundError:
         return []
+
+
+def tracked(*paths: str) -> set[str]:
+    """Returns the files of the repository, or of these parts of it."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *paths]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return {name for name in done.stdout.splitlines() if (REPOSITORY / name).is_file()}
+
+
+@functools.cache
+def checkout() -> Path:
+    """Returns a copy of the repository without the environments that lie in it, since bentoml looks
+    at each of their files in every build."""
+    folder = Path(tempfile.mkdtemp(prefix="checkout-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in tracked(":!tests"):
+        copy = folder / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / name, copy)
+    return folder
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -119,7 +142,7 @@ class Store:
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*without_network(), sys.executable, "-W", "ignore", *arguments],
-            cwd=REPOSITORY,
+            cwd=checkout(),
             env=environment(self.home),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

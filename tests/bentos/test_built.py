@@ -10,7 +10,7 @@ from pathlib import Path
 
 from build_scripts.bentos.table import ROOT, Bento, bento
 from tests.bentos.conftest import BENTOS, Built
-from tests.bentos.support import Store, info
+from tests.bentos.support import Store, checkout, info, tracked
 from tests.service_process import REPOSITORY
 
 FROM_BENTOML = {
@@ -46,12 +46,6 @@ FOR_TESTS = "common/demo_model/questions.jsonl"
 def contents(place: Path) -> set[str]:
     names = (str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
     return {re.sub(r"(?<=env/docker/script)__\w+$", "", name) for name in names}
-
-
-def tracked(*paths: str) -> set[str]:
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *paths]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    return {name for name in done.stdout.splitlines() if (REPOSITORY / name).is_file()}
 
 
 def own_files(backend: str) -> set[str]:
@@ -90,7 +84,8 @@ def test_the_code_of_each_is_whole(built: Built, tmp_path: Path) -> None:
 
 
 def test_nothing_in_it_tells_of_the_machine(bento: Bento, built: Built) -> None:
-    told = [str(REPOSITORY), str(built(bento)), str(Path.home() / "x")[:-1], socket.gethostname()]
+    places = [REPOSITORY, checkout(), built(bento), f"{Path.home()}/"]
+    told = [*map(str, places), socket.gethostname()]
     for file in built(bento).rglob("*"):
         if file.is_file():
             content = file.read_bytes()
@@ -121,7 +116,7 @@ def test_the_command_that_bentoml_knows_builds_the_same(store: Store, built: Bui
     for options, name in ((["-f", "bentos/tgi/bentofile.yaml"], "tgi"), ([], "vllm")):
         done = subprocess.run(
             [*command, *options],
-            cwd=REPOSITORY,
+            cwd=checkout(),
             env=environment,
             capture_output=True,
             text=True,

@@ -120,13 +120,21 @@ def test_a_grammar_is_followed(backend_service: Service, capabilities: Body, spe
     assert text_of(value) in ("<Rome>", "<Oslo>")
 
 
-@pytest.mark.parametrize("field", [{"regex": "(unclosed"}, {"grammar": "no ::= grammar ::="}])
+@pytest.mark.parametrize(
+    ("field", "form"),
+    [
+        ("regex", "(unclosed"),
+        ("grammar", "no ::= grammar ::="),
+        ("grammar", "<|im_end|>"),
+        ("grammar", " "),
+    ],
+)
 def test_a_form_that_is_none_is_refused(
-    backend_service: Service, capabilities: Body, field: Body
+    backend_service: Service, capabilities: Body, field: str, form: str
 ) -> None:
-    require(capabilities, next(iter(field)))
-    response = post(backend_service, CHAT, max_tokens=3, **field)
-    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_value")
+    require(capabilities, field)
+    response = post(backend_service, CHAT, max_tokens=3, **{field: form})
+    assert_error(response, 400, "invalid_value", field)
 
 
 def test_only_allowed_tokens_come(backend_service: Service, capabilities: Body) -> None:
