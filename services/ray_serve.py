@@ -42,6 +42,7 @@ from services._ray_serve.settings import (
 )
 from services._vllm.arguments import check_arguments, grammar_gaps, speculative_gaps
 from services._vllm.request import LIMITS, warm_up
+from services._xgrammar.forms import check_form
 from services._xgrammar.schemas import xgrammar_0_2
 
 GRACE = 1.0
@@ -173,7 +174,10 @@ class RayServeEngine(Engine):
         assert server is not None
         assert client is not None
         server.check()
-        top_logprobs = request.sampling.logprobs
+        sampling = request.sampling
+        if sampling.regex is not None or sampling.grammar is not None:
+            # Ray's app answers one that cannot be compiled with an empty text and "stop".
+            await asyncio.to_thread(check_form, sampling)
         body = completion_body(request, self._model_id)
         last: Chunk | None = None
         cached: int | None = None
@@ -183,13 +187,13 @@ class RayServeEngine(Engine):
                     if event is None:
                         break
                     if choices := event.get("choices"):
-                        piece = chunk(choices[0], top_logprobs)
+                        piece = chunk(choices[0], sampling.logprobs)
                         if piece.finish_reason is None:
                             yield piece
                         else:
                             last = piece
                     elif error := event.get("error"):
-                        raise event_error(error) or await server.failure(str(error))
+                        raise event_error(error, sampling) or await server.failure(str(error))
                     else:
                         cached = cached_tokens(event["usage"])
                 else:

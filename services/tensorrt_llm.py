@@ -50,12 +50,12 @@ from services._tensorrt_llm.request import (
     ONE_END_ONLY,
     TORCH_SAMPLER_GAPS,
     Dialect,
-    check_grammar,
     chunk,
     failure,
     sampling_params,
 )
 from services._tensorrt_llm.watch import DeathWatcher, ranks
+from services._xgrammar.forms import check_form
 from services._xgrammar.schemas import xgrammar_0_1
 
 COMPILED_IN = (
@@ -220,7 +220,7 @@ class TensorRTLLMEngine(InProcessEngine):
             raise EngineDead("TensorRT-LLM is not running")
         watcher.check()
         if sampling.constrained:
-            await asyncio.to_thread(check_grammar, sampling)
+            await asyncio.to_thread(check_form, sampling)
         params = sampling_params(sampling, len(request.prompt_ids), self._dialect)
         has_cached_tokens = self._compiled is None
         result = self._submit(request, params)

@@ -8,9 +8,11 @@ import orjson
 from common.engine import Chunk, GenerateRequest
 from common.errors import InternalError, Overloaded, ServiceError
 from common.messages import one_line
+from common.sampling import Sampling
 from services._ray_serve.settings import ADAPTER_ARGUMENT
 from services._vllm.request import (
     finish_reason,
+    nothing_allowed,
     refusal,
     sampling_values,
     structured_outputs,
@@ -21,6 +23,8 @@ NAME_PREFIX = "token_id:"
 """Begins the name of a token under `return_tokens_as_token_ids`."""
 LOST = (b"ActorDied", b"ActorUnavailable", b"is unavailable", b"EngineDead", b"EngineCore", b"died")
 """In the body of an HTTP 500: a replica or its engine is gone, and others may take its place."""
+GENERATION_FAILED = 500
+"""The code in a stream of what vLLM's engine has given up."""
 REQUEST_STATUSES = (400, 413, 422)
 GATEWAY_STATUSES = (404, 408, 502, 503, 504)
 """Ray's own, while the app, its replicas or their nodes come and go."""
@@ -100,11 +104,13 @@ def status_error(status: int, body: bytes) -> ServiceError | None:
     return InternalError(f"Ray Serve answers with status {status}: {reason}")
 
 
-def event_error(error: Mapping[str, Any]) -> ServiceError | None:
+def event_error(error: Mapping[str, Any], sampling: Sampling) -> ServiceError | None:
     """Returns the error of an event in a stream; None when the engine is lost."""
     code = error.get("code")
     if isinstance(code, int) and 400 <= code < 500:
         return refusal(_without_tail(error.get("message")))
+    if code == GENERATION_FAILED and sampling.constrained and sampling.allowed_token_ids:
+        return nothing_allowed()
     return None
 
 

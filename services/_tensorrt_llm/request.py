@@ -147,24 +147,6 @@ def _guided_decoding(sampling: Sampling) -> Any:
     return GuidedDecodingParams(json=dict(sampling.json_schema))
 
 
-def check_grammar(sampling: Sampling) -> None:
-    """Raises InvalidValue. Inside the engine, a grammar that cannot be compiled would fail every
-    request of its batch. Takes milliseconds."""
-    from xgrammar import Grammar
-
-    try:
-        tag = structural_tag(sampling)
-        if tag is not None:
-            Grammar.from_structural_tag(json.dumps(tag))
-        elif sampling.json_schema is not None and sampling.json_schema != ANY_OBJECT:
-            Grammar.from_json_schema(json.dumps(sampling.json_schema))
-    except Exception as error:
-        field = sampling.form_field
-        raise InvalidValue(
-            f"{field}: xgrammar refuses the schema: {one_line(error)}", param=field
-        ) from error
-
-
 def chunk(result: Any, params: Any, *, has_cached_tokens: bool) -> Chunk:
     """Returns what is new in the RequestOutput, which is the same object each time."""
     output = result.outputs[0]

@@ -149,16 +149,21 @@ def chunk(output: Any, sampling: Sampling) -> Chunk:
     if delta.finish_reason is None:
         return Chunk(delta.token_ids, logprobs=logprobs, prompt_logprobs=prompt_logprobs)
     if delta.finish_reason == "error" and sampling.constrained and sampling.allowed_token_ids:
-        raise InvalidValue(
-            "none of allowed_token_ids continues the answer in the form that is asked for",
-            param="allowed_token_ids",
-        )
+        raise nothing_allowed()
     return Chunk(
         delta.token_ids,
         logprobs=logprobs,
         finish_reason=finish_reason(delta.finish_reason),
         cached_tokens=output.num_cached_tokens,
         prompt_logprobs=prompt_logprobs,
+    )
+
+
+def nothing_allowed() -> InvalidValue:
+    """Returns the error for clients where vLLM gives up a form with `allowed_token_ids`."""
+    return InvalidValue(
+        "none of allowed_token_ids continues the answer in the form that is asked for",
+        param="allowed_token_ids",
     )
 
 

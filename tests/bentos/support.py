@@ -64,14 +64,16 @@ def tracked(*paths: str) -> set[str]:
 
 @functools.cache
 def checkout() -> Path:
-    """Returns a copy of the repository without the environments that lie in it, since bentoml looks
-    at each of their files in every build."""
+    """Returns a copy of the repository with links to the environments that lie in it: bentoml looks
+    at each file in every build, and follows no link."""
     folder = Path(tempfile.mkdtemp(prefix="checkout-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in tracked(":!tests"):
         copy = folder / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, copy)
+    for installed in REPOSITORY.glob(".venv*"):
+        (folder / installed.name).symlink_to(installed)
     return folder
 
 

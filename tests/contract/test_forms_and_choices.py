@@ -127,6 +127,7 @@ def test_a_grammar_is_followed(backend_service: Service, capabilities: Body, spe
         ("grammar", "no ::= grammar ::="),
         ("grammar", "<|im_end|>"),
         ("grammar", " "),
+        ("grammar", "https://[::1"),
     ],
 )
 def test_a_form_that_is_none_is_refused(
@@ -135,6 +136,16 @@ def test_a_form_that_is_none_is_refused(
     require(capabilities, field)
     response = post(backend_service, CHAT, max_tokens=3, **{field: form})
     assert_error(response, 400, "invalid_value", field)
+
+
+def test_a_form_that_no_allowed_token_continues_is_refused(
+    backend_service: Service, capabilities: Body
+) -> None:
+    require(capabilities, "regex")
+    require(capabilities, "allowed_token_ids")
+    (token,) = tokenize(backend_service, prompt="7", add_special_tokens=False)
+    response = post(backend_service, CHAT, regex="[a-c]{3}", allowed_token_ids=[token])
+    assert_error(response, 400, "invalid_value", "allowed_token_ids")
 
 
 def test_only_allowed_tokens_come(backend_service: Service, capabilities: Body) -> None:

@@ -14,11 +14,11 @@ from common.sampling import Sampling
 from services._tensorrt_llm.request import (
     LIMITS,
     Dialect,
-    check_grammar,
     chunk,
     failure,
     sampling_params,
 )
+from services._xgrammar.forms import check_form
 from services._xgrammar.structural_tag import structural_tag
 from tests.tensorrt_llm.support import END
 
@@ -134,14 +134,14 @@ def test_the_torch_sampler_is_not_asked_for_what_it_ignores() -> None:
 
 
 def test_a_schema_that_is_none_never_reaches_the_engine() -> None:
-    check_grammar(Sampling(9, json_schema={"type": "object"}))
-    check_grammar(Sampling(9, json_schema={"type": "string", "maxLength": 3}))
-    check_grammar(Sampling(9, calls=calls_of({"type": "object"})))
+    check_form(Sampling(9, json_schema={"type": "object"}))
+    check_form(Sampling(9, json_schema={"type": "string", "maxLength": 3}))
+    check_form(Sampling(9, calls=calls_of({"type": "object"})))
     with pytest.raises(InvalidValue, match="refuses the schema") as refused:
-        check_grammar(Sampling(9, json_schema={"type": "nonsense"}))
+        check_form(Sampling(9, json_schema={"type": "nonsense"}))
     assert refused.value.param == "response_format"
     with pytest.raises(InvalidValue, match="refuses the schema") as refused:
-        check_grammar(Sampling(9, calls=calls_of({"type": "nonsense"})))
+        check_form(Sampling(9, calls=calls_of({"type": "nonsense"})))
     assert refused.value.param == "tools"
 
 
