@@ -54,6 +54,10 @@ FILTERED = (
 )
 NO_SCORES = "TurboMind tells none of a prompt; the engine_args backend 'pytorch' does"
 DRAFTS = "with drafted tokens LMDeploy tells none of a prompt"
+NOT_ALONE = (
+    "one request for those of a prompt ends LMDeploy 0.18's PyTorch engine where another answer is "
+    "generated meanwhile; max_concurrency 1 allows them"
+)
 GAPS: Mapping[str, Mapping[str, str]] = {
     "turbomind": {
         **NO_PENALTIES,
@@ -128,8 +132,12 @@ class LMDeployEngine(InProcessEngine):
         return cls.needs if backend_of(settings) == "turbomind" else (*cls.needs, Need.C_COMPILER)
 
     def gaps(self) -> Mapping[str, str]:
-        drafts = self.settings.speculative is not None
-        return {**GAPS[self._backend], **({"prompt_logprobs": DRAFTS} if drafts else {})}
+        gaps = GAPS[self._backend]
+        if self.settings.speculative is not None:
+            return {**gaps, "prompt_logprobs": DRAFTS}
+        if self.settings.max_concurrency > 1:
+            return {"prompt_logprobs": NOT_ALONE, **gaps}
+        return gaps
 
     def limits(self) -> Limits:
         return TURBOMIND_LIMITS if self._backend == "turbomind" else Limits()

@@ -9,7 +9,7 @@ from common.models.config import ModelConfig
 from common.models.model import DEMO_MODEL, Model, open_model
 from common.settings import Settings
 from services._lmdeploy.config import check_settings, engine_config, speculative_config
-from services.lmdeploy import DRAFTS, NO_SCORES, LMDeployEngine
+from services.lmdeploy import DRAFTS, NO_SCORES, NOT_ALONE, LMDeployEngine
 
 PYTORCH = {"backend": "pytorch"}
 
@@ -84,13 +84,14 @@ def test_turbomind_is_the_default_and_the_pytorch_engine_gives_logprobs() -> Non
     assert config_for(engine_args=PYTORCH).logprobs_mode == "raw_logprobs"
 
 
-def test_a_prompt_is_scored_by_the_pytorch_engine_without_drafts() -> None:
+def test_a_prompt_is_scored_by_the_pytorch_engine_alone_and_without_drafts() -> None:
     def reason(**values: Any) -> str | None:
         settings = Settings(**values)
         return LMDeployEngine(settings, model(settings)).all_gaps().get("prompt_logprobs")
 
     assert reason() == NO_SCORES
-    assert reason(engine_args=PYTORCH) is None
+    assert reason(engine_args=PYTORCH) == NOT_ALONE
+    assert reason(engine_args=PYTORCH, max_concurrency=1) is None
     assert reason(engine_args=PYTORCH, speculative="eagle:/head:2") == DRAFTS
 
 
