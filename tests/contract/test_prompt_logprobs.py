@@ -1,5 +1,8 @@
 """Log-probabilities of the prompt's tokens: `echo` with `logprobs`, and `prompt_logprobs`."""
 
+import asyncio
+
+import httpx
 import pytest
 
 from tests.contract.support import (
@@ -14,6 +17,7 @@ from tests.contract.support import (
     tokenize,
     user,
 )
+from tests.limits import DEADLINE
 from tests.service_process import Service, loads_weights
 
 PROMPTS = ["The capital of Poland is", "Zoë counts: one, two, three,"]
@@ -135,3 +139,18 @@ def test_prompt_logprobs_name_tokens_by_their_ids(scoring_service: Service, path
 def test_prompt_logprobs_come_with_a_whole_answer_only(scoring_service: Service) -> None:
     response = post(scoring_service, CHAT, prompt_logprobs=1, stream=True)
     assert_error(response, 400, "unsupported_parameter", "prompt_logprobs")
+
+
+async def test_prompts_are_scored_beside_answers_that_are_generated(
+    scoring_service: Service,
+) -> None:
+    plain = {"prompt": PROMPTS[1], "max_tokens": 60, "ignore_eos": True, "temperature": 0}
+    scored = {"prompt": PROMPTS[0], "max_tokens": 2, "prompt_logprobs": 1, "temperature": 0}
+    async with httpx.AsyncClient(base_url=scoring_service.url, timeout=DEADLINE) as client:
+        bodies = [plain, scored] * 12
+        replies = await asyncio.gather(*(client.post(COMPLETIONS, json=body) for body in bodies))
+    assert {reply.status_code for reply in replies} == {200}
+    choices = [reply.json()["choices"][0] for reply in replies]
+    assert len({choice["text"] for choice in choices[::2]}) == 1
+    count = len(tokenize(scoring_service, prompt=PROMPTS[0]))
+    assert {len(choice["prompt_logprobs"]) for choice in choices[1::2]} == {count}
