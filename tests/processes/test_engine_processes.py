@@ -103,6 +103,7 @@ async def test_a_client_that_leaves_ends_its_answer_on_every_copy(copies: Servic
     started = [asyncio.Event() for _ in range(4)]
     running = [asyncio.create_task(stream(copies, each, max_tokens=4000)) for each in started]
     await asyncio.gather(*(each.wait() for each in started))
+    assert len(series(copies, "vllm:num_requests_running")) == 2
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)

@@ -97,6 +97,7 @@ async def test_a_killed_node_cuts_some_requests_which_are_told_and_the_others_go
 def test_a_stopped_service_takes_its_app_off_the_cluster(
     on_two_nodes: Service, two_nodes: TwoNodes
 ) -> None:
-    on_two_nodes.stop()
     routes = f"{two_nodes.serve_url}/-/routes"
+    assert httpx.get(routes).json() != {}
+    on_two_nodes.stop()
     eventually(lambda: httpx.get(routes).json() == {}, DEADLINE, "the app is gone from the cluster")
